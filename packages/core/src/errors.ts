@@ -1,0 +1,205 @@
+/** The error tree: one root, a class per party that is at fault. */
+
+/** Names of system errors, as `errno.h` spells them. */
+export type Errno =
+  | 'ECONNREFUSED'
+  | 'ECONNRESET'
+  | 'EEXIST'
+  | 'EFAULT'
+  | 'EINVAL'
+  | 'EIO'
+  | 'ENAMETOOLONG'
+  | 'ENOENT'
+  | 'ENOMEM'
+  | 'ENOSPC'
+  | 'ENOTCONN'
+  | 'ENOTSUP'
+  | 'EOVERFLOW'
+  | 'EPERM'
+  | 'EPROTO'
+  | 'ERANGE'
+  | 'ESHUTDOWN'
+  | 'ETIMEDOUT'
+  | (string & {})
+
+/** Stable across releases, unlike the messages. */
+export type NbdErrorCode =
+  | 'ERR_NBD_USAGE'
+  | 'ERR_NBD_STATE'
+  | 'ERR_NBD_NEGOTIATION'
+  | 'ERR_NBD_SERVER'
+  | 'ERR_NBD_PROTOCOL'
+  | 'ERR_NBD_TRANSPORT'
+  | 'ERR_NBD_CLOSED'
+
+export interface NbdErrorDetails {
+  /** The system error that says the same, where there is one. */
+  readonly errno?: Errno | undefined
+  readonly cause?: unknown
+}
+
+/**
+ * The root of every error that this library makes.
+ *
+ * `instanceof` goes by a registered symbol and not by the prototype, so that it holds between two copies of
+ * the package in one process.
+ */
+export abstract class NbdError extends Error {
+  static readonly brand: symbol = Symbol.for('@nbdjs/NbdError')
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    // A subclass of a user's has no brand of its own; the prototype decides there.
+    if (!Object.hasOwn(this, 'brand')) return Function.prototype[Symbol.hasInstance].call(this, value)
+    return typeof value === 'object' && value !== null && this.brand in value
+  }
+
+  abstract readonly code: NbdErrorCode
+  readonly errno: Errno | undefined
+
+  constructor(message: string, details: NbdErrorDetails = {}) {
+    super(message, 'cause' in details ? { cause: details.cause } : undefined)
+    this.errno = details.errno
+  }
+}
+
+/** The caller passed an argument or an option that can never work. Nothing was sent. */
+export class NbdUsageError extends NbdError {
+  static override readonly brand: symbol = Symbol.for('@nbdjs/NbdUsageError')
+  readonly code = 'ERR_NBD_USAGE'
+
+  constructor(message: string, details: NbdErrorDetails = {}) {
+    super(message, { errno: 'EINVAL', ...details })
+  }
+}
+
+/** The call is not legal in the present state of the handle. Nothing was sent, the handle is as it was. */
+export class NbdStateError extends NbdError {
+  static override readonly brand: symbol = Symbol.for('@nbdjs/NbdStateError')
+  readonly code = 'ERR_NBD_STATE'
+}
+
+export interface NbdNegotiationErrorDetails extends NbdErrorDetails {
+  /** The option that was refused: `NBD_OPT_GO`. */
+  readonly option?: string | undefined
+  /** The server's reply: `NBD_REP_ERR_UNKNOWN`. */
+  readonly reply?: string | undefined
+  /** What the server had to say about it, if anything. */
+  readonly serverText?: string | undefined
+}
+
+/** Client and server could not agree during the handshake. */
+export class NbdNegotiationError extends NbdError {
+  static override readonly brand: symbol = Symbol.for('@nbdjs/NbdNegotiationError')
+  readonly code = 'ERR_NBD_NEGOTIATION'
+  readonly option: string | undefined
+  readonly reply: string | undefined
+  readonly serverText: string | undefined
+
+  constructor(message: string, details: NbdNegotiationErrorDetails = {}) {
+    super(message, details)
+    this.option = details.option
+    this.reply = details.reply
+    this.serverText = details.serverText
+  }
+}
+
+export interface NbdServerErrorDetails extends NbdErrorDetails {
+  readonly errno: Errno
+  /** The command that failed: `pread`. */
+  readonly command: string
+  /** Where the command began, in bytes from the start of the export. */
+  readonly offset: bigint
+  /** How many bytes it was about. */
+  readonly length: bigint
+  /** Where exactly it failed, if the server said so (NBD_REPLY_TYPE_ERROR_OFFSET). */
+  readonly errorOffset?: bigint | undefined
+  readonly serverText?: string | undefined
+}
+
+/** The server answered one command with an error. The connection lives, other commands are untouched. */
+export class NbdServerError extends NbdError {
+  static override readonly brand: symbol = Symbol.for('@nbdjs/NbdServerError')
+  readonly code = 'ERR_NBD_SERVER'
+  readonly command: string
+  readonly offset: bigint
+  readonly length: bigint
+  readonly errorOffset: bigint | undefined
+  readonly serverText: string | undefined
+
+  constructor(message: string, details: NbdServerErrorDetails) {
+    super(message, details)
+    this.command = details.command
+    this.offset = details.offset
+    this.length = details.length
+    this.errorOffset = details.errorOffset
+    this.serverText = details.serverText
+  }
+}
+
+export interface NbdProtocolErrorDetails extends NbdErrorDetails {
+  /** What the specification asks for at this point. */
+  readonly expected?: string | undefined
+  /** What the peer sent instead. */
+  readonly received?: string | undefined
+}
+
+/** The peer broke the protocol. */
+export class NbdProtocolError extends NbdError {
+  static override readonly brand: symbol = Symbol.for('@nbdjs/NbdProtocolError')
+  readonly code = 'ERR_NBD_PROTOCOL'
+  readonly expected: string | undefined
+  readonly received: string | undefined
+
+  constructor(message: string, details: NbdProtocolErrorDetails = {}) {
+    super(message, { errno: 'EPROTO', ...details })
+    this.expected = details.expected
+    this.received = details.received
+  }
+}
+
+export interface NbdTransportErrorDetails extends NbdErrorDetails {
+  /** What was being done: `dial`, `read`, `write`, `close`. */
+  readonly operation: string
+  /** The transport's address. */
+  readonly address: string
+}
+
+/** The bytes could not be moved: the dial failed, the connection broke, or a timeout passed. */
+export class NbdTransportError extends NbdError {
+  static override readonly brand: symbol = Symbol.for('@nbdjs/NbdTransportError')
+  readonly code = 'ERR_NBD_TRANSPORT'
+  readonly operation: string
+  readonly address: string
+
+  constructor(message: string, details: NbdTransportErrorDetails) {
+    super(message, details)
+    this.operation = details.operation
+    this.address = details.address
+  }
+}
+
+/** The connection was shut down before the command was answered. */
+export class NbdClosedError extends NbdError {
+  static override readonly brand: symbol = Symbol.for('@nbdjs/NbdClosedError')
+  readonly code = 'ERR_NBD_CLOSED'
+
+  constructor(message: string, details: NbdErrorDetails = {}) {
+    super(message, { errno: 'ENOTCONN', ...details })
+  }
+}
+
+const classes = [
+  NbdError,
+  NbdUsageError,
+  NbdStateError,
+  NbdNegotiationError,
+  NbdServerError,
+  NbdProtocolError,
+  NbdTransportError,
+  NbdClosedError,
+]
+
+for (const { prototype, brand, name } of classes) {
+  Object.defineProperty(prototype, brand, { value: true })
+  Object.defineProperty(prototype, 'name', { value: name, configurable: true, writable: true })
+}

@@ -1,0 +1,101 @@
+/**
+ * The contract between the NBD core, which does no I/O, and a transport, which knows no NBD.
+ *
+ * Write a {@link Transport} to carry NBD over anything that is ordered and reliable. The suite in
+ * `@nbdjs/conformance` tells whether it keeps every promise of this file.
+ *
+ * Ownership in one sentence: memory that passes this border is lent, never given. The transport lends
+ * nothing; the core lends `Receiver.buffer()` for reading and the chunks of `Connection.write()` for
+ * writing.
+ */
+
+/** A way to reach a server. Immutable: one transport may dial any number of connections. */
+export interface Transport {
+  /** Where this leads, for people: `tcp://localhost:10809`, `vsock://2:10809`. Holds no secret. */
+  readonly address: string
+
+  /**
+   * Opens one new connection.
+   *
+   * Rejects with the signal's own reason when aborted, else with an `NbdTransportError`. A dial that
+   * rejects leaves nothing open: no descriptor, no timer, no listener on the signal.
+   */
+  dial(options: DialOptions): Promise<Connection>
+}
+
+export interface DialOptions {
+  /** Aborts the dial. It has no effect once `dial` has resolved. */
+  readonly signal: AbortSignal
+}
+
+/** One connection: bytes in order and reliable, in both directions. */
+export interface Connection {
+  /** Begins to deliver bytes to the receiver. Called once; no byte is read from the peer before. */
+  start(receiver: Receiver): void
+
+  /**
+   * Sends the chunks in order, without copying: their memory is lent until it was flushed.
+   *
+   * Every chunk is accepted, whatever is returned. `false` asks the caller to wait for
+   * `Receiver.drained()` before it writes more. Legal after `start()`; ignored after `close()` or
+   * `destroy()`.
+   */
+  write(chunks: readonly Uint8Array[]): boolean
+
+  /**
+   * Flushes what was written, half-closes, and resolves once the connection is closed in both directions:
+   * the peer's remaining bytes are still delivered. Idempotent, never rejects, safe inside any call to the
+   * receiver.
+   */
+  close(): Promise<void>
+
+  /**
+   * Closes at once and drops what was not flushed. After it returns, the only call that the receiver still
+   * gets is `closed(reason)`, and no memory of the receiver is written to. Idempotent, safe inside any call
+   * to the receiver.
+   */
+  destroy(reason?: Error): void
+}
+
+/**
+ * The core's side of a connection. The calls never overlap: the next one comes after the last one returned.
+ * They never throw.
+ */
+export interface Receiver {
+  /**
+   * Where the next bytes go: at least 1 byte long, and lent until the next `received()` or `closed()`. A
+   * transport may ask early, long before there is a byte, and may ask again without having used the view:
+   * the last view counts.
+   */
+  buffer(): Uint8Array
+
+  /** `count` bytes, at least 1, were put at the start of the view that `buffer()` gave last. */
+  received(count: number): void
+
+  /** What was written has been flushed far enough: a `write()` that returned `false` may go on. */
+  drained(): void
+
+  /** The peer sent its last byte. The other direction is still open. Called at most once. */
+  ended(): void
+
+  /**
+   * The connection is closed: the last call, made exactly once. `error` tells why when it was not closed in
+   * order; after `destroy(reason)` it is that reason.
+   */
+  closed(error?: Error): void
+}
+
+/**
+ * For transports that get bytes in chunks of their own: copies `chunk` into the receiver's memory, piece by
+ * piece. Stops when `isOpen()` turns false, for the receiver may destroy the connection at any piece.
+ */
+export function deliver(receiver: Receiver, chunk: Uint8Array, isOpen: () => boolean): void {
+  let done = 0
+  while (done < chunk.length && isOpen()) {
+    const view = receiver.buffer()
+    const count = Math.min(view.length, chunk.length - done)
+    view.set(chunk.subarray(done, done + count))
+    done += count
+    receiver.received(count)
+  }
+}
