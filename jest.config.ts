@@ -15,7 +15,10 @@ const project = (displayName: string, rootDir: string): Project => ({
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': ['$1.ts', '$1.js'] },
   transform: {
-    '^.+\\.ts$': ['ts-jest', { useESM: true, tsconfig: `${import.meta.dirname ?? __dirname}/tsconfig.jest.json` }],
+    '^.+\\.ts$': [
+      'ts-jest',
+      { useESM: true, tsconfig: `${import.meta.dirname ?? __dirname}/tsconfig.jest.json` },
+    ],
   },
   testEnvironmentOptions: {
     customExportConditions: [...(target === 'src' ? ['@nbdjs/source'] : []), 'node', 'node-addons'],

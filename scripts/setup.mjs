@@ -20,14 +20,20 @@ const installed = read('node_modules/.pnpm/lock.yaml')
 if (installed === undefined || installed !== read('pnpm-lock.yaml')) {
   const pnpm = JSON.parse(read('package.json')).packageManager.split('+')[0]
   console.log(`Installing the dependencies with ${pnpm} (once) ...`)
-  const { status, error } = spawnSync('npx', ['-y', pnpm, 'install', '--frozen-lockfile', '--prefer-offline'], {
-    cwd: root,
-    stdio: 'inherit',
-    env: { ...process.env, CI: 'true' },
-    shell: process.platform === 'win32',
-  })
+  const { status, error } = spawnSync(
+    'npx',
+    ['-y', pnpm, 'install', '--frozen-lockfile', '--prefer-offline'],
+    {
+      cwd: root,
+      stdio: 'inherit',
+      env: { ...process.env, CI: 'true' },
+      shell: process.platform === 'win32',
+    },
+  )
   if (status !== 0) {
-    console.error(`The dependencies could not be installed${error ? `: ${error.message}` : ''}. Check the network, then run the command again.`)
+    console.error(
+      `The dependencies could not be installed${error ? `: ${error.message}` : ''}. Check the network, then run the command again.`,
+    )
     process.exit(1)
   }
 }
