@@ -1,0 +1,17 @@
+/**
+ * `@nbdjs/core/wire`: the bytes of NBD and the values they stand for, in both directions. Pure functions,
+ * for authors of servers, proxies and dissectors.
+ */
+export * from './bytes.js'
+export * from './command.js'
+export * from './error-value.js'
+export * from './flags.js'
+export * from './greeting.js'
+export * from './magic.js'
+export * from './option.js'
+export * from './option-reply.js'
+export * from './option-request.js'
+export * from './reply.js'
+export * from './request.js'
+export * from './text.js'
+export * from './u64.js'

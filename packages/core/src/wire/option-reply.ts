@@ -1,0 +1,173 @@
+import { NbdProtocolError } from '../errors.js'
+import { concat, hex, viewOf } from './bytes.js'
+import type { ExportShape } from './greeting.js'
+import { Magic } from './magic.js'
+import { Info, infoName } from './option.js'
+import { decodeMessage, decodeName, encodeText } from './text.js'
+import { getU64, setU64 } from './u64.js'
+
+/** Magic, option, reply type and length ("Fixed newstyle negotiation"). */
+export const OPTION_REPLY_HEADER_LENGTH = 20
+
+export interface OptionReplyHeader {
+  /** The option that this answers. */
+  readonly option: number
+  readonly reply: number
+  /** Bytes of data that follow. */
+  readonly length: number
+}
+
+export function decodeOptionReplyHeader(bytes: Uint8Array): OptionReplyHeader {
+  const view = viewOf(bytes)
+  const magic = view.getBigUint64(0)
+  if (magic !== Magic.OptionReply) {
+    throw new NbdProtocolError(
+      `option reply: expected the magic ${hex(Magic.OptionReply, 16)}, received ${hex(magic, 16)}`,
+      { expected: hex(Magic.OptionReply, 16), received: hex(magic, 16) },
+    )
+  }
+  return { option: view.getUint32(8), reply: view.getUint32(12), length: view.getUint32(16) }
+}
+
+export function encodeOptionReply(
+  option: number,
+  reply: number,
+  data: Uint8Array = new Uint8Array(0),
+): Uint8Array {
+  const bytes = new Uint8Array(OPTION_REPLY_HEADER_LENGTH + data.length)
+  const view = viewOf(bytes)
+  view.setBigUint64(0, Magic.OptionReply)
+  view.setUint32(8, option)
+  view.setUint32(12, reply)
+  view.setUint32(16, data.length)
+  bytes.set(data, OPTION_REPLY_HEADER_LENGTH)
+  return bytes
+}
+
+/** One export in the answer to NBD_OPT_LIST (NBD_REP_SERVER). */
+export interface ListEntry {
+  readonly name: string
+  /** Text for people; empty when the server sent none. */
+  readonly description: string
+}
+
+export function decodeListEntry(bytes: Uint8Array): ListEntry {
+  if (bytes.length < 4) throw badLength('NBD_REP_SERVER', 'at least 4 bytes', bytes.length)
+  const nameLength = viewOf(bytes).getUint32(0)
+  if (nameLength > bytes.length - 4) {
+    throw badLength('NBD_REP_SERVER', `a name of at most ${bytes.length - 4} bytes`, nameLength)
+  }
+  return {
+    name: decodeName(bytes.subarray(4, 4 + nameLength), 'NBD_REP_SERVER: the export name'),
+    description: decodeName(bytes.subarray(4 + nameLength), 'NBD_REP_SERVER: the description'),
+  }
+}
+
+export function encodeListEntry({ name, description }: ListEntry): Uint8Array {
+  const text = encodeText(name)
+  const length = new Uint8Array(4)
+  viewOf(length).setUint32(0, text.length)
+  return concat(length, text, encodeText(description))
+}
+
+/** The block sizes that a server advertises ("Size constraints"). */
+export interface BlockSizes {
+  readonly minimum: number
+  readonly preferred: number
+  /** The maximum payload; 0xffffffff for no limit. */
+  readonly maximum: number
+}
+
+/** What an NBD_REP_INFO tells. */
+export type InfoReply =
+  | ({ readonly kind: 'export' } & ExportShape)
+  | { readonly kind: 'name'; readonly name: string }
+  | { readonly kind: 'description'; readonly description: string }
+  | ({ readonly kind: 'blockSize' } & BlockSizes)
+  | { readonly kind: 'unknown'; readonly type: number }
+
+export function decodeInfo(bytes: Uint8Array): InfoReply {
+  if (bytes.length < 2) throw badLength('NBD_REP_INFO', 'at least 2 bytes', bytes.length)
+  const view = viewOf(bytes)
+  const type = view.getUint16(0)
+  switch (type) {
+    case Info.Export:
+      requireLength(type, bytes, 12)
+      return { kind: 'export', size: getU64(view, 2), transmissionFlags: view.getUint16(10) }
+    case Info.Name:
+      return { kind: 'name', name: decodeName(bytes.subarray(2), 'NBD_INFO_NAME') }
+    case Info.Description:
+      return { kind: 'description', description: decodeName(bytes.subarray(2), 'NBD_INFO_DESCRIPTION') }
+    case Info.BlockSize:
+      requireLength(type, bytes, 14)
+      return {
+        kind: 'blockSize',
+        minimum: view.getUint32(2),
+        preferred: view.getUint32(6),
+        maximum: view.getUint32(10),
+      }
+    default:
+      return { kind: 'unknown', type }
+  }
+}
+
+export function encodeInfoExport({ size, transmissionFlags }: ExportShape): Uint8Array {
+  const bytes = new Uint8Array(12)
+  const view = viewOf(bytes)
+  view.setUint16(0, Info.Export)
+  setU64(view, 2, size)
+  view.setUint16(10, transmissionFlags)
+  return bytes
+}
+
+export function encodeInfoText(type: typeof Info.Name | typeof Info.Description, text: string): Uint8Array {
+  const head = new Uint8Array(2)
+  viewOf(head).setUint16(0, type)
+  return concat(head, encodeText(text))
+}
+
+export function encodeInfoBlockSize({ minimum, preferred, maximum }: BlockSizes): Uint8Array {
+  const bytes = new Uint8Array(14)
+  const view = viewOf(bytes)
+  view.setUint16(0, Info.BlockSize)
+  view.setUint32(2, minimum)
+  view.setUint32(6, preferred)
+  view.setUint32(10, maximum)
+  return bytes
+}
+
+/** One metadata context that the server lists or selected (NBD_REP_META_CONTEXT). */
+export interface MetaContext {
+  readonly id: number
+  readonly name: string
+}
+
+export function decodeMetaContext(bytes: Uint8Array): MetaContext {
+  if (bytes.length <= 4) throw badLength('NBD_REP_META_CONTEXT', 'at least 5 bytes', bytes.length)
+  return {
+    id: viewOf(bytes).getUint32(0),
+    name: decodeName(bytes.subarray(4), 'NBD_REP_META_CONTEXT: the name'),
+  }
+}
+
+export function encodeMetaContext({ id, name }: MetaContext): Uint8Array {
+  const head = new Uint8Array(4)
+  viewOf(head).setUint32(0, id)
+  return concat(head, encodeText(name))
+}
+
+/** The text of an error reply ("Option reply types"). */
+export function decodeErrorText(bytes: Uint8Array): string {
+  return decodeMessage(bytes)
+}
+
+function requireLength(type: number, bytes: Uint8Array, length: number): void {
+  if (bytes.length !== length) throw badLength(infoName(type), `${length} bytes`, bytes.length)
+}
+
+function badLength(what: string, expected: string, received: number): NbdProtocolError {
+  return new NbdProtocolError(`${what}: expected ${expected}, received ${received}`, {
+    expected,
+    received: String(received),
+  })
+}

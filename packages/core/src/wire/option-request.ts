@@ -1,0 +1,131 @@
+import { NbdProtocolError } from '../errors.js'
+import { concat, hex, viewOf } from './bytes.js'
+import { Magic } from './magic.js'
+import { optName } from './option.js'
+import { decodeName, encodeText } from './text.js'
+
+/** Magic, option and length of the data ("Newstyle negotiation"). */
+export const OPTION_HEADER_LENGTH = 16
+
+export interface OptionHeader {
+  readonly option: number
+  /** Bytes of data that follow. */
+  readonly length: number
+}
+
+export function encodeOption(option: number, data: Uint8Array = new Uint8Array(0)): Uint8Array {
+  const bytes = new Uint8Array(OPTION_HEADER_LENGTH + data.length)
+  const view = viewOf(bytes)
+  view.setBigUint64(0, Magic.Option)
+  view.setUint32(8, option)
+  view.setUint32(12, data.length)
+  bytes.set(data, OPTION_HEADER_LENGTH)
+  return bytes
+}
+
+export function decodeOptionHeader(bytes: Uint8Array): OptionHeader {
+  const view = viewOf(bytes)
+  const magic = view.getBigUint64(0)
+  if (magic !== Magic.Option) {
+    throw new NbdProtocolError(
+      `option: expected IHAVEOPT (${hex(Magic.Option, 16)}), received ${hex(magic, 16)}`,
+      {
+        expected: hex(Magic.Option, 16),
+        received: hex(magic, 16),
+      },
+    )
+  }
+  return { option: view.getUint32(8), length: view.getUint32(12) }
+}
+
+/** The data of NBD_OPT_INFO and NBD_OPT_GO. */
+export interface InfoRequest {
+  readonly exportName: string
+  /** The NBD_INFO kinds that the client asks for. */
+  readonly infos: readonly number[]
+}
+
+export function encodeInfoRequest({ exportName, infos }: InfoRequest): Uint8Array {
+  const name = encodeText(exportName)
+  const bytes = new Uint8Array(4 + name.length + 2 + 2 * infos.length)
+  const view = viewOf(bytes)
+  view.setUint32(0, name.length)
+  bytes.set(name, 4)
+  view.setUint16(4 + name.length, infos.length)
+  infos.forEach((info, index) => {
+    view.setUint16(4 + name.length + 2 + 2 * index, info)
+  })
+  return bytes
+}
+
+export function decodeInfoRequest(bytes: Uint8Array, option: number): InfoRequest {
+  const what = optName(option)
+  if (bytes.length < 6) throw badLength(what, 'at least 6 bytes', bytes.length)
+  const view = viewOf(bytes)
+  const nameLength = view.getUint32(0)
+  if (nameLength > bytes.length - 6)
+    throw badLength(what, `a name of at most ${bytes.length - 6} bytes`, nameLength)
+  const count = view.getUint16(4 + nameLength)
+  if (bytes.length !== 6 + nameLength + 2 * count) {
+    throw badLength(
+      what,
+      `${6 + nameLength + 2 * count} bytes for ${count} information requests`,
+      bytes.length,
+    )
+  }
+  const infos = Array.from({ length: count }, (_, index) => view.getUint16(6 + nameLength + 2 * index))
+  return { exportName: decodeName(bytes.subarray(4, 4 + nameLength), `${what}: the export name`), infos }
+}
+
+/** The data of NBD_OPT_LIST_META_CONTEXT and NBD_OPT_SET_META_CONTEXT. */
+export interface MetaContextRequest {
+  readonly exportName: string
+  readonly queries: readonly string[]
+}
+
+export function encodeMetaContextRequest({ exportName, queries }: MetaContextRequest): Uint8Array {
+  return concat(encodeString(exportName), encodeU32(queries.length), ...queries.map(encodeString))
+}
+
+export function decodeMetaContextRequest(bytes: Uint8Array, option: number): MetaContextRequest {
+  const what = optName(option)
+  let at = 0
+  const u32 = (): number => {
+    if (bytes.length - at < 4) throw badLength(what, `4 bytes at ${at}`, bytes.length - at)
+    at += 4
+    return viewOf(bytes).getUint32(at - 4)
+  }
+  const string = (of: string): string => {
+    const length = u32()
+    if (length > bytes.length - at)
+      throw badLength(what, `${of} of at most ${bytes.length - at} bytes`, length)
+    at += length
+    return decodeName(bytes.subarray(at - length, at), `${what}: ${of}`)
+  }
+  const exportName = string('the export name')
+  const count = u32()
+  // Each query takes 4 bytes at least: a count beyond that is refused before anything is allocated.
+  if (count > (bytes.length - at) / 4)
+    throw badLength(what, `at most ${(bytes.length - at) >> 2} queries`, count)
+  const queries = Array.from({ length: count }, () => string('a query'))
+  if (at !== bytes.length) throw badLength(what, `${at} bytes`, bytes.length)
+  return { exportName, queries }
+}
+
+function encodeString(text: string): Uint8Array {
+  const bytes = encodeText(text)
+  return concat(encodeU32(bytes.length), bytes)
+}
+
+function encodeU32(value: number): Uint8Array {
+  const bytes = new Uint8Array(4)
+  viewOf(bytes).setUint32(0, value)
+  return bytes
+}
+
+function badLength(what: string, expected: string, received: number): NbdProtocolError {
+  return new NbdProtocolError(`${what}: expected ${expected}, received ${received}`, {
+    expected,
+    received: String(received),
+  })
+}

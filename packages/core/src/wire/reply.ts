@@ -1,0 +1,111 @@
+import { concat, viewOf } from './bytes.js'
+import { Chunk } from './command.js'
+import { Magic } from './magic.js'
+import { decodeMessage, encodeText } from './text.js'
+import { getU64, setU64, type U64 } from './u64.js'
+
+/** Magic, error and cookie ("Simple reply message"). Read field by field where it arrives: it is the hot path. */
+export const SIMPLE_REPLY_LENGTH = 16
+export const SIMPLE_REPLY_ERROR = 4
+export const SIMPLE_REPLY_COOKIE = 8
+
+/** Magic, flags, type, cookie and length ("Structured reply chunk message"). */
+export const CHUNK_HEADER_LENGTH = 20
+export const CHUNK_FLAGS = 4
+export const CHUNK_TYPE = 6
+export const CHUNK_COOKIE = 8
+export const CHUNK_PAYLOAD_LENGTH = 16
+
+/** What names the request that a reply answers. */
+export interface Cookie {
+  readonly cookieHigh: number
+  readonly cookieLow: number
+}
+
+export function encodeSimpleReply({ cookieHigh, cookieLow }: Cookie, error: number): Uint8Array {
+  const bytes = new Uint8Array(SIMPLE_REPLY_LENGTH)
+  const view = viewOf(bytes)
+  view.setUint32(0, Magic.SimpleReply)
+  view.setUint32(SIMPLE_REPLY_ERROR, error)
+  view.setUint32(SIMPLE_REPLY_COOKIE, cookieHigh)
+  view.setUint32(SIMPLE_REPLY_COOKIE + 4, cookieLow)
+  return bytes
+}
+
+/** A chunk's header, with room behind it for the first `room` bytes of its payload. */
+export function encodeChunkHeader(
+  { cookieHigh, cookieLow }: Cookie,
+  flags: number,
+  type: number,
+  payloadLength: number,
+  room = 0,
+): Uint8Array {
+  const bytes = new Uint8Array(CHUNK_HEADER_LENGTH + room)
+  const view = viewOf(bytes)
+  view.setUint32(0, Magic.StructuredReply)
+  view.setUint16(CHUNK_FLAGS, flags)
+  view.setUint16(CHUNK_TYPE, type)
+  view.setUint32(CHUNK_COOKIE, cookieHigh)
+  view.setUint32(CHUNK_COOKIE + 4, cookieLow)
+  view.setUint32(CHUNK_PAYLOAD_LENGTH, payloadLength)
+  return bytes
+}
+
+/** Header and offset of NBD_REPLY_TYPE_OFFSET_DATA; `length` bytes of data follow. */
+export function encodeOffsetData(cookie: Cookie, flags: number, offset: U64, length: number): Uint8Array {
+  const bytes = encodeChunkHeader(cookie, flags, Chunk.OffsetData, 8 + length, 8)
+  setU64(viewOf(bytes), CHUNK_HEADER_LENGTH, offset)
+  return bytes
+}
+
+/** The whole chunk NBD_REPLY_TYPE_OFFSET_HOLE. */
+export function encodeOffsetHole(cookie: Cookie, flags: number, offset: U64, length: number): Uint8Array {
+  const bytes = encodeChunkHeader(cookie, flags, Chunk.OffsetHole, 12, 12)
+  const view = viewOf(bytes)
+  setU64(view, CHUNK_HEADER_LENGTH, offset)
+  view.setUint32(CHUNK_HEADER_LENGTH + 8, length)
+  return bytes
+}
+
+/** The whole chunk NBD_REPLY_TYPE_ERROR, or NBD_REPLY_TYPE_ERROR_OFFSET when an offset is given. */
+export function encodeErrorChunk(
+  cookie: Cookie,
+  flags: number,
+  error: { readonly value: number; readonly message: string; readonly offset?: U64 },
+): Uint8Array {
+  const message = encodeText(error.message)
+  const offsetLength = error.offset === undefined ? 0 : 8
+  const payload = new Uint8Array(6 + message.length + offsetLength)
+  const view = viewOf(payload)
+  view.setUint32(0, error.value)
+  view.setUint16(4, message.length)
+  payload.set(message, 6)
+  if (error.offset !== undefined) setU64(view, 6 + message.length, error.offset)
+  const type = error.offset === undefined ? Chunk.Error : Chunk.ErrorOffset
+  return concat(encodeChunkHeader(cookie, flags, type, payload.length), payload)
+}
+
+/** The payload of an error chunk. */
+export interface ErrorPayload {
+  readonly value: number
+  readonly message: string
+  readonly offset: U64 | undefined
+}
+
+/**
+ * "Structured reply types": every error chunk begins with error, message length and message;
+ * NBD_REPLY_TYPE_ERROR_OFFSET adds an offset, other types may add what we do not know. Undefined when the
+ * message or the offset does not fit.
+ */
+export function decodeErrorPayload(type: number, bytes: Uint8Array): ErrorPayload | undefined {
+  if (bytes.length < 6) return undefined
+  const view = viewOf(bytes)
+  const messageEnd = 6 + view.getUint16(4)
+  const withOffset = type === Chunk.ErrorOffset
+  if (messageEnd + (withOffset ? 8 : 0) > bytes.length) return undefined
+  return {
+    value: view.getUint32(0),
+    message: decodeMessage(bytes.subarray(6, messageEnd)),
+    offset: withOffset ? getU64(view, messageEnd) : undefined,
+  }
+}
