@@ -1,0 +1,52 @@
+import type { Receiver } from '@nbdjs/core'
+
+/**
+ * The reading side of a socket: leads the bytes that arrive to whoever is attached.
+ *
+ * Node asks for memory before there is a receiver. The view that is lent then is a single byte long, so that
+ * no byte is taken that the next one to be attached has not asked for; that byte is copied, all others go
+ * straight into the receiver's memory.
+ */
+export class Inbox {
+  readonly #bootstrap: Uint8Array = new Uint8Array(1)
+  #receiver: Receiver | undefined
+
+  get receiver(): Receiver | undefined {
+    return this.#receiver
+  }
+
+  attach(receiver: Receiver): void {
+    this.#receiver = receiver
+  }
+
+  /** From now on, no memory of the receiver is lent to Node. */
+  detach(): void {
+    this.#receiver = undefined
+  }
+
+  /** `onread.buffer`. Never empty: an empty view kills the socket with ENOBUFS. */
+  lend(): Uint8Array {
+    return this.#receiver?.buffer() ?? this.#bootstrap
+  }
+
+  /** `onread.callback`: whether to go on reading. */
+  take(count: number, view: Uint8Array): boolean {
+    if (view === this.#bootstrap) this.takeChunk(view.subarray(0, count))
+    else this.#receiver?.received(count)
+    return this.#receiver !== undefined
+  }
+
+  /** Copies a chunk of Node's own to the receiver. Returns what is left of it when the receiver was detached. */
+  takeChunk(chunk: Uint8Array): Uint8Array {
+    const receiver = this.#receiver
+    let done = 0
+    while (done < chunk.length && receiver !== undefined && this.#receiver === receiver) {
+      const view = receiver.buffer()
+      const count = Math.min(view.length, chunk.length - done)
+      view.set(chunk.subarray(done, done + count))
+      done += count
+      receiver.received(count)
+    }
+    return chunk.subarray(done)
+  }
+}

@@ -1,0 +1,5 @@
+export { type DialSocketOptions, dialSocket } from './dial-socket.js'
+export { type ExchangeLineOptions, exchangeLine } from './exchange-line.js'
+export type { OnReadOptions } from './on-read.js'
+export { acceptedConnection, type SocketConnection, socketConnection } from './socket-connection.js'
+export { transportError } from './transport-error.js'
