@@ -33,7 +33,8 @@ export function transportError(address: string, cause: unknown, operation = 'rea
   const [first] = errors
   const errno = typeof first?.code === 'string' ? (first.code as Errno) : undefined
   const done = typeof first?.syscall === 'string' ? (operations[first.syscall] ?? operation) : operation
-  const told = errors.map((error) => error.message).join('; ')
+  // Node prints the NUL of an abstract unix socket as it is; ss(8) writes '@'.
+  const told = errors.map((error) => error.message.replaceAll('\0', '@')).join('; ')
   const remedy = errno !== undefined && done === 'dial' ? remedies[errno] : undefined
   const message = `${done} of ${address} failed: ${told}${remedy === undefined ? '' : ` (${remedy})`}`
   return new NbdTransportError(message, { operation: done, address, errno, cause })

@@ -1,0 +1,53 @@
+import dns from 'node:dns'
+import net from 'node:net'
+import type { Connection, DialOptions, Transport } from '@nbdjs/core'
+import { dialSocket } from '@nbdjs/node-socket'
+import { checkHost, checkPort, checkTcpOptions, type TcpOptions } from './tcp-options.js'
+
+/** The port that IANA assigned to NBD. */
+export const defaultPort = 10809
+
+/**
+ * NBD over TCP. All addresses of the host are tried, both families in turn, until one is connected (RFC 8305,
+ * by Node's `autoSelectFamily`); TCP_NODELAY is set.
+ *
+ * Throws a NbdUsageError for arguments that can never work. When every address failed, the NbdTransportError of
+ * `dial` lists each of them, and `errno` is the first one's.
+ */
+export function tcp(host: string, port: number = defaultPort, options: TcpOptions = {}): Transport {
+  checkHost(host)
+  checkPort(port)
+  checkTcpOptions(options)
+  const address = formatAddress(host, port)
+  const connectOptions = tcpConnectOptions(host, port, options)
+  const dial = ({ signal }: DialOptions): Promise<Connection> =>
+    dialSocket({ address, signal, create: (onread) => net.connect({ ...connectOptions, onread }) })
+  return { address, dial }
+}
+
+/** What Node's `net.connect` is called with, but for `onread`. */
+export function tcpConnectOptions(
+  host: string,
+  port: number,
+  { family, keepAliveMs = 0, lookup = dns.lookup as net.LookupFunction }: TcpOptions = {},
+): net.TcpNetConnectOpts {
+  return {
+    host,
+    port,
+    allowHalfOpen: true,
+    autoSelectFamily: true,
+    noDelay: true,
+    keepAlive: keepAliveMs > 0,
+    keepAliveInitialDelay: keepAliveMs,
+    lookup: family === undefined ? lookup : lookupOf(family, lookup),
+  }
+}
+
+/** With the `family` option of its own, Node would try a single address. */
+function lookupOf(family: 4 | 6, lookup: net.LookupFunction): net.LookupFunction {
+  return (host, options, callback) => lookup(host, { ...options, family }, callback)
+}
+
+function formatAddress(host: string, port: number): string {
+  return `tcp://${host.includes(':') ? `[${host}]` : host}:${port}`
+}

@@ -1,0 +1,2 @@
+export { maxPathLength } from './socket-path.js'
+export { unix } from './unix.js'
