@@ -1,0 +1,30 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** An nbdkit that listens on AF_VSOCK. */
+export interface Nbdkit {
+  readonly port: number
+  stop(): Promise<void>
+}
+
+let nextPort = 10809
+
+/** Starts `nbdkit --vsock` with a plugin and its parameters; resolves once it listens. */
+export async function startNbdkit(...plugin: readonly string[]): Promise<Nbdkit> {
+  const port = nextPort++
+  const pidFile = `/tmp/nbdkit-${port}.pid`
+  const options = ['--foreground', '--vsock', '--port', String(port), '--pidfile', pidFile]
+  const child = spawn('nbdkit', [...options, ...plugin], { stdio: ['ignore', 'inherit', 'inherit'] })
+  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+  while (!existsSync(pidFile)) {
+    if (child.exitCode !== null) throw new Error(`nbdkit ${plugin.join(' ')} ended with ${child.exitCode}`)
+    await sleep(5)
+  }
+  return { port, stop: () => stop(child, exited) }
+}
+
+async function stop(child: ChildProcess, exited: Promise<void>): Promise<void> {
+  child.kill()
+  await exited
+}
