@@ -1,28 +1,28 @@
 /** @jest-config-loader esbuild-register */
 import type { Config } from 'jest'
 
-// TEST_TARGET=dist runs the same tests against what is published.
-const target = process.env['TEST_TARGET'] === 'dist' ? 'dist' : 'src'
+// TEST_TARGET=dist runs the packages' tests against what is published.
+const isBuilt = process.env['TEST_TARGET'] === 'dist'
 
 type Project = NonNullable<Config['projects']>[number]
 
-const project = (displayName: string, rootDir: string): Project => ({
-  displayName: `${displayName} (${target})`,
+const project = (displayName: string, rootDir: string, more: object = {}): Project => ({
+  displayName,
   rootDir,
   testEnvironment: 'node',
   testMatch: ['<rootDir>/**/*.test.ts'],
   testPathIgnorePatterns: ['/node_modules/', '/dist/'],
   extensionsToTreatAsEsm: ['.ts'],
-  moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': ['$1.ts', '$1.js'] },
-  transform: {
-    '^.+\\.ts$': [
-      'ts-jest',
-      { useESM: true, tsconfig: `${import.meta.dirname ?? __dirname}/tsconfig.jest.json` },
-    ],
+  moduleNameMapper: {
+    // A test of an inner file names it by its source; its built twin stands in the same place.
+    ...(isBuilt ? { '^(?:\\.\\./)+src/(.*\\.js)$': '<rootDir>/dist/$1' } : {}),
+    '^(\\.{1,2}/.*)\\.js$': ['$1.ts', '$1.js'],
   },
+  transform: { '^.+\\.ts$': ['ts-jest', { useESM: true, tsconfig: '<rootDir>/../../tsconfig.jest.json' }] },
   testEnvironmentOptions: {
-    customExportConditions: [...(target === 'src' ? ['@nbdjs/source'] : []), 'node', 'node-addons'],
+    customExportConditions: [...(isBuilt ? [] : ['@nbdjs/source']), 'node', 'node-addons'],
   },
+  ...more,
 })
 
 const packages = [
@@ -35,8 +35,20 @@ const packages = [
   'conformance',
 ]
 
+const suffix = isBuilt ? ' (dist)' : ''
+const packageProjects = packages.map((name) => project(`${name}${suffix}`, `packages/${name}`))
+const repositoryProjects = [
+  project('architecture', 'tests/architecture'),
+  project('workflow', 'tests/workflow'),
+  project('interop', 'tests/interop', {
+    setupFilesAfterEnv: ['<rootDir>/peers/stop-after-each.ts'],
+    globalSetup: '<rootDir>/peers/mark-run.mjs',
+    globalTeardown: '<rootDir>/peers/leak-check.mjs',
+  }),
+]
+
 export default {
-  projects: packages.map((name) => project(name, `packages/${name}`)),
+  projects: isBuilt ? packageProjects : [...packageProjects, ...repositoryProjects],
   collectCoverageFrom: ['packages/*/src/**/*.ts'],
   coverageProvider: 'v8',
   coverageThreshold: { global: { lines: 90, branches: 80 } },

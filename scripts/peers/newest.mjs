@@ -1,0 +1,78 @@
+/**
+ * The newest servers and clients: Debian's `trixie`, unpacked into a folder of its own beside the machine's.
+ *
+ * They are only unpacked, neither configured nor installed: a program of the folder runs by the folder's own
+ * dynamic loader (tests/interop/peers/installation.ts), so that running one takes no root, and sockets and
+ * files are shared with the machine as they are.
+ */
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { findCommand } from './debian-packages.mjs'
+import { debianMirror } from './install-packages.mjs'
+import { run, runAsRoot } from './privilege.mjs'
+
+const release = 'trixie'
+const packages = ['nbdkit', 'libnbd-bin', 'qemu-utils']
+const programs = [
+  'usr/bin/nbdkit',
+  'usr/bin/nbdinfo',
+  'usr/bin/nbdcopy',
+  'usr/bin/qemu-nbd',
+  'usr/bin/qemu-img',
+]
+const repository = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
+
+/** Where the folder is or will be. NBD_CACHE_DIR lets several clones share it. */
+export const newestFolder = join(process.env['NBD_CACHE_DIR'] ?? join(repository, '.cache'), release)
+
+/** @returns {boolean} Whether the folder is there, whole. */
+export const hasNewest = () => programs.every((program) => existsSync(join(newestFolder, program)))
+
+/**
+ * Makes the folder.
+ *
+ * @throws {Error} if the packages could not be had; a folder that is there is whole all the same.
+ */
+export const makeNewest = () => {
+  const workFolder = `${newestFolder}.${process.pid}`
+  const downloads = join(workFolder, 'download')
+  const root = join(workFolder, 'root')
+  mkdirSync(root, { recursive: true })
+  try {
+    download(downloads)
+    const archives = join(downloads, 'var/cache/apt/archives')
+    for (const name of readdirSync(archives).filter((file) => file.endsWith('.deb'))) {
+      run(['dpkg-deb', '-x', join(archives, name), root])
+    }
+    rmSync(newestFolder, { recursive: true, force: true })
+    renameSync(root, newestFolder)
+  } finally {
+    runAsRoot(['rm', '-rf', '--one-file-system', workFolder])
+  }
+}
+
+/** @param {string} folder */
+const download = (folder) => {
+  const mirror = process.env['NBD_DEBIAN_MIRROR'] ?? debianMirror()
+  const proxies = run([
+    'apt-config',
+    'shell',
+    'http_proxy',
+    'Acquire::http::Proxy',
+    'https_proxy',
+    'Acquire::https::Proxy',
+  ])
+  runAsRoot([
+    'env',
+    ...proxies.split('\n').flatMap((line) => /^(\w+)='(.+)'$/.exec(line)?.slice(1, 3).join('=') ?? []),
+    findCommand('debootstrap') ?? 'debootstrap',
+    '--variant=minbase',
+    '--download-only',
+    `--include=${packages.join(',')}`,
+    '--keyring=/usr/share/keyrings/debian-archive-keyring.gpg',
+    release,
+    folder,
+    ...(mirror === undefined ? [] : [mirror]),
+  ])
+}

@@ -1,0 +1,113 @@
+/**
+ * `npm test`: sets everything up, runs every suite and says what came of it. Arguments name the suites to
+ * run: `node scripts/test.mjs unit interop`.
+ */
+import { spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { preparePeers } from './prepare-peers.mjs'
+import { isEverythingRequired } from './required.mjs'
+import { reportVariable, suites } from './test-suites.mjs'
+import { jestCounts, notRun, ran, summarize } from './test-summary.mjs'
+
+/** @typedef {import('./prepare-peers.mjs').Preparation} Preparation */
+/** @typedef {import('./test-suites.mjs').Suite} Suite */
+/** @typedef {import('./test-summary.mjs').SuiteResult} SuiteResult */
+
+const repository = dirname(dirname(fileURLToPath(import.meta.url)))
+const suiteLimitMs = 10 * 60_000
+const reports = mkdtempSync(join(tmpdir(), 'nbdjs-reports-'))
+
+/**
+ * Runs Node in the repository.
+ *
+ * @param {readonly string[]} args
+ * @param {Readonly<Record<string, string>>} [env]
+ * @returns {Promise<string | undefined>} How it ended, unless it ended well.
+ */
+const node = (args, env = {}) =>
+  new Promise((resolve) => {
+    // What the tests print is not the summary: only that goes to the standard output, and last.
+    const child = spawn(process.execPath, args, {
+      cwd: repository,
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 2, 2],
+      timeout: suiteLimitMs,
+      killSignal: 'SIGKILL',
+    })
+    child.on('error', (error) => resolve(error.message))
+    child.on('close', (code, signal) => {
+      if (code === 0) resolve(undefined)
+      else if (signal === 'SIGKILL')
+        resolve(`it was killed, maybe as it ran for ${suiteLimitMs / 60_000} minutes`)
+      else resolve(signal === null ? `exit code ${code}` : `signal ${signal}`)
+    })
+  })
+
+/**
+ * @param {Suite} suite
+ * @param {Preparation} preparation
+ * @returns {Promise<SuiteResult>}
+ */
+const runSuite = async ({ name, about, node: args, env, report, needsPeers }, preparation) => {
+  const isUnprepared = preparation.suites.includes(name)
+  const { problem = '', remedy } = isUnprepared ? preparation : {}
+  if (isUnprepared && needsPeers) return notRun(name, { reason: problem, remedy })
+  console.error(`\n--- ${name}: ${about}`)
+  const file = join(reports, `${name}.json`)
+  const reporting = report === 'jest' ? ['--json', '--outputFile', file] : []
+  const badEnd = await node([...args, ...reporting], { ...env, [reportVariable]: file })
+  const contents = readJson(file)
+  const counts = report === 'jest' && contents !== undefined ? jestCounts(contents) : contents
+  return { ...ran(name, counts, badEnd), ...(remedy === undefined ? {} : { remedy }) }
+}
+
+/** @param {string} path */
+const readJson = (path) => {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'))
+  } catch {
+    return undefined
+  }
+}
+
+/** @param {readonly string[]} names */
+const chooseSuites = (names) => {
+  const unknown = names.filter((name) => !suites.some((suite) => suite.name === name))
+  if (unknown.length === 0) return suites.filter(({ name }) => names.length === 0 || names.includes(name))
+  const known = suites.map(({ name }) => name).join(', ')
+  throw new Error(`There is no suite ${unknown.join(', ')}: the suites are ${known}.`)
+}
+
+/** @param {string} step @param {string | undefined} badEnd */
+const mustEndWell = (step, badEnd) => {
+  if (badEnd !== undefined) throw new Error(`${step} failed: ${badEnd}`)
+}
+
+const main = async () => {
+  const chosen = chooseSuites(process.argv.slice(2))
+  mustEndWell('Setting up', await node(['scripts/setup.mjs']))
+  mustEndWell('The build', await node(['node_modules/@typescript/native/bin/tsc', '-b']))
+  const wantsPeers = chosen.some(({ name }) => name === 'interop' || name === 'vsock')
+  const preparation = wantsPeers ? preparePeers() : { suites: [] }
+  if (preparation.problem !== undefined)
+    console.error(`${preparation.problem}\nRemedy: ${preparation.remedy}`)
+  /** @type {SuiteResult[]} */
+  const results = []
+  for (const suite of chosen) results.push(await runSuite(suite, preparation))
+  const { lines, exitCode } = summarize(results, { isEverythingRequired: isEverythingRequired(process.env) })
+  console.log(`\n${lines.join('\n')}`)
+  return exitCode
+}
+
+try {
+  process.exitCode = await main()
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error)
+  console.log('0 passed, 1 failed, 0 skipped')
+  process.exitCode = 1
+} finally {
+  rmSync(reports, { recursive: true, force: true })
+}

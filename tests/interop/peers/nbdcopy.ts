@@ -1,0 +1,9 @@
+import { type ClientRun, runClient } from './client-peer.js'
+import type { Installation } from './installation.js'
+
+/** Copies with libnbd's nbdcopy(1): each of source and destination is a URI or a file. */
+export const nbdcopy = (
+  source: string,
+  destination: string,
+  { installation, options = [] }: { installation: Installation; options?: readonly string[] },
+): Promise<ClientRun> => runClient('nbdcopy', installation, [...options, source, destination])
