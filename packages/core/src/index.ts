@@ -15,4 +15,21 @@ export {
   type NbdTransportErrorDetails,
   NbdUsageError,
 } from './errors.js'
+export type { CommandOptions } from './handle/arguments.js'
+export type {
+  ConnectResult,
+  HandleEvents,
+  ShutdownOptions,
+  SignalOptions,
+  WriteOptions,
+  ZeroOptions,
+} from './handle/handle.js'
+export { connect, Handle } from './handle/handle.js'
+export type { State } from './handle/state.js'
+export type { BlockSizeInfo, ExportInfo } from './machine/export-info.js'
+export type { Limits } from './machine/limits.js'
+export type { Protocol, Session } from './machine/session.js'
+export type { Stats } from './machine/stats.js'
+export type { HandleOptions, Strict, Timeouts } from './options.js'
 export { type Connection, type DialOptions, deliver, type Receiver, type Transport } from './transport.js'
+export type { ListEntry } from './wire/option-reply.js'

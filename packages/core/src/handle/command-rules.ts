@@ -1,0 +1,145 @@
+import { type Errno, NbdUsageError } from '../errors.js'
+import { type ExportInfo, MAX_PAYLOAD } from '../machine/export-info.js'
+import type { Strict } from '../options.js'
+import { Cmd } from '../wire/command.js'
+import { CommandFlag } from '../wire/flags.js'
+import type { U64 } from '../wire/u64.js'
+import { flagOf } from './arguments.js'
+
+/** What a server tells by a transmission flag. */
+type Feature = { [K in keyof ExportInfo]: ExportInfo[K] extends boolean ? K : never }[keyof ExportInfo]
+
+/** What the specification ("Request types", "Command flags") and libnbd ask of a command. */
+export interface CommandRule {
+  readonly name: string
+  readonly type: Cmd
+  /** The flags that belong to it. */
+  readonly flags: number
+  /** The longest that one request can be. */
+  readonly maxLength: number
+  /** Where the server must have advertised it. */
+  readonly feature?: Feature
+  readonly isWrite: boolean
+  /** It has no range. */
+  readonly isWhole?: boolean
+  readonly outOfBounds: Errno
+}
+
+export type RuleName = 'pread' | 'preadInto' | 'pwrite' | 'flush' | 'trim' | 'zero' | 'cache'
+
+const MAX_U32 = 0xffffffff
+const onReading = { isWrite: false, outOfBounds: 'EINVAL' } as const
+const onWriting = { isWrite: true, outOfBounds: 'ENOSPC' } as const
+const { Fua, NoHole, FastZero } = CommandFlag
+
+export const rules: Readonly<Record<RuleName, CommandRule>> = {
+  pread: { name: 'pread', type: Cmd.Read, flags: 0, maxLength: MAX_PAYLOAD, ...onReading },
+  preadInto: { name: 'preadInto', type: Cmd.Read, flags: 0, maxLength: MAX_PAYLOAD, ...onReading },
+  pwrite: { name: 'pwrite', type: Cmd.Write, flags: Fua, maxLength: MAX_PAYLOAD, ...onWriting },
+  flush: {
+    name: 'flush',
+    type: Cmd.Flush,
+    flags: 0,
+    maxLength: 0,
+    feature: 'canFlush',
+    isWhole: true,
+    ...onReading,
+  },
+  trim: { name: 'trim', type: Cmd.Trim, flags: Fua, maxLength: MAX_U32, feature: 'canTrim', ...onWriting },
+  zero: {
+    name: 'zero',
+    type: Cmd.WriteZeroes,
+    flags: Fua | NoHole | FastZero,
+    maxLength: MAX_U32,
+    feature: 'canZero',
+    ...onWriting,
+  },
+  cache: { name: 'cache', type: Cmd.Cache, flags: 0, maxLength: MAX_U32, feature: 'canCache', ...onReading },
+}
+
+/** Flags that the server must have advertised, wherever they are used. */
+const featureOfFlag: readonly { readonly flag: number; readonly feature: Feature; readonly name: string }[] =
+  [
+    { flag: Fua, feature: 'canFua', name: 'fua' },
+    { flag: FastZero, feature: 'canFastZero', name: 'fastZero' },
+    { flag: CommandFlag.Df, feature: 'canDf', name: 'df' },
+  ]
+
+/** One command, before it is sent. */
+export interface Wish {
+  readonly flags: number
+  readonly offset: U64
+  readonly length: number
+}
+
+/** Refuses what can be known to fail, in libnbd's order of checks. */
+export function checkWish(rule: CommandRule, wish: Wish, info: ExportInfo, strict: Strict): void {
+  if (wish.flags !== 0 && strict.flags) checkFlags(rule, wish.flags)
+  if (strict.commands) checkFeatures(rule, wish.flags, info)
+  if (rule.isWhole === true) return
+  const { offset, length } = wish
+  if (length === 0 && strict.zeroSize)
+    throw refused(rule, 'length: expected at least 1, received 0', 'EINVAL')
+  if (strict.bounds) checkBounds(rule, offset, length, info.size)
+  if (strict.align) checkAlignment(rule, offset, length, info.blockSize.minimum)
+  checkMaximum(rule, length, info, strict)
+}
+
+function checkFlags(rule: CommandRule, flags: number): void {
+  const foreign = Object.keys(flagOf).find((name) => ((flagOf[name] as number) & flags & ~rule.flags) !== 0)
+  if (foreign !== undefined)
+    throw refused(rule, `${foreign}: this flag does not belong to the command`, 'EINVAL')
+}
+
+function checkFeatures(rule: CommandRule, flags: number, info: ExportInfo): void {
+  if (rule.isWrite && info.readOnly) throw refused(rule, 'the export is read-only', 'EPERM')
+  if (rule.feature !== undefined && !info[rule.feature]) {
+    throw refused(rule, `the server does not offer it (${rule.feature} is false)`, 'EINVAL')
+  }
+  if (flags === 0) return
+  for (const { flag, feature, name } of featureOfFlag) {
+    if ((flags & flag) !== 0 && !info[feature]) {
+      throw refused(rule, `${name}: the server does not offer it (${feature} is false)`, 'EINVAL')
+    }
+  }
+}
+
+function checkBounds(rule: CommandRule, offset: U64, length: number, size: bigint): void {
+  // Without a bigint wherever the sum is exact.
+  if (typeof offset === 'number' && Number.isSafeInteger(offset + length) && offset + length <= size) return
+  if (BigInt(offset) + BigInt(length) <= size) return
+  throw refused(
+    rule,
+    `${length} bytes at ${offset} reach beyond the end of the export at ${size}`,
+    rule.outOfBounds,
+  )
+}
+
+function checkAlignment(rule: CommandRule, offset: U64, length: number, minimum: number): void {
+  if (minimum <= 1) return
+  const isAligned = length % minimum === 0 && BigInt(offset) % BigInt(minimum) === 0n
+  if (isAligned) return
+  throw refused(
+    rule,
+    `${length} bytes at ${offset} are not aligned to the minimum block size, ${minimum}`,
+    'EINVAL',
+  )
+}
+
+function checkMaximum(rule: CommandRule, length: number, info: ExportInfo, strict: Strict): void {
+  const { payload } = info.blockSize
+  if (rule.type === Cmd.Write && strict.payload && length > payload) {
+    throw refused(
+      rule,
+      `data: expected at most ${payload} bytes (blockSize.payload), received ${length}`,
+      'ERANGE',
+    )
+  }
+  if (length > rule.maxLength) {
+    throw refused(rule, `length: expected at most ${rule.maxLength}, received ${length}`, 'ERANGE')
+  }
+}
+
+function refused(rule: CommandRule, why: string, errno: Errno): NbdUsageError {
+  return new NbdUsageError(`${rule.name}: ${why}`, { errno })
+}

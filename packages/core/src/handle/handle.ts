@@ -1,0 +1,476 @@
+import { EventEmitter } from 'eventemitter3'
+import { NbdClosedError, NbdStateError, NbdUsageError } from '../errors.js'
+import type { ExportInfo } from '../machine/export-info.js'
+import type { NegotiationSettings } from '../machine/negotiation/negotiation.js'
+import type { Operation, OperationResults } from '../machine/negotiation/operation.js'
+import type { Phase } from '../machine/phase.js'
+import type { Session } from '../machine/session.js'
+import type { Stats } from '../machine/stats.js'
+import type { CommandInit } from '../machine/transmission/command.js'
+import { checkExportName, type HandleOptions, type ParsedOptions, parseOptions } from '../options.js'
+import type { Connection, Transport } from '../transport.js'
+import type { ListEntry } from '../wire/option-reply.js'
+import {
+  type CommandOptions,
+  checkBoolean,
+  checkBytes,
+  checkLength,
+  checkOffset,
+  checkSignal,
+  checkTransport,
+  parseCommandOptions,
+  parseOptionBag,
+} from './arguments.js'
+import { checkWish, type RuleName, rules } from './command-rules.js'
+import { Conversation } from './conversation.js'
+import { dial } from './dial.js'
+import type { PendingCommand } from './pending-command.js'
+import { type CallKind, legalStates, type State, stateOf } from './state.js'
+
+/** The events of a Handle, and what their listeners get. */
+export interface HandleEvents {
+  state: [next: State, previous: State]
+  /** What goes on, for people: `opening -> transmission`. Costs nothing while nobody listens. */
+  debug: [message: string]
+  close: []
+  dead: [error: Error]
+}
+
+export interface SignalOptions {
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface WriteOptions extends CommandOptions {
+  /** Reply only once the data is on stable storage (NBD_CMD_FLAG_FUA; needs `info.canFua`). */
+  readonly fua?: boolean | undefined
+}
+
+export interface ZeroOptions extends WriteOptions {
+  /** Keep the range allocated (NBD_CMD_FLAG_NO_HOLE). */
+  readonly noHole?: boolean | undefined
+  /** Fail with ENOTSUP rather than be as slow as a write (NBD_CMD_FLAG_FAST_ZERO; needs `info.canFastZero`). */
+  readonly fastZero?: boolean | undefined
+}
+
+export interface ShutdownOptions extends SignalOptions {
+  /** Commands that were not yet sent fail with an NbdClosedError instead of being sent. */
+  readonly abandonPending?: boolean | undefined
+}
+
+/** In opt mode `connect` ends before anything is known of the export. */
+export type ConnectResult<OptMode extends boolean> = OptMode extends true ? undefined : ExportInfo
+
+/** What a command moves: how much, from where or to where. */
+type Target = Pick<CommandInit, 'length' | 'data' | 'destination' | 'lendable'>
+
+let handlesMade = 0
+
+/**
+ * One NBD connection, from dialling to shutdown. It is never reused: make a new one to connect again.
+ *
+ * Any number of commands may be in flight at once; each promise settles on its own, in the order of the
+ * replies. A call in the wrong state is refused with an {@link NbdStateError}, a wrong argument with an
+ * {@link NbdUsageError}; neither sends anything.
+ */
+export class Handle<OptMode extends boolean = false> extends EventEmitter<HandleEvents> {
+  /** For debug output: `nbd1`, `nbd2` ... unless given. */
+  readonly name: string
+  /** Resolves once the handle is `closed`, rejects with the reason once it is `dead`. Need not be listened to. */
+  readonly closed: Promise<void>
+
+  readonly #options: ParsedOptions
+  readonly #settings: NegotiationSettings
+  /** Aborts the dial. */
+  readonly #dialling: AbortController = new AbortController()
+  #state: State = 'created'
+  #failure: Error | undefined
+  #conversation: Conversation | undefined
+  #settleClosed!: { readonly resolve: () => void; readonly reject: (error: Error) => void }
+
+  /** Checks every option: an unknown or a wrong one is an {@link NbdUsageError}. */
+  constructor(options?: HandleOptions<OptMode>) {
+    super()
+    this.#options = parseOptions(options)
+    this.name = this.#options.name ?? `nbd${++handlesMade}`
+    const { exportName, fullInfo, requestBlockSize, requestStructuredReplies, optMode, handshakeFlags } =
+      this.#options
+    this.#settings = {
+      exportName,
+      fullInfo,
+      requestBlockSize,
+      requestStructuredReplies,
+      optMode,
+      handshakeFlags,
+    }
+    this.closed = new Promise((resolve, reject) => {
+      this.#settleClosed = { resolve, reject }
+    })
+    // Whoever does not ask is not told: a failure also rejects every call that it hits.
+    this.closed.catch(() => {})
+  }
+
+  // --- what is known -------------------------------------------------------------------------------------
+
+  get state(): State {
+    return this.#state
+  }
+
+  /**
+   * What the server told of the export. Known from `ready` on, in opt mode after a successful `optInfo`, and
+   * still when `closed`; else throws an {@link NbdStateError}.
+   */
+  get info(): ExportInfo {
+    const info = this.#requireConversation('ask', 'info').machine.info
+    if (info === undefined) {
+      throw this.#stateError('info', 'the export is not known yet, call optInfo() or optGo() first')
+    }
+    return info
+  }
+
+  /** What was agreed on. Legal in `negotiating`, `ready` and `closed`. */
+  get session(): Session {
+    return this.#requireConversation('ask', 'session').machine.session
+  }
+
+  /** What was moved so far: all 0 before `connect`, and kept after the end. */
+  get stats(): Stats {
+    return (
+      this.#conversation?.machine.stats ?? {
+        bytesSent: 0,
+        bytesReceived: 0,
+        chunksSent: 0,
+        chunksReceived: 0,
+      }
+    )
+  }
+
+  /** Commands that wait for a reply, sent or in line. */
+  get inFlight(): number {
+    return this.#conversation?.machine.inFlight ?? 0
+  }
+
+  // --- connecting and negotiating ------------------------------------------------------------------------
+
+  /**
+   * Dials and negotiates. Legal in `created`. Resolves with what is known of the export, in state `ready`; in
+   * opt mode with undefined, in state `negotiating` (`ready` if the server speaks oldstyle).
+   *
+   * Any failure but a refused argument leaves the handle `dead` and nothing open. When `signal` aborts, it
+   * rejects with the signal's reason.
+   */
+  async connect(transport: Transport, options?: SignalOptions): Promise<ConnectResult<OptMode>> {
+    this.#require('connect', 'connect')
+    checkTransport(transport)
+    await this.#abortable('connect', options, async () => {
+      this.#moveTo('connecting')
+      const connection = await this.#dial(transport)
+      await this.#converse(connection, transport.address).open()
+    })
+    return (this.#options.optMode ? undefined : this.info) as ConnectResult<OptMode>
+  }
+
+  /** Sets the name of the export. Legal in `created` and `negotiating`, like the other setters. */
+  setExportName(exportName: string): void {
+    this.#require('set', 'setExportName')
+    checkExportName(exportName)
+    this.#settings.exportName = exportName
+  }
+
+  /** See {@link HandleOptions.fullInfo}. */
+  setFullInfo(fullInfo: boolean): void {
+    this.#require('set', 'setFullInfo')
+    this.#settings.fullInfo = checkBoolean('setFullInfo', 'fullInfo', fullInfo)
+  }
+
+  /** See {@link HandleOptions.requestBlockSize}. */
+  setRequestBlockSize(requestBlockSize: boolean): void {
+    this.#require('set', 'setRequestBlockSize')
+    this.#settings.requestBlockSize = checkBoolean(
+      'setRequestBlockSize',
+      'requestBlockSize',
+      requestBlockSize,
+    )
+  }
+
+  /**
+   * NBD_OPT_GO, or NBD_OPT_EXPORT_NAME where the server knows no better: on to `ready`. A refusal rejects with
+   * an NbdNegotiationError and leaves the handle `negotiating`, to try another name.
+   *
+   * Legal in `negotiating`, like the other opt methods. An aborted signal ends the whole handle, for an option
+   * that was sent cannot be taken back.
+   */
+  async optGo(options?: SignalOptions): Promise<ExportInfo> {
+    return await this.#operate('optGo', 'go', options)
+  }
+
+  /** NBD_OPT_INFO: what `optGo` would tell, without going there. */
+  async optInfo(options?: SignalOptions): Promise<ExportInfo> {
+    return await this.#operate('optInfo', 'info', options)
+  }
+
+  /** NBD_OPT_LIST: the exports that the server shows. */
+  async optList(options?: SignalOptions): Promise<readonly ListEntry[]> {
+    return await this.#operate('optList', 'list', options)
+  }
+
+  /** NBD_OPT_STRUCTURED_REPLY: true when the server agrees. `connect` has asked for it unless told not to. */
+  async optStructuredReply(options?: SignalOptions): Promise<boolean> {
+    return await this.#operate('optStructuredReply', 'structuredReply', options)
+  }
+
+  /** NBD_OPT_ABORT: says goodbye and closes. */
+  async optAbort(options?: SignalOptions): Promise<void> {
+    const conversation = this.#requireConversation('opt', 'optAbort')
+    await this.#abortable('optAbort', options, async () => {
+      conversation.abort()
+      await this.closed
+    })
+  }
+
+  // --- commands ------------------------------------------------------------------------------------------
+
+  /**
+   * Reads `length` bytes at `offset` into fresh memory: all of them, or an error. At most 64 MiB. Legal in
+   * `ready`, like the other commands.
+   */
+  pread(length: number, offset: number | bigint, options?: CommandOptions): Promise<Uint8Array> {
+    return this.#command('pread', offset, options, () => ({ length: checkLength('pread', length) }), dataOf)
+  }
+
+  /**
+   * Reads `buffer.length` bytes at `offset` into `buffer`. It is lent until the promise settles; after an error
+   * its content is undefined.
+   *
+   * Long reads go from the connection into the buffer without a copy, unless a `signal` is given: then they
+   * are copied, so that nothing is written to the buffer after an abort.
+   */
+  preadInto(buffer: Uint8Array, offset: number | bigint, options?: CommandOptions): Promise<void> {
+    const target = (): Target => {
+      const destination = checkBytes('preadInto', 'buffer', buffer)
+      return { length: destination.length, destination, lendable: options?.signal === undefined }
+    }
+    return this.#command('preadInto', offset, options, target, nothing)
+  }
+
+  /**
+   * Writes `data` at `offset`. It is lent until the promise settles; after an abort, until the connection has
+   * sent it. At most `info.blockSize.payload` bytes.
+   */
+  pwrite(data: Uint8Array, offset: number | bigint, options?: WriteOptions): Promise<void> {
+    const target = (): Target => {
+      const bytes = checkBytes('pwrite', 'data', data)
+      return { length: bytes.length, data: bytes }
+    }
+    return this.#command('pwrite', offset, options, target, nothing)
+  }
+
+  /** Makes `length` bytes at `offset` read as zeroes. Needs `info.canZero`. */
+  zero(length: number, offset: number | bigint, options?: ZeroOptions): Promise<void> {
+    return this.#command('zero', offset, options, () => ({ length: checkLength('zero', length) }), nothing)
+  }
+
+  /** Tells the server that `length` bytes at `offset` are no longer needed. Needs `info.canTrim`. */
+  trim(length: number, offset: number | bigint, options?: WriteOptions): Promise<void> {
+    return this.#command('trim', offset, options, () => ({ length: checkLength('trim', length) }), nothing)
+  }
+
+  /** Tells the server that `length` bytes at `offset` will be read soon. Needs `info.canCache`. */
+  cache(length: number, offset: number | bigint, options?: CommandOptions): Promise<void> {
+    return this.#command('cache', offset, options, () => ({ length: checkLength('cache', length) }), nothing)
+  }
+
+  /**
+   * Resolves once every write that was answered before this call is on stable storage: await your writes
+   * first. Needs `info.canFlush`.
+   */
+  flush(options?: CommandOptions): Promise<void> {
+    return this.#command('flush', 0, options, () => ({ length: 0 }), nothing)
+  }
+
+  // --- the end -------------------------------------------------------------------------------------------
+
+  /**
+   * Ends the connection in order: NBD_CMD_DISC once every command in flight is answered, or NBD_OPT_ABORT
+   * while negotiating. Resolves when the connection is closed. Legal in `negotiating` and `ready`; no command
+   * is taken after it. An aborted signal ends the handle at once.
+   */
+  async shutdown(options?: ShutdownOptions): Promise<void> {
+    const conversation = this.#requireConversation('shutdown', 'shutdown')
+    const { abandonPending = false, ...rest } = parseOptionBag('shutdown', options, [
+      'signal',
+      'abandonPending',
+    ])
+    await this.#abortable('shutdown', rest, async () => {
+      if (this.#state === 'negotiating') conversation.abort()
+      else conversation.disconnect(checkBoolean('shutdown', 'abandonPending', abandonPending))
+      await this.closed
+    })
+  }
+
+  /**
+   * Ends the connection now: everything in flight rejects with `reason`, and the handle is `dead`. Legal in
+   * every state, without effect after the end.
+   */
+  destroy(reason?: unknown): void {
+    const error =
+      reason instanceof Error ? reason : new NbdClosedError('the handle was destroyed', { cause: reason })
+    this.#dialling.abort(error)
+    if (this.#conversation !== undefined) this.#conversation.fail(error)
+    else this.#die(error)
+  }
+
+  /** For `await using`: `shutdown()` where there is something to shut down, `destroy()` while connecting. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (legalStates.shutdown.includes(this.#state)) await this.shutdown()
+    else this.destroy()
+  }
+
+  // --- within --------------------------------------------------------------------------------------------
+
+  async #dial(transport: Transport): Promise<Connection> {
+    try {
+      return await dial(transport, this.#options.timeouts.dialMs, this.#dialling.signal)
+    } catch (error) {
+      this.#die(error as Error)
+      throw error
+    }
+  }
+
+  #converse(connection: Connection, address: string): Conversation {
+    const { limits, timeouts } = this.#options
+    this.#conversation = new Conversation(
+      connection,
+      { address, settings: this.#settings, limits, timeouts },
+      {
+        entered: (phase) => this.#entered(phase),
+        debug: (message) => this.#tell('debug', message),
+        disconnected: () => this.#disconnected(),
+        isDebugging: () => this.listenerCount('debug') > 0,
+      },
+    )
+    return this.#conversation
+  }
+
+  async #operate<K extends Operation>(
+    call: string,
+    operation: K,
+    options: SignalOptions | undefined,
+  ): Promise<OperationResults[K]> {
+    const conversation = this.#requireConversation('opt', call)
+    return await this.#abortable(call, options, () => conversation.operate(operation, call))
+  }
+
+  #command<T>(
+    name: RuleName,
+    offset: number | bigint,
+    options: CommandOptions | undefined,
+    target: () => Target,
+    result: (command: PendingCommand) => T,
+  ): Promise<T> {
+    try {
+      const conversation = this.#requireConversation('command', name)
+      if (conversation.machine.isDisconnecting)
+        throw this.#stateError(name, 'the connection is being shut down')
+      const { flags, signal } = parseCommandOptions(name, options)
+      const rule = rules[name]
+      const wish = { name, type: rule.type, flags, offset: checkOffset(name, offset), ...target() }
+      checkWish(rule, wish, conversation.machine.info as ExportInfo, this.#options.strict)
+      return conversation.submit(wish, signal, result)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /** Runs what ends the whole handle when it is aborted. */
+  async #abortable<T>(call: string, options: SignalOptions | undefined, run: () => Promise<T>): Promise<T> {
+    const { signal } = parseOptionBag(call, options, ['signal'])
+    const checked = checkSignal(call, signal)
+    checked?.throwIfAborted()
+    const abort = (): void => this.destroy(checked?.reason)
+    checked?.addEventListener('abort', abort, { once: true })
+    try {
+      return await run()
+    } catch (error) {
+      checked?.throwIfAborted()
+      throw error
+    } finally {
+      checked?.removeEventListener('abort', abort)
+    }
+  }
+
+  #requireConversation(kind: CallKind, call: string): Conversation {
+    this.#require(kind, call)
+    return this.#conversation as Conversation
+  }
+
+  #require(kind: CallKind, call: string): void {
+    if (legalStates[kind].includes(this.#state)) return
+    throw this.#stateError(call, `it is legal in ${legalStates[kind].join(' and ')} only`)
+  }
+
+  #stateError(call: string, why: string): NbdStateError {
+    return new NbdStateError(`${call}: invalid state ${this.#state}: ${why}`, {
+      // As libnbd has it: not connected yet, or else the wrong time.
+      errno: this.#state === 'created' ? 'ENOTCONN' : 'EINVAL',
+      ...(this.#failure === undefined ? {} : { cause: this.#failure }),
+    })
+  }
+
+  #entered(phase: Phase): void {
+    if (phase === 'dead') this.#die(this.#conversation?.machine.failure as Error)
+    else this.#moveTo(stateOf[phase])
+  }
+
+  #disconnected(): void {
+    if (this.#state !== 'closed') return
+    this.#settleClosed.resolve()
+    this.#tell('close')
+  }
+
+  #die(error: Error): void {
+    if (this.#state === 'closed' || this.#state === 'dead') return
+    this.#failure = error
+    this.#moveTo('dead')
+    this.#settleClosed.reject(error)
+    this.#tell('dead', error)
+  }
+
+  #moveTo(next: State): void {
+    const previous = this.#state
+    if (next === previous) return
+    this.#state = next
+    this.#tell('state', next, previous)
+  }
+
+  /** A listener that throws must not stop the conversation: its error surfaces on its own. */
+  #tell<E extends keyof HandleEvents>(event: E, ...args: HandleEvents[E]): void {
+    try {
+      this.emit(event, ...(args as EventEmitter.EventArgs<HandleEvents, E>))
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error
+      })
+    }
+  }
+}
+
+function dataOf(command: PendingCommand): Uint8Array {
+  return command.destination ?? new Uint8Array(0)
+}
+
+function nothing(): void {}
+
+/**
+ * Makes a handle and connects it. When that fails nothing is left open.
+ *
+ * With `optMode` the handle is `negotiating` when the promise resolves.
+ */
+export async function connect<OptMode extends boolean = false>(
+  transport: Transport,
+  options?: HandleOptions<OptMode>,
+  { signal }: SignalOptions = {},
+): Promise<Handle<OptMode>> {
+  const handle = new Handle<OptMode>(options)
+  await handle.connect(transport, { signal })
+  return handle
+}

@@ -1,0 +1,38 @@
+import type { Phase } from '../machine/phase.js'
+
+/**
+ * The states of a handle, as its user sees them.
+ *
+ * - `created`: not yet connected
+ * - `connecting`: dialling, or a step of the handshake is under way
+ * - `negotiating`: in opt mode, the handshake waits for the next opt call
+ * - `ready`: commands may be sent
+ * - `closed`: ended in order; what was known of the export can still be asked
+ * - `dead`: ended otherwise
+ */
+export type State = 'created' | 'connecting' | 'negotiating' | 'ready' | 'closed' | 'dead'
+
+/** What the user sees of each phase of the conversation. */
+export const stateOf: Readonly<Record<Phase, State>> = {
+  opening: 'connecting',
+  negotiating: 'negotiating',
+  haggling: 'connecting',
+  transmission: 'ready',
+  aborting: 'connecting',
+  disconnecting: 'ready',
+  closed: 'closed',
+  dead: 'dead',
+}
+
+/** Calls of the handle that are legal in the same states. */
+export type CallKind = 'connect' | 'set' | 'opt' | 'command' | 'shutdown' | 'ask'
+
+/** In which states each kind of call is legal. */
+export const legalStates: Readonly<Record<CallKind, readonly State[]>> = {
+  connect: ['created'],
+  set: ['created', 'negotiating'],
+  opt: ['negotiating'],
+  command: ['ready'],
+  shutdown: ['negotiating', 'ready'],
+  ask: ['negotiating', 'ready', 'closed'],
+}

@@ -1,0 +1,27 @@
+/** How much a peer, or a caller in a hurry, can make a handle hold. */
+export interface Limits {
+  /**
+   * Commands on their way at once; more wait in line. Servers work on a few dozen at a time, the rest hides
+   * the latency of the network. Default 1024.
+   */
+  readonly inFlightCommands: number
+  /**
+   * Payload bytes on their way at once, in both directions together. One command may be larger: it goes
+   * alone. Default 64 MiB.
+   */
+  readonly inFlightBytes: number
+  /**
+   * Bytes in one option reply. The longest that the specification needs is a little over 8 KiB: a name and a
+   * description of 4096 bytes each. Default 1 MiB.
+   */
+  readonly optionReplyBytes: number
+  /** Entries in one answer to NBD_OPT_LIST, each of at most 8 KiB. Default 10,000. */
+  readonly listEntries: number
+}
+
+export const defaultLimits: Limits = {
+  inFlightCommands: 1024,
+  inFlightBytes: 64 * 1024 * 1024,
+  optionReplyBytes: 1024 * 1024,
+  listEntries: 10_000,
+}

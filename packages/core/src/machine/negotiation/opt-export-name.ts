@@ -1,0 +1,32 @@
+import { NbdNegotiationError, NbdTransportError } from '../../errors.js'
+import { decodeExportNameReply, EXPORT_NAME_REPLY_LENGTH, RESERVED_ZEROES } from '../../wire/greeting.js'
+import { Opt } from '../../wire/option.js'
+import { encodeText } from '../../wire/text.js'
+import { type ExportInfo, exportInfo } from '../export-info.js'
+import type { Negotiation } from './negotiation.js'
+import { sendOption } from './option-dialogue.js'
+import type { Reading } from './reading.js'
+
+/** NBD_OPT_EXPORT_NAME: the only way into transmission that every newstyle server knows. */
+export function* optExportName(negotiation: Negotiation): Reading<ExportInfo> {
+  const { exportName } = negotiation.settings
+  negotiation.info = undefined
+  sendOption(negotiation, Opt.ExportName, encodeText(exportName))
+  const shape = decodeExportNameReply(yield* firstBytes(exportName))
+  if (!negotiation.handshakeFlags.noZeroes) yield RESERVED_ZEROES
+  negotiation.info = exportInfo({ name: exportName, shape }, negotiation.structuredReplies)
+  return negotiation.info
+}
+
+/** This option has no error reply: a server that does not grant the export hangs up. */
+function* firstBytes(exportName: string): Reading<Uint8Array> {
+  try {
+    return yield EXPORT_NAME_REPLY_LENGTH
+  } catch (cause) {
+    if (!(cause instanceof NbdTransportError)) throw cause
+    throw new NbdNegotiationError(
+      `NBD_OPT_EXPORT_NAME: the server hung up: it has no export ${JSON.stringify(exportName)}, or does not grant it`,
+      { cause, errno: 'ENOENT', option: 'NBD_OPT_EXPORT_NAME' },
+    )
+  }
+}

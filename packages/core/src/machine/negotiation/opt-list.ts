@@ -1,0 +1,20 @@
+import { Opt, Rep } from '../../wire/option.js'
+import { decodeListEntry, type ListEntry } from '../../wire/option-reply.js'
+import type { Negotiation } from './negotiation.js'
+import { receiveReply, sendOption, unexpected } from './option-dialogue.js'
+import type { Reading } from './reading.js'
+
+/** NBD_OPT_LIST: one NBD_REP_SERVER for each export, then NBD_REP_ACK. */
+export function* optList(negotiation: Negotiation): Reading<readonly ListEntry[]> {
+  const { listEntries } = negotiation.limits
+  const entries: ListEntry[] = []
+  sendOption(negotiation, Opt.List)
+  for (;;) {
+    const { reply, data } = yield* receiveReply(negotiation, Opt.List, Rep.Server)
+    if (reply === Rep.Ack) return entries
+    if (entries.length === listEntries) {
+      throw unexpected(Opt.List, `at most ${listEntries} exports (limits.listEntries)`, 'more')
+    }
+    entries.push(decodeListEntry(data))
+  }
+}

@@ -1,0 +1,88 @@
+import { encodeRequest, REQUEST_LENGTH } from '../wire/request.js'
+import type { U64 } from '../wire/u64.js'
+
+/** Headers of one turn lie side by side in a slab, so that they leave as one chunk. */
+const SLAB_LENGTH = 16 * 1024
+
+/**
+ * What is to be sent next, in order. Headers are encoded into slabs that are never reused, since the
+ * connection borrows them until they are flushed; data goes by reference.
+ */
+export class Outbox {
+  #chunks: Uint8Array[] = []
+  #slab = new Uint8Array(SLAB_LENGTH)
+  #view = new DataView(this.#slab.buffer)
+  /** The run of headers that is not yet a chunk. */
+  #start = 0
+  #end = 0
+  #length = 0
+
+  /** Bytes that wait to be taken. */
+  get length(): number {
+    return this.#length
+  }
+
+  append(bytes: Uint8Array): void {
+    this.#seal()
+    this.#chunks.push(bytes)
+    this.#length += bytes.length
+  }
+
+  request(
+    flags: number,
+    type: number,
+    cookieHigh: number,
+    cookieLow: number,
+    offset: U64,
+    length: number,
+  ): void {
+    if (this.#slab.length - this.#end < REQUEST_LENGTH) this.#newSlab()
+    encodeRequest(this.#view, this.#end, flags, type, cookieHigh, cookieLow, offset, length)
+    this.#end += REQUEST_LENGTH
+    this.#length += REQUEST_LENGTH
+  }
+
+  /** The first `maxLength` bytes or fewer; a chunk that reaches further is cut. */
+  take(maxLength: number): Uint8Array[] {
+    this.#seal()
+    if (this.#length <= maxLength) return this.#takeAll()
+    const taken: Uint8Array[] = []
+    let room = maxLength
+    this.#length -= maxLength
+    while (room > 0) {
+      const chunk = this.#chunks[0] as Uint8Array
+      taken.push(chunk.subarray(0, room))
+      if (chunk.length > room) this.#chunks[0] = chunk.subarray(room)
+      else this.#chunks.shift()
+      room -= Math.min(room, chunk.length)
+    }
+    return taken
+  }
+
+  /** Drops what was not taken. */
+  clear(): void {
+    this.#seal()
+    this.#takeAll()
+  }
+
+  #takeAll(): Uint8Array[] {
+    const chunks = this.#chunks
+    this.#chunks = []
+    this.#length = 0
+    return chunks
+  }
+
+  #seal(): void {
+    if (this.#start === this.#end) return
+    this.#chunks.push(this.#slab.subarray(this.#start, this.#end))
+    this.#start = this.#end
+  }
+
+  #newSlab(): void {
+    this.#seal()
+    this.#slab = new Uint8Array(SLAB_LENGTH)
+    this.#view = new DataView(this.#slab.buffer)
+    this.#start = 0
+    this.#end = 0
+  }
+}

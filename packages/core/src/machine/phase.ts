@@ -1,0 +1,32 @@
+/**
+ * Where a conversation stands. The picture of it in docs/architecture.md is drawn from {@link edges}.
+ *
+ * - `opening`: from the server's first byte on, whatever needs no word of the caller's
+ * - `negotiating`: the caller picks the next option (opt mode)
+ * - `haggling`: the option that the caller picked was sent, its reply is awaited
+ * - `transmission`: commands
+ * - `aborting`, `disconnecting`: said goodbye while negotiating or in transmission, the server's end is awaited
+ * - `closed`: ended in order
+ * - `dead`: ended otherwise; absorbs whatever still comes
+ */
+export type Phase =
+  | 'opening'
+  | 'negotiating'
+  | 'haggling'
+  | 'transmission'
+  | 'aborting'
+  | 'disconnecting'
+  | 'closed'
+  | 'dead'
+
+/** Which phase may follow which. Nothing else changes a phase. */
+export const edges: Readonly<Record<Phase, readonly Phase[]>> = {
+  opening: ['negotiating', 'transmission', 'dead'],
+  negotiating: ['haggling', 'aborting', 'dead'],
+  haggling: ['negotiating', 'transmission', 'dead'],
+  transmission: ['disconnecting', 'closed', 'dead'],
+  aborting: ['closed', 'dead'],
+  disconnecting: ['closed', 'dead'],
+  closed: [],
+  dead: [],
+}

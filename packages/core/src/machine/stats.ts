@@ -1,0 +1,9 @@
+/** What was moved over a connection. Plain bytes of NBD, without what a transport or TLS adds. */
+export interface Stats {
+  readonly bytesSent: number
+  readonly bytesReceived: number
+  /** One for each option and each request, the disconnect included. */
+  readonly chunksSent: number
+  /** One for the greeting, and one for each simple reply and each structured reply chunk. */
+  readonly chunksReceived: number
+}

@@ -1,0 +1,65 @@
+import type { Cmd } from '../../wire/command.js'
+import type { U64 } from '../../wire/u64.js'
+import { Coverage } from './coverage.js'
+
+export interface CommandInit {
+  readonly type: Cmd
+  /** What the caller calls it: `pread`. */
+  readonly name: string
+  /** CommandFlag bits. */
+  readonly flags: number
+  readonly offset: U64
+  readonly length: number
+  /** What a write sends. Lent until the command is settled. */
+  readonly data?: Uint8Array | undefined
+  /** Where a read goes. Without it, memory is made when the first byte arrives. */
+  readonly destination?: Uint8Array | undefined
+  /**
+   * Whether the connection may write to `destination` directly. Such memory cannot be taken back when the
+   * command is abandoned, so it must not be the caller's where that can happen.
+   */
+  readonly lendable?: boolean | undefined
+}
+
+/** One request and what became of it. */
+export class Command {
+  readonly type: Cmd
+  readonly name: string
+  readonly flags: number
+  readonly offset: U64
+  readonly length: number
+  readonly data: Uint8Array | undefined
+  readonly lendable: boolean
+  destination: Uint8Array | undefined
+
+  state: 'waiting' | 'sent' | 'settled' = 'waiting'
+  /** Nobody waits for it any more: its reply is drained into nothing. */
+  abandoned = false
+  /** The first error counts. */
+  error: Error | undefined = undefined
+  /** The part of a read that has arrived. */
+  readonly coverage: Coverage = new Coverage()
+  contentChunks = 0
+
+  /** Its cookie: the place in the table, and a number that tells it from earlier tenants. */
+  slot = 0
+  serial = 0
+  /** The tick at which bytes of it moved last. */
+  movedAtTick = 0
+
+  constructor(init: CommandInit) {
+    this.type = init.type
+    this.name = init.name
+    this.flags = init.flags
+    this.offset = init.offset
+    this.length = init.length
+    this.data = init.data
+    this.destination = init.destination
+    this.lendable = init.lendable ?? true
+  }
+
+  /** `pread of 4096 bytes at 1048576` */
+  toString(): string {
+    return this.length === 0 ? this.name : `${this.name} of ${this.length} bytes at ${this.offset}`
+  }
+}

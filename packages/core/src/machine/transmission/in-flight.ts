@@ -1,0 +1,50 @@
+import type { Command } from './command.js'
+
+/**
+ * The commands that were sent, found by cookie in constant time: its lower half is a place in a table, its
+ * upper half a serial number, so that a late or invented reply finds nobody.
+ */
+export class InFlight<C extends Command> {
+  #slots: (C | undefined)[] = []
+  #free: number[] = []
+  #count = 0
+  #serial = 0
+
+  get count(): number {
+    return this.#count
+  }
+
+  add(command: C): void {
+    const slot = this.#free.pop() ?? this.#slots.length
+    this.#serial = (this.#serial + 1) >>> 0
+    command.slot = slot
+    command.serial = this.#serial
+    this.#slots[slot] = command
+    this.#count++
+  }
+
+  find(cookieHigh: number, cookieLow: number): C | undefined {
+    const command = this.#slots[cookieLow]
+    return command?.serial === cookieHigh ? command : undefined
+  }
+
+  remove(command: C): void {
+    this.#slots[command.slot] = undefined
+    this.#free.push(command.slot)
+    this.#count--
+  }
+
+  /** In no particular order. */
+  all(): C[] {
+    return this.#slots.filter((command) => command !== undefined)
+  }
+
+  /** Takes everything out, oldest first. */
+  drain(): C[] {
+    const commands = this.all().sort((a, b) => a.serial - b.serial)
+    this.#slots = []
+    this.#free = []
+    this.#count = 0
+    return commands
+  }
+}

@@ -1,0 +1,372 @@
+import { NbdProtocolError, NbdUsageError } from '../../errors.js'
+import { hex } from '../../wire/bytes.js'
+import { Chunk, Cmd, chunkName, isErrorChunk } from '../../wire/command.js'
+import { CommandFlag, ReplyFlag } from '../../wire/flags.js'
+import { Magic } from '../../wire/magic.js'
+import {
+  CHUNK_COOKIE,
+  CHUNK_FLAGS,
+  CHUNK_HEADER_LENGTH,
+  CHUNK_PAYLOAD_LENGTH,
+  CHUNK_TYPE,
+  decodeErrorPayload,
+  SIMPLE_REPLY_COOKIE,
+  SIMPLE_REPLY_ERROR,
+  SIMPLE_REPLY_LENGTH,
+} from '../../wire/reply.js'
+import { distance, getU64 } from '../../wire/u64.js'
+import type { Intake } from '../intake.js'
+import type { Command } from './command.js'
+import type { InFlight } from './in-flight.js'
+import { serverError } from './server-error.js'
+
+/** Payload that is longer than this goes straight into the caller's memory; a copy is cheaper below. */
+const DIRECT_LENGTH = 16 * 1024
+/** An error chunk holds a message of at most 4096 bytes and, in types unknown today, a little more. */
+const MAX_ERROR_PAYLOAD = 32 * 1024
+
+/** What the next bytes are. */
+type Expectation =
+  | 'header'
+  /** The offset in front of a data chunk's bytes. */
+  | 'dataOffset'
+  /** Bytes of a read. */
+  | 'data'
+  | 'hole'
+  | 'error'
+
+/** Gets each command whose reply is complete. */
+export type Settle<C extends Command> = (command: C) => void
+
+/**
+ * Understands replies. A switch on an explicit state and not a generator as in the handshake: per reply it is
+ * five times faster (16 ns against 77).
+ *
+ * Whatever breaks the protocol is thrown as a NbdProtocolError and ends the conversation: after a reply that
+ * cannot be, no byte that follows can be trusted.
+ */
+export class ReplyReader<C extends Command> {
+  readonly #intake: Intake
+  readonly #inFlight: InFlight<C>
+  readonly #settle: Settle<C>
+  readonly #structuredReplies: boolean
+
+  #expectation: Expectation = 'header'
+  /** Whom the present reply answers, and with which chunk. */
+  #command: C | undefined
+  #flags = 0
+  #type = 0
+  /** Bytes of payload that are still to come. */
+  #remaining = 0
+  /** Where in the destination the next byte of data goes. */
+  #at = 0
+  /** The connection holds a view of the command's memory, not of the intake. */
+  #lent = false
+
+  /** Replies and chunks understood so far. */
+  chunksReceived = 0
+  tick = 0
+
+  constructor(intake: Intake, inFlight: InFlight<C>, structuredReplies: boolean, settle: Settle<C>) {
+    this.#intake = intake
+    this.#inFlight = inFlight
+    this.#structuredReplies = structuredReplies
+    this.#settle = settle
+  }
+
+  /** Nothing of a reply has arrived: the one place where the server may stop. */
+  get isBetweenReplies(): boolean {
+    return this.#expectation === 'header' && this.#intake.length === 0
+  }
+
+  /** What was being received, for the message when the rest does not come. */
+  get progress(): string {
+    const of = this.#command === undefined ? 'a reply' : `the reply to ${this.#command}`
+    return this.#remaining > 0 ? `${of}, ${this.#remaining} bytes before its end` : of
+  }
+
+  /** Where the next bytes go. */
+  buffer(): Uint8Array {
+    const command = this.#command
+    this.#lent =
+      this.#expectation === 'data' &&
+      this.#remaining >= DIRECT_LENGTH &&
+      command?.lendable === true &&
+      this.#intake.length === 0 &&
+      isWanted(command)
+    if (!this.#lent) return this.#intake.room()
+    return destinationOf(command as C).subarray(this.#at, this.#at + this.#remaining)
+  }
+
+  received(count: number): void {
+    if (this.#lent) {
+      this.#advance(count)
+      return
+    }
+    this.#intake.filled(count)
+    this.parse()
+  }
+
+  /** Understands what the intake holds, up to an incomplete header. */
+  parse(): void {
+    while (this.#step());
+  }
+
+  /** False when more bytes are needed. */
+  #step(): boolean {
+    switch (this.#expectation) {
+      case 'header':
+        return this.#readHeader()
+      case 'data':
+        return this.#copyData()
+      case 'dataOffset':
+        return this.#readDataOffset()
+      case 'hole':
+        return this.#readHole()
+      case 'error':
+        return this.#readError()
+    }
+  }
+
+  #readHeader(): boolean {
+    const { length } = this.#intake
+    if (length < 4) return false
+    const magic = this.#intake.view.getUint32(this.#intake.start)
+    if (magic === Magic.SimpleReply) return length >= SIMPLE_REPLY_LENGTH && this.#readSimpleReply()
+    if (magic === Magic.StructuredReply && this.#structuredReplies) {
+      return length >= CHUNK_HEADER_LENGTH && this.#readChunkHeader()
+    }
+    throw this.#wrongMagic(magic)
+  }
+
+  /** "Simple reply message" */
+  #readSimpleReply(): boolean {
+    const { view, start } = this.#intake
+    const error = view.getUint32(start + SIMPLE_REPLY_ERROR)
+    const command = this.#find(start + SIMPLE_REPLY_COOKIE, 'a simple reply')
+    this.#intake.skip(SIMPLE_REPLY_LENGTH)
+    if (this.#structuredReplies && command.type === Cmd.Read) {
+      throw violation(command, 'structured reply chunks, which were negotiated', 'a simple reply')
+    }
+    this.#type = Chunk.None
+    this.#flags = ReplyFlag.Done
+    if (error !== 0) {
+      command.error ??= serverError(command, { value: error })
+      this.#finishChunk(command)
+    } else if (command.type === Cmd.Read) {
+      this.#expectData(command, 0, command.length)
+    } else {
+      this.#finishChunk(command)
+    }
+    return true
+  }
+
+  /** "Structured reply chunk message" */
+  #readChunkHeader(): boolean {
+    const { view, start } = this.#intake
+    this.#flags = view.getUint16(start + CHUNK_FLAGS)
+    this.#type = view.getUint16(start + CHUNK_TYPE)
+    const length = view.getUint32(start + CHUNK_PAYLOAD_LENGTH)
+    const command = this.#find(start + CHUNK_COOKIE, chunkName(this.#type))
+    this.#intake.skip(CHUNK_HEADER_LENGTH)
+    this.#command = command
+    this.#remaining = length
+    this.#expectPayload(command, length)
+    return true
+  }
+
+  /** "Structured reply types": which payload belongs to which type, and how long it may be. */
+  #expectPayload(command: C, length: number): void {
+    const type = this.#type
+    if (isErrorChunk(type)) {
+      if (length < 6 || length > MAX_ERROR_PAYLOAD)
+        throw badLength(command, type, `6 to ${MAX_ERROR_PAYLOAD}`, length)
+      this.#expectation = 'error'
+      return
+    }
+    if (type === Chunk.None) {
+      if (length !== 0) throw badLength(command, type, '0', length)
+      if (!this.#isDone)
+        throw violation(command, 'NBD_REPLY_TYPE_NONE with NBD_REPLY_FLAG_DONE', 'it without')
+      this.#finishChunk(command)
+      return
+    }
+    if (command.type !== Cmd.Read) throw violation(command, 'no content', chunkName(type))
+    if (type === Chunk.OffsetData) {
+      if (length < 9 || length - 8 > command.length)
+        throw badLength(command, type, `9 to ${command.length + 8}`, length)
+      this.#expectation = 'dataOffset'
+      return
+    }
+    if (type === Chunk.OffsetHole) {
+      if (length !== 12) throw badLength(command, type, '12', length)
+      this.#expectation = 'hole'
+      return
+    }
+    throw violation(command, 'a chunk that belongs to a read', chunkName(type))
+  }
+
+  #readDataOffset(): boolean {
+    const { view, start, length } = this.#intake
+    if (length < 8) return false
+    const command = this.#command as C
+    const at = distance(getU64(view, start), command.offset)
+    this.#intake.skip(8)
+    this.#expectData(command, at, this.#remaining - 8)
+    return true
+  }
+
+  #readHole(): boolean {
+    const { view, start, length } = this.#intake
+    if (length < 12) return false
+    const command = this.#command as C
+    const at = distance(getU64(view, start), command.offset)
+    const holeLength = view.getUint32(start + 8)
+    this.#intake.skip(12)
+    this.#remaining = 0
+    this.#cover(command, at, holeLength)
+    if (isWanted(command)) destinationOf(command).fill(0, at, at + holeLength)
+    this.#finishChunk(command)
+    return true
+  }
+
+  #readError(): boolean {
+    const length = this.#remaining
+    if (this.#intake.length < length) return false
+    const command = this.#command as C
+    const payload = decodeErrorPayload(this.#type, this.#intake.take(length))
+    this.#remaining = 0
+    if (payload === undefined)
+      throw violation(command, `a message that fits into ${length} bytes`, chunkName(this.#type))
+    if (payload.value === 0) throw violation(command, `${chunkName(this.#type)} with an error`, 'error 0')
+    const { offset } = payload
+    // An offset that cannot be is no reason to lose the error itself.
+    const inside = offset !== undefined && isInside(distance(offset, command.offset), command.length)
+    command.error ??= serverError(command, { ...payload, offset: inside ? offset : undefined })
+    this.#finishChunk(command)
+    return true
+  }
+
+  /** `length` bytes of data follow that belong at `at` of the destination. */
+  #expectData(command: C, at: number, length: number): void {
+    this.#cover(command, at, length)
+    this.#command = command
+    this.#at = at
+    this.#remaining = length
+    this.#expectation = 'data'
+    if (length === 0) this.#finishChunk(command)
+  }
+
+  /** NBD_CMD_READ, "Structured replies": inside of the request, at least one byte, no byte twice. */
+  #cover(command: C, at: number, length: number): void {
+    if (this.#structuredReplies && length === 0)
+      throw violation(command, 'at least one byte in a chunk', 'none')
+    if (at < 0 || at + length > command.length) {
+      throw violation(
+        command,
+        'data within the request',
+        `${length} bytes ${at < 0 ? `${-at} before its start` : `from ${at} after its start`}`,
+      )
+    }
+    if (!command.coverage.add(at, at + length)) {
+      throw violation(
+        command,
+        'each byte once, in large pieces',
+        `again or scattered: ${length} bytes at +${at}`,
+      )
+    }
+    command.contentChunks++
+    if (command.contentChunks > 1 && (command.flags & CommandFlag.Df) !== 0) {
+      throw violation(command, 'one content chunk, for NBD_CMD_FLAG_DF was set', 'another')
+    }
+  }
+
+  #copyData(): boolean {
+    const count = Math.min(this.#intake.length, this.#remaining)
+    if (count === 0) return false
+    const command = this.#command as C
+    if (isWanted(command)) destinationOf(command).set(this.#intake.take(count), this.#at)
+    else this.#intake.skip(count)
+    this.#advance(count)
+    return true
+  }
+
+  #advance(count: number): void {
+    const command = this.#command as C
+    command.movedAtTick = this.tick
+    this.#at += count
+    this.#remaining -= count
+    if (this.#remaining === 0) this.#finishChunk(command)
+  }
+
+  #finishChunk(command: C): void {
+    command.movedAtTick = this.tick
+    this.chunksReceived++
+    this.#command = undefined
+    this.#expectation = 'header'
+    if (!this.#isDone) return
+    if (
+      command.type === Cmd.Read &&
+      command.error === undefined &&
+      !command.coverage.isComplete(command.length)
+    ) {
+      throw violation(command, `all ${command.length} bytes before the end of the reply`, 'less')
+    }
+    this.#inFlight.remove(command)
+    this.#settle(command)
+  }
+
+  get #isDone(): boolean {
+    return (this.#flags & ReplyFlag.Done) !== 0
+  }
+
+  #find(at: number, what: string): C {
+    const { view } = this.#intake
+    const command = this.#inFlight.find(view.getUint32(at), view.getUint32(at + 4))
+    if (command !== undefined) return command
+    const cookie = hex(view.getBigUint64(at), 16)
+    throw new NbdProtocolError(`${what}: the cookie ${cookie} belongs to no command in flight`, {
+      expected: `the cookie of one of ${this.#inFlight.count} commands in flight`,
+      received: cookie,
+    })
+  }
+
+  #wrongMagic(magic: number): NbdProtocolError {
+    const expected = this.#structuredReplies
+      ? `${hex(Magic.SimpleReply)} or ${hex(Magic.StructuredReply)}`
+      : `${hex(Magic.SimpleReply)} (structured replies were not negotiated)`
+    return new NbdProtocolError(`reply: expected the magic ${expected}, received ${hex(magic)}`, {
+      expected,
+      received: hex(magic),
+    })
+  }
+}
+
+/** The memory of a read. A server cannot make us allocate what was not asked for. */
+function destinationOf(command: Command): Uint8Array {
+  command.destination ??= new Uint8Array(command.length)
+  return command.destination
+}
+
+/** Whether data of `command` has a place to go to: the caller may have given up, or given the memory away. */
+function isWanted(command: Command): boolean {
+  if (command.abandoned) return false
+  if (command.destination === undefined || command.destination.length === command.length) return true
+  command.error ??= new NbdUsageError(`${command}: the buffer was detached or resized before the reply came`)
+  return false
+}
+
+function isInside(at: number, length: number): boolean {
+  return at >= 0 && at < length
+}
+
+function violation(command: Command, expected: string, received: string): NbdProtocolError {
+  return new NbdProtocolError(`reply to ${command}: expected ${expected}, received ${received}`, {
+    expected,
+    received,
+  })
+}
+
+function badLength(command: Command, type: number, expected: string, received: number): NbdProtocolError {
+  return violation(command, `${chunkName(type)} of ${expected} bytes`, `${received} bytes`)
+}

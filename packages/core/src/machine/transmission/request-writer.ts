@@ -1,0 +1,102 @@
+import { NbdUsageError } from '../../errors.js'
+import { Cmd } from '../../wire/command.js'
+import type { Limits } from '../limits.js'
+import type { Outbox } from '../outbox.js'
+import type { Command } from './command.js'
+import { CommandQueue } from './command-queue.js'
+import type { InFlight } from './in-flight.js'
+
+/** Lines commands up and sends as many as the limits allow. */
+export class RequestWriter<C extends Command> {
+  readonly #queue = new CommandQueue<C>()
+  readonly #inFlight: InFlight<C>
+  readonly #limits: Limits
+  readonly #refuse: (command: C) => void
+  /** Commands in line, without the abandoned. */
+  #waiting = 0
+  #inFlightBytes = 0
+
+  chunksSent = 0
+  /** Whose data is perhaps not yet taken whole. */
+  last: C | undefined
+
+  /** `refuse` gets each command that can no longer be sent. */
+  constructor(inFlight: InFlight<C>, limits: Limits, refuse: (command: C) => void) {
+    this.#refuse = refuse
+    this.#inFlight = inFlight
+    this.#limits = limits
+  }
+
+  get waiting(): number {
+    return this.#waiting
+  }
+
+  push(command: C): void {
+    this.#queue.push(command)
+    this.#waiting++
+  }
+
+  /** Takes one command out of the line. Its place is passed over when its turn comes. */
+  abandon(command: C): void {
+    command.state = 'settled'
+    this.#waiting--
+  }
+
+  /** Takes every command out of the line. */
+  drain(): C[] {
+    this.#waiting = 0
+    return this.#queue.drain().filter((command) => command.state === 'waiting')
+  }
+
+  /** The reply to `command` is complete: its room is free. */
+  answered(command: C): void {
+    this.#inFlightBytes -= payloadLength(command)
+  }
+
+  /** Encodes the commands whose turn it is, until `length` bytes wait. */
+  fill(outbox: Outbox, length: number, tick: number): void {
+    while (outbox.length < length) {
+      const command = this.#next()
+      if (command === undefined) return
+      this.#send(command, outbox, tick)
+    }
+  }
+
+  #next(): C | undefined {
+    for (;;) {
+      const command = this.#queue.peek()
+      if (command === undefined) return undefined
+      if (command.state === 'waiting') return this.#hasRoomFor(command) ? this.#queue.shift() : undefined
+      this.#queue.shift()
+    }
+  }
+
+  #hasRoomFor(command: C): boolean {
+    if (this.#inFlight.count === 0) return true
+    if (this.#inFlight.count >= this.#limits.inFlightCommands) return false
+    return this.#inFlightBytes + payloadLength(command) <= this.#limits.inFlightBytes
+  }
+
+  #send(command: C, outbox: Outbox, tick: number): void {
+    this.#waiting--
+    if (command.data !== undefined && command.data.length !== command.length) {
+      // Sending it would put every later byte out of step.
+      command.error = new NbdUsageError(`${command}: the data was detached or resized before it was sent`)
+      this.#refuse(command)
+      return
+    }
+    this.#inFlight.add(command)
+    this.#inFlightBytes += payloadLength(command)
+    this.chunksSent++
+    this.last = command
+    command.state = 'sent'
+    command.movedAtTick = tick
+    outbox.request(command.flags, command.type, command.serial, command.slot, command.offset, command.length)
+    if (command.data !== undefined) outbox.append(command.data)
+  }
+}
+
+/** The bytes that travel, in whichever direction. */
+function payloadLength(command: Command): number {
+  return command.type === Cmd.Read || command.type === Cmd.Write ? command.length : 0
+}
