@@ -62,13 +62,13 @@ export abstract class NbdError extends Error {
   }
 }
 
-/** The caller passed an argument or an option that can never work. Nothing was sent. */
+/** The caller passed an argument or an option that can never work. Nothing was sent. `errno` is EINVAL unless told. */
 export class NbdUsageError extends NbdError {
   static override readonly brand: symbol = Symbol.for('@nbdjs/NbdUsageError')
   readonly code = 'ERR_NBD_USAGE'
 
   constructor(message: string, details: NbdErrorDetails = {}) {
-    super(message, { errno: 'EINVAL', ...details })
+    super(message, { ...details, errno: details.errno ?? 'EINVAL' })
   }
 }
 
@@ -143,7 +143,7 @@ export interface NbdProtocolErrorDetails extends NbdErrorDetails {
   readonly received?: string | undefined
 }
 
-/** The peer broke the protocol. */
+/** The peer broke the protocol. `errno` is EPROTO unless told. */
 export class NbdProtocolError extends NbdError {
   static override readonly brand: symbol = Symbol.for('@nbdjs/NbdProtocolError')
   readonly code = 'ERR_NBD_PROTOCOL'
@@ -151,7 +151,7 @@ export class NbdProtocolError extends NbdError {
   readonly received: string | undefined
 
   constructor(message: string, details: NbdProtocolErrorDetails = {}) {
-    super(message, { errno: 'EPROTO', ...details })
+    super(message, { ...details, errno: details.errno ?? 'EPROTO' })
     this.expected = details.expected
     this.received = details.received
   }
@@ -178,17 +178,18 @@ export class NbdTransportError extends NbdError {
   }
 }
 
-/** The connection was shut down before the command was answered. */
+/** The connection was shut down before the command was answered. `errno` is ENOTCONN unless told. */
 export class NbdClosedError extends NbdError {
   static override readonly brand: symbol = Symbol.for('@nbdjs/NbdClosedError')
   readonly code = 'ERR_NBD_CLOSED'
 
   constructor(message: string, details: NbdErrorDetails = {}) {
-    super(message, { errno: 'ENOTCONN', ...details })
+    super(message, { ...details, errno: details.errno ?? 'ENOTCONN' })
   }
 }
 
-const classes = [
+// Keyed by name, for a bundler may shorten the name of a class but not a key.
+const classes = {
   NbdError,
   NbdUsageError,
   NbdStateError,
@@ -197,9 +198,9 @@ const classes = [
   NbdProtocolError,
   NbdTransportError,
   NbdClosedError,
-]
+}
 
-for (const { prototype, brand, name } of classes) {
+for (const [name, { prototype, brand }] of Object.entries(classes)) {
   Object.defineProperty(prototype, brand, { value: true })
   Object.defineProperty(prototype, 'name', { value: name, configurable: true, writable: true })
 }

@@ -87,12 +87,18 @@ export interface Receiver {
 
 /**
  * For transports that get bytes in chunks of their own: copies `chunk` into the receiver's memory, piece by
- * piece. Stops when `isOpen()` turns false, for the receiver may destroy the connection at any piece.
+ * piece. Stops when `isOpen()` turns false, for the receiver may destroy the connection at any piece. Throws a
+ * RangeError when the receiver lends an empty view, which its contract forbids.
  */
 export function deliver(receiver: Receiver, chunk: Uint8Array, isOpen: () => boolean): void {
   let done = 0
   while (done < chunk.length && isOpen()) {
     const view = receiver.buffer()
+    if (view.length === 0) {
+      throw new RangeError(
+        `deliver: ${chunk.length - done} bytes to deliver, but receiver.buffer() lent a view of 0 bytes, expected at least 1`,
+      )
+    }
     const count = Math.min(view.length, chunk.length - done)
     view.set(chunk.subarray(done, done + count))
     done += count

@@ -1,5 +1,6 @@
 import { NbdProtocolError } from '../errors.js'
 import { hex, viewOf } from './bytes.js'
+import { requireAtLeast } from './length.js'
 import { Magic } from './magic.js'
 import { getU64, setU64, type U64 } from './u64.js'
 
@@ -13,7 +14,9 @@ export const HANDSHAKE_FLAGS_LENGTH = 2
 /** What follows in an oldstyle greeting: size, flags and 124 reserved bytes. */
 export const OLDSTYLE_LENGTH = 136
 
+/** Throws an `NbdProtocolError` when this is no greeting of an NBD server, or bytes are missing. */
 export function decodeGreetingMagic(bytes: Uint8Array): GreetingKind {
+  requireAtLeast('greeting', bytes, GREETING_MAGIC_LENGTH)
   const view = viewOf(bytes)
   const init = view.getBigUint64(0)
   if (init !== Magic.Init) throw notNbd('NBDMAGIC', Magic.Init, init)
@@ -30,7 +33,9 @@ function notNbd(what: string, expected: bigint, received: bigint): NbdProtocolEr
   )
 }
 
+/** Throws an `NbdProtocolError` when bytes are missing. */
 export function decodeHandshakeFlags(bytes: Uint8Array): number {
+  requireAtLeast('handshake flags', bytes, HANDSHAKE_FLAGS_LENGTH)
   return viewOf(bytes).getUint16(0)
 }
 
@@ -47,13 +52,16 @@ export function encodeGreeting(handshakeFlags: number): Uint8Array {
 /** The client's answer to a newstyle greeting ("Client flags"). */
 export const CLIENT_FLAGS_LENGTH = 4
 
+/** The client's half of the handshake flags: the bits are those of `HandshakeFlag`. */
 export function encodeClientFlags(flags: number): Uint8Array {
   const bytes = new Uint8Array(CLIENT_FLAGS_LENGTH)
   viewOf(bytes).setUint32(0, flags)
   return bytes
 }
 
+/** Throws an `NbdProtocolError` when bytes are missing. */
 export function decodeClientFlags(bytes: Uint8Array): number {
+  requireAtLeast('client flags', bytes, CLIENT_FLAGS_LENGTH)
   return viewOf(bytes).getUint32(0)
 }
 
@@ -69,11 +77,14 @@ export const EXPORT_NAME_REPLY_LENGTH = 10
 /** The reserved zeroes after it, unless NBD_FLAG_C_NO_ZEROES was agreed. */
 export const RESERVED_ZEROES = 124
 
+/** Throws an `NbdProtocolError` when bytes are missing. */
 export function decodeExportNameReply(bytes: Uint8Array): ExportShape {
+  requireAtLeast('the reply to NBD_OPT_EXPORT_NAME', bytes, EXPORT_NAME_REPLY_LENGTH)
   const view = viewOf(bytes)
   return { size: getU64(view, 0), transmissionFlags: view.getUint16(8) }
 }
 
+/** The answer to NBD_OPT_EXPORT_NAME, with the reserved zeroes unless they were agreed away. */
 export function encodeExportNameReply(shape: ExportShape, noZeroes: boolean): Uint8Array {
   const bytes = new Uint8Array(EXPORT_NAME_REPLY_LENGTH + (noZeroes ? 0 : RESERVED_ZEROES))
   const view = viewOf(bytes)
@@ -82,12 +93,15 @@ export function encodeExportNameReply(shape: ExportShape, noZeroes: boolean): Ui
   return bytes
 }
 
+/** What an oldstyle greeting tells after its magic words. */
 export interface OldstyleExport extends ExportShape {
   /** The upper half of the flags, which must be zero in oldstyle. */
   readonly handshakeFlags: number
 }
 
+/** What follows the magic words of an oldstyle greeting. Throws an `NbdProtocolError` when bytes are missing. */
 export function decodeOldstyle(bytes: Uint8Array): OldstyleExport {
+  requireAtLeast('oldstyle greeting', bytes, OLDSTYLE_LENGTH)
   const view = viewOf(bytes)
   return { size: getU64(view, 0), handshakeFlags: view.getUint16(8), transmissionFlags: view.getUint16(10) }
 }

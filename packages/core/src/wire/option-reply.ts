@@ -1,6 +1,7 @@
 import { NbdProtocolError } from '../errors.js'
 import { concat, hex, viewOf } from './bytes.js'
 import type { ExportShape } from './greeting.js'
+import { badLength, requireAtLeast } from './length.js'
 import { Magic } from './magic.js'
 import { Info, infoName } from './option.js'
 import { decodeMessage, decodeName, encodeText } from './text.js'
@@ -17,7 +18,9 @@ export interface OptionReplyHeader {
   readonly length: number
 }
 
+/** Throws an `NbdProtocolError` when the magic is wrong or bytes are missing. */
 export function decodeOptionReplyHeader(bytes: Uint8Array): OptionReplyHeader {
+  requireAtLeast('option reply', bytes, OPTION_REPLY_HEADER_LENGTH)
   const view = viewOf(bytes)
   const magic = view.getBigUint64(0)
   if (magic !== Magic.OptionReply) {
@@ -29,6 +32,7 @@ export function decodeOptionReplyHeader(bytes: Uint8Array): OptionReplyHeader {
   return { option: view.getUint32(8), reply: view.getUint32(12), length: view.getUint32(16) }
 }
 
+/** A whole option reply, header and data ("Fixed newstyle negotiation"). */
 export function encodeOptionReply(
   option: number,
   reply: number,
@@ -51,8 +55,9 @@ export interface ListEntry {
   readonly description: string
 }
 
+/** The data of an NBD_REP_SERVER. Throws an `NbdProtocolError` when it is malformed. */
 export function decodeListEntry(bytes: Uint8Array): ListEntry {
-  if (bytes.length < 4) throw badLength('NBD_REP_SERVER', 'at least 4 bytes', bytes.length)
+  requireAtLeast('NBD_REP_SERVER', bytes, 4)
   const nameLength = viewOf(bytes).getUint32(0)
   if (nameLength > bytes.length - 4) {
     throw badLength('NBD_REP_SERVER', `a name of at most ${bytes.length - 4} bytes`, nameLength)
@@ -63,6 +68,7 @@ export function decodeListEntry(bytes: Uint8Array): ListEntry {
   }
 }
 
+/** The data of an NBD_REP_SERVER. */
 export function encodeListEntry({ name, description }: ListEntry): Uint8Array {
   const text = encodeText(name)
   const length = new Uint8Array(4)
@@ -86,8 +92,12 @@ export type InfoReply =
   | ({ readonly kind: 'blockSize' } & BlockSizes)
   | { readonly kind: 'unknown'; readonly type: number }
 
+/**
+ * The data of an NBD_REP_INFO. Throws an `NbdProtocolError` when a known kind is malformed; an unknown kind may
+ * hold anything.
+ */
 export function decodeInfo(bytes: Uint8Array): InfoReply {
-  if (bytes.length < 2) throw badLength('NBD_REP_INFO', 'at least 2 bytes', bytes.length)
+  requireAtLeast('NBD_REP_INFO', bytes, 2)
   const view = viewOf(bytes)
   const type = view.getUint16(0)
   switch (type) {
@@ -111,6 +121,7 @@ export function decodeInfo(bytes: Uint8Array): InfoReply {
   }
 }
 
+/** The data of an NBD_REP_INFO with NBD_INFO_EXPORT. */
 export function encodeInfoExport({ size, transmissionFlags }: ExportShape): Uint8Array {
   const bytes = new Uint8Array(12)
   const view = viewOf(bytes)
@@ -120,12 +131,14 @@ export function encodeInfoExport({ size, transmissionFlags }: ExportShape): Uint
   return bytes
 }
 
+/** The data of an NBD_REP_INFO with NBD_INFO_NAME or NBD_INFO_DESCRIPTION. */
 export function encodeInfoText(type: typeof Info.Name | typeof Info.Description, text: string): Uint8Array {
   const head = new Uint8Array(2)
   viewOf(head).setUint16(0, type)
   return concat(head, encodeText(text))
 }
 
+/** The data of an NBD_REP_INFO with NBD_INFO_BLOCK_SIZE. */
 export function encodeInfoBlockSize({ minimum, preferred, maximum }: BlockSizes): Uint8Array {
   const bytes = new Uint8Array(14)
   const view = viewOf(bytes)
@@ -142,14 +155,16 @@ export interface MetaContext {
   readonly name: string
 }
 
+/** The data of an NBD_REP_META_CONTEXT. Throws an `NbdProtocolError` when it is malformed or has no name. */
 export function decodeMetaContext(bytes: Uint8Array): MetaContext {
-  if (bytes.length <= 4) throw badLength('NBD_REP_META_CONTEXT', 'at least 5 bytes', bytes.length)
+  requireAtLeast('NBD_REP_META_CONTEXT', bytes, 5)
   return {
     id: viewOf(bytes).getUint32(0),
     name: decodeName(bytes.subarray(4), 'NBD_REP_META_CONTEXT: the name'),
   }
 }
 
+/** The data of an NBD_REP_META_CONTEXT. */
 export function encodeMetaContext({ id, name }: MetaContext): Uint8Array {
   const head = new Uint8Array(4)
   viewOf(head).setUint32(0, id)
@@ -163,11 +178,4 @@ export function decodeErrorText(bytes: Uint8Array): string {
 
 function requireLength(type: number, bytes: Uint8Array, length: number): void {
   if (bytes.length !== length) throw badLength(infoName(type), `${length} bytes`, bytes.length)
-}
-
-function badLength(what: string, expected: string, received: number): NbdProtocolError {
-  return new NbdProtocolError(`${what}: expected ${expected}, received ${received}`, {
-    expected,
-    received: String(received),
-  })
 }

@@ -1,5 +1,6 @@
 import { NbdProtocolError } from '../errors.js'
 import { concat, hex, viewOf } from './bytes.js'
+import { badLength, requireAtLeast } from './length.js'
 import { Magic } from './magic.js'
 import { optName } from './option.js'
 import { decodeName, encodeText } from './text.js'
@@ -13,6 +14,7 @@ export interface OptionHeader {
   readonly length: number
 }
 
+/** A whole option, header and data ("Newstyle negotiation"). */
 export function encodeOption(option: number, data: Uint8Array = new Uint8Array(0)): Uint8Array {
   const bytes = new Uint8Array(OPTION_HEADER_LENGTH + data.length)
   const view = viewOf(bytes)
@@ -23,7 +25,9 @@ export function encodeOption(option: number, data: Uint8Array = new Uint8Array(0
   return bytes
 }
 
+/** Throws an `NbdProtocolError` when the magic is wrong or bytes are missing. */
 export function decodeOptionHeader(bytes: Uint8Array): OptionHeader {
+  requireAtLeast('option', bytes, OPTION_HEADER_LENGTH)
   const view = viewOf(bytes)
   const magic = view.getBigUint64(0)
   if (magic !== Magic.Option) {
@@ -45,6 +49,7 @@ export interface InfoRequest {
   readonly infos: readonly number[]
 }
 
+/** The data of NBD_OPT_INFO and NBD_OPT_GO. */
 export function encodeInfoRequest({ exportName, infos }: InfoRequest): Uint8Array {
   const name = encodeText(exportName)
   const bytes = new Uint8Array(4 + name.length + 2 + 2 * infos.length)
@@ -58,9 +63,10 @@ export function encodeInfoRequest({ exportName, infos }: InfoRequest): Uint8Arra
   return bytes
 }
 
+/** Throws an `NbdProtocolError` when the data is malformed. `option` is named in it. */
 export function decodeInfoRequest(bytes: Uint8Array, option: number): InfoRequest {
   const what = optName(option)
-  if (bytes.length < 6) throw badLength(what, 'at least 6 bytes', bytes.length)
+  requireAtLeast(what, bytes, 6)
   const view = viewOf(bytes)
   const nameLength = view.getUint32(0)
   if (nameLength > bytes.length - 6)
@@ -83,10 +89,12 @@ export interface MetaContextRequest {
   readonly queries: readonly string[]
 }
 
+/** The data of NBD_OPT_LIST_META_CONTEXT and NBD_OPT_SET_META_CONTEXT. */
 export function encodeMetaContextRequest({ exportName, queries }: MetaContextRequest): Uint8Array {
   return concat(encodeString(exportName), encodeU32(queries.length), ...queries.map(encodeString))
 }
 
+/** Throws an `NbdProtocolError` when the data is malformed. `option` is named in it. */
 export function decodeMetaContextRequest(bytes: Uint8Array, option: number): MetaContextRequest {
   const what = optName(option)
   let at = 0
@@ -121,11 +129,4 @@ function encodeU32(value: number): Uint8Array {
   const bytes = new Uint8Array(4)
   viewOf(bytes).setUint32(0, value)
   return bytes
-}
-
-function badLength(what: string, expected: string, received: number): NbdProtocolError {
-  return new NbdProtocolError(`${what}: expected ${expected}, received ${received}`, {
-    expected,
-    received: String(received),
-  })
 }

@@ -1,7 +1,7 @@
 import { concat, viewOf } from './bytes.js'
 import { Chunk } from './command.js'
 import { Magic } from './magic.js'
-import { decodeMessage, encodeText } from './text.js'
+import { decodeMessage, encodeMessage } from './text.js'
 import { getU64, setU64, type U64 } from './u64.js'
 
 /** Magic, error and cookie ("Simple reply message"). Read field by field where it arrives: it is the hot path. */
@@ -22,6 +22,7 @@ export interface Cookie {
   readonly cookieLow: number
 }
 
+/** A simple reply's header. `error` is 0 or an error value; the data of a read follows it when it is 0. */
 export function encodeSimpleReply({ cookieHigh, cookieLow }: Cookie, error: number): Uint8Array {
   const bytes = new Uint8Array(SIMPLE_REPLY_LENGTH)
   const view = viewOf(bytes)
@@ -67,13 +68,16 @@ export function encodeOffsetHole(cookie: Cookie, flags: number, offset: U64, len
   return bytes
 }
 
-/** The whole chunk NBD_REPLY_TYPE_ERROR, or NBD_REPLY_TYPE_ERROR_OFFSET when an offset is given. */
+/**
+ * The whole chunk NBD_REPLY_TYPE_ERROR, or NBD_REPLY_TYPE_ERROR_OFFSET when an offset is given. A message beyond
+ * 4096 bytes is cut ("Structured reply types").
+ */
 export function encodeErrorChunk(
   cookie: Cookie,
   flags: number,
   error: { readonly value: number; readonly message: string; readonly offset?: U64 },
 ): Uint8Array {
-  const message = encodeText(error.message)
+  const message = encodeMessage(error.message)
   const offsetLength = error.offset === undefined ? 0 : 8
   const payload = new Uint8Array(6 + message.length + offsetLength)
   const view = viewOf(payload)

@@ -35,7 +35,7 @@ export function encodeRequest(
   view.setUint32(at + 24, length)
 }
 
-/** Reads a request's header, or undefined when its magic is wrong. */
+/** Reads a request's header, or undefined when its magic is wrong. The view holds all of it: 28 bytes from `at`. */
 export function decodeRequest(view: DataView, at: number): Request | undefined {
   if (view.getUint32(at) !== Magic.Request) return undefined
   return {

@@ -7,18 +7,21 @@ const HIGH = 2 ** 32
 /** A high half below this leaves the whole a safe integer. */
 const SAFE_HIGH = 2 ** 21
 
+/** A `number` is a safe integer, a `bigint` may be any; neither is negative, nor above 2^64-1. */
 export type U64 = number | bigint
 
-/** The canonical form of a non-negative integer: a number whenever it is a safe integer. */
+/** The canonical form: a number whenever it is a safe integer. */
 export function u64(value: U64): U64 {
   return typeof value === 'bigint' && value <= Number.MAX_SAFE_INTEGER ? Number(value) : value
 }
 
+/** Reads 8 bytes at `at`, in the canonical form. */
 export function getU64(view: DataView, at: number): U64 {
   const high = view.getUint32(at)
   return high < SAFE_HIGH ? high * HIGH + view.getUint32(at + 4) : view.getBigUint64(at)
 }
 
+/** Writes 8 bytes at `at`. */
 export function setU64(view: DataView, at: number, value: U64): void {
   if (typeof value === 'bigint') {
     view.setBigUint64(at, value)

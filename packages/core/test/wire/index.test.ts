@@ -1,0 +1,37 @@
+import { expect, test } from '@jest/globals'
+import * as wire from '@nbdjs/core/wire'
+
+test('the subpath exports these names, and a change of them is meant', () => {
+  expect(Object.keys(wire).sort()).toEqual(
+    [
+      ...['CHUNK_COOKIE', 'CHUNK_FLAGS', 'CHUNK_HEADER_LENGTH', 'CHUNK_PAYLOAD_LENGTH', 'CHUNK_TYPE'],
+      ...['CLIENT_FLAGS_LENGTH', 'EXPORT_NAME_REPLY_LENGTH', 'GREETING_MAGIC_LENGTH'],
+      ...['HANDSHAKE_FLAGS_LENGTH', 'MAX_STRING_BYTES', 'OLDSTYLE_LENGTH', 'OPTION_HEADER_LENGTH'],
+      ...['OPTION_REPLY_HEADER_LENGTH', 'REQUEST_LENGTH', 'RESERVED_ZEROES'],
+      ...['SIMPLE_REPLY_COOKIE', 'SIMPLE_REPLY_ERROR', 'SIMPLE_REPLY_LENGTH'],
+      ...['Chunk', 'Cmd', 'CommandFlag', 'ErrorValue', 'HandshakeFlag', 'Info', 'Magic', 'Opt', 'Rep'],
+      ...['ReplyFlag', 'TransmissionFlag'],
+      ...['chunkName', 'cmdName', 'errorName', 'infoName', 'optName', 'repName'],
+      ...['isErrorChunk', 'isErrorReply'],
+      ...['decodeClientFlags', 'encodeClientFlags'],
+      ...['decodeErrorPayload', 'encodeErrorChunk'],
+      ...['decodeErrorText'],
+      ...['decodeExportNameReply', 'encodeExportNameReply'],
+      ...['decodeGreetingMagic', 'decodeHandshakeFlags', 'encodeGreeting'],
+      ...['decodeInfo', 'encodeInfoBlockSize', 'encodeInfoExport', 'encodeInfoText'],
+      ...['decodeInfoRequest', 'encodeInfoRequest'],
+      ...['decodeListEntry', 'encodeListEntry'],
+      ...['decodeMessage', 'encodeMessage'],
+      ...['decodeMetaContext', 'encodeMetaContext'],
+      ...['decodeMetaContextRequest', 'encodeMetaContextRequest'],
+      ...['decodeName', 'encodeText'],
+      ...['decodeOldstyle'],
+      ...['decodeOptionHeader', 'encodeOption'],
+      ...['decodeOptionReplyHeader', 'encodeOptionReply'],
+      ...['decodeRequest', 'encodeRequest'],
+      ...['encodeChunkHeader', 'encodeOffsetData', 'encodeOffsetHole', 'encodeSimpleReply'],
+      ...['concat', 'hex', 'viewOf'],
+      ...['distance', 'getU64', 'setU64', 'u64'],
+    ].sort(),
+  )
+})

@@ -1,0 +1,26 @@
+import { expect, test } from '@jest/globals'
+import { NbdProtocolError } from '@nbdjs/core'
+import { badLength, requireAtLeast } from '../../src/wire/length.js'
+import { octets, refusal } from '../octets.js'
+
+test('badLength says what, what would fit, and what came', () => {
+  const error = badLength('NBD_INFO_EXPORT', '12 bytes', 13)
+  expect(error).toBeInstanceOf(NbdProtocolError)
+  expect(error).toMatchObject({
+    message: 'NBD_INFO_EXPORT: expected 12 bytes, received 13',
+    expected: '12 bytes',
+    received: '13',
+    errno: 'EPROTO',
+  })
+})
+
+test('requireAtLeast refuses fewer bytes, and takes as many or more', () => {
+  expect(refusal(() => requireAtLeast('option', octets('01 02'), 3))).toMatchObject({
+    message: 'option: expected at least 3 bytes, received 2',
+    expected: 'at least 3 bytes',
+    received: '2',
+  })
+  expect(() => requireAtLeast('option', octets('01 02 03'), 3)).not.toThrow()
+  expect(() => requireAtLeast('option', octets('01 02 03 04'), 3)).not.toThrow()
+  expect(() => requireAtLeast('option', octets(), 0)).not.toThrow()
+})
