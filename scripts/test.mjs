@@ -5,8 +5,8 @@
 import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
+import { repository } from './pnpm.mjs'
 import { preparePeers } from './prepare-peers.mjs'
 import { isEverythingRequired } from './required.mjs'
 import { reportVariable, suites } from './test-suites.mjs'
@@ -16,7 +16,6 @@ import { jestCounts, notRun, ran, summarize } from './test-summary.mjs'
 /** @typedef {import('./test-suites.mjs').Suite} Suite */
 /** @typedef {import('./test-summary.mjs').SuiteResult} SuiteResult */
 
-const repository = dirname(dirname(fileURLToPath(import.meta.url)))
 const suiteLimitMs = 10 * 60_000
 const reports = mkdtempSync(join(tmpdir(), 'nbdjs-reports-'))
 

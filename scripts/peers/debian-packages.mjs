@@ -12,7 +12,7 @@ import { delimiter, join } from 'node:path'
  */
 
 /** @type {readonly DebianPackage[]} */
-export const debianPackages = [
+const debianPackages = [
   { name: 'nbdkit', command: 'nbdkit', suites: ['interop', 'vsock'] },
   { name: 'nbd-server', command: 'nbd-server', suites: ['interop'] },
   { name: 'qemu-utils', command: 'qemu-nbd', suites: ['interop'] },

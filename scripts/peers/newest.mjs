@@ -6,8 +6,8 @@
  * files are shared with the machine as they are.
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
+import { repository } from '../pnpm.mjs'
 import { findCommand } from './debian-packages.mjs'
 import { debianMirror } from './install-packages.mjs'
 import { run, runAsRoot } from './privilege.mjs'
@@ -21,7 +21,6 @@ const programs = [
   'usr/bin/qemu-nbd',
   'usr/bin/qemu-img',
 ]
-const repository = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 
 /** Where the folder is or will be. NBD_CACHE_DIR lets several clones share it. */
 export const newestFolder = join(process.env['NBD_CACHE_DIR'] ?? join(repository, '.cache'), release)

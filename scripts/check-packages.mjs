@@ -1,0 +1,55 @@
+/**
+ * Looks at each package as npm would deliver it: packs it, and has publint and attw judge the tarball, where
+ * `publishConfig` has been applied.
+ */
+import { spawn } from 'node:child_process'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { pnpm, repository } from './pnpm.mjs'
+
+/** What is said about one tarball, each by a program that fails if it finds fault. */
+const judges = [
+  { name: 'publint', script: 'node_modules/publint/src/cli.js', options: ['--strict'] },
+  // ESM only: how a program of CommonJS would resolve it is not asked.
+  {
+    name: 'attw',
+    script: 'node_modules/@arethetypeswrong/cli/dist/index.js',
+    options: ['--profile', 'esm-only'],
+  },
+]
+
+/**
+ * @param {typeof judges[number]} judge
+ * @param {string} tarball
+ * @returns {Promise<string | undefined>} What is wrong, if anything is.
+ */
+const judge = async ({ name, script, options }, tarball) => {
+  const child = spawn(process.execPath, [script, ...options, tarball], {
+    cwd: repository,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const ended = new Promise((resolve) => child.on('close', resolve))
+  const [stdout, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), ended])
+  return code === 0 ? undefined : `${name}: ${tarball}\n${stdout}${stderr}`
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'nbdjs-packages-'))
+try {
+  const badEnd = pnpm(['--recursive', 'pack', '--pack-destination', folder], 'ignore')
+  if (badEnd !== undefined) throw new Error(`The packages could not be packed: ${badEnd}`)
+  const tarballs = readdirSync(folder).filter((name) => name.endsWith('.tgz'))
+  const expected = readdirSync(join(repository, 'packages')).length
+  if (tarballs.length !== expected) throw new Error(`${expected} packages made ${tarballs.length} tarballs`)
+  for (const tarball of tarballs) {
+    const findings = await Promise.all(judges.map((each) => judge(each, join(folder, tarball))))
+    const faults = findings.filter((finding) => finding !== undefined)
+    console.log(`${tarball}: ${faults.length === 0 ? 'good' : 'faulty'}`)
+    if (faults.length === 0) continue
+    console.error(faults.join('\n'))
+    process.exitCode = 1
+  }
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}

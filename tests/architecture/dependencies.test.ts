@@ -1,0 +1,124 @@
+import { describe, expect, it } from '@jest/globals'
+import { filesIn, manifestOf, packageNames, readSource, type SourceFile } from './source-files.js'
+
+/** What each package may import but its own files: a dependency goes one way. */
+const mayImport: Readonly<Record<string, RegExp>> = {
+  core: /^(zod\/mini|eventemitter3)$/,
+  'node-socket': /^(@nbdjs\/core(\/.+)?|node:.+)$/,
+  'transport-tcp': /^(@nbdjs\/(core|node-socket)|node:.+)$/,
+  'transport-unix': /^(@nbdjs\/(core|node-socket)|node:.+)$/,
+  'transport-vsock': /^(@nbdjs\/(core|node-socket)|node:.+|ffi-rs)$/,
+  server: /^(@nbdjs\/(core(\/.+)?|node-socket)|node:.+)$/,
+  conformance: /^(@nbdjs\/core(\/.+)?|node:.+)$/,
+}
+
+/** What each part of core may import: a path within `packages/core/src`, or a package. */
+const partsOfCore: Readonly<Record<string, RegExp>> = {
+  'transport.ts': /^$/,
+  'errors.ts': /^$/,
+  'wire/': /^(wire\/|errors\.ts$)/,
+  'machine/': /^((wire|machine)\/|errors\.ts$)/,
+  'handle/': /^((wire|machine|handle)\/|(errors|options|transport)\.ts$|eventemitter3$)/,
+  'adapters/': /^(adapters\/|(errors|transport)\.ts$)/,
+}
+
+/** What an input changes at once and what only a clock or a promise brings about are apart: see machine/. */
+const clocksAndPromises = [
+  'Promise',
+  'async',
+  'await',
+  'setTimeout',
+  'setInterval',
+  'setImmediate',
+  'queueMicrotask',
+  'Date',
+  'performance',
+  'AbortSignal',
+]
+
+const nodeOnly = ['Buffer', 'process', 'global', 'require', '__dirname', '__filename', 'setImmediate']
+
+const foreignImports = (file: SourceFile, folder: string): readonly string[] =>
+  file.imports.filter((path) => !path.startsWith(`packages/${folder}/`))
+
+/** `path: name` for each of the names that a file mentions. */
+const mentions = (files: readonly SourceFile[], names: readonly string[]): readonly string[] =>
+  files.flatMap(({ path, names: found }) =>
+    names.filter((name) => found.has(name)).map((name) => `${path}: ${name}`),
+  )
+
+it('names the rules of every package', () => {
+  expect(Object.keys(mayImport).sort()).toEqual(packageNames)
+})
+
+describe.each(packageNames)('%s', (name) => {
+  const forms = [
+    ['source', `packages/${name}/src`, '.ts'],
+    ['built', `packages/${name}/dist`, '.js'],
+    ['declared', `packages/${name}/dist`, '.d.ts'],
+  ] as const
+
+  it.each(forms)('imports what it may and nothing else (%s)', (_, folder, ending) => {
+    const foreign = filesIn(folder, ending).flatMap((file) =>
+      foreignImports(file, name).map((specifier) => ({ path: file.path, specifier })),
+    )
+    expect(foreign.filter(({ specifier }) => !mayImport[name]?.test(specifier))).toEqual([])
+  })
+
+  it('depends at run time on other packages of ours and on three of others', () => {
+    const dependencies = Object.keys(manifestOf(name).dependencies ?? {})
+    const known = /^(@nbdjs\/.+|zod|eventemitter3|ffi-rs)$/
+    expect(dependencies.filter((dependency) => !known.test(dependency))).toEqual([])
+  })
+})
+
+describe('core', () => {
+  const forms = [
+    ['source', 'packages/core/src', '.ts'],
+    ['built', 'packages/core/dist', '.js'],
+  ] as const
+
+  it.each(Object.keys(partsOfCore))('src/%s knows only the layers below it', (part) => {
+    const folder = 'packages/core/src/'
+    const files = part.endsWith('.ts') ? [readSource(`${folder}${part}`)] : filesIn(`${folder}${part}`, '.ts')
+    const wrong = files.flatMap(({ path, imports }) =>
+      imports
+        .map((specifier) => specifier.replace(folder, ''))
+        .filter((specifier) => !partsOfCore[part]?.test(specifier))
+        .map((specifier) => `${path} imports ${specifier}`),
+    )
+    expect(wrong).toEqual([])
+  })
+
+  it.each(forms)('has no clock and no promise in its machine (%s)', (_, folder, ending) => {
+    expect(mentions(filesIn(`${folder}/machine`, ending), clocksAndPromises)).toEqual([])
+    expect(mentions(filesIn(`${folder}/wire`, ending), clocksAndPromises)).toEqual([])
+  })
+
+  it.each(forms)('uses nothing that only Node has (%s)', (_, folder, ending) => {
+    expect(mentions(filesIn(folder, ending), nodeOnly)).toEqual([])
+  })
+
+  it('shows no type of zod in its public declarations', () => {
+    const seen = new Set<string>()
+    const visit = (path: string): void => {
+      if (seen.has(path)) return
+      seen.add(path)
+      if (path.startsWith('packages/')) readSource(path).imports.forEach(visit)
+    }
+    visit('packages/core/dist/index.d.ts')
+    expect(seen.size).toBeGreaterThan(1)
+    expect([...seen].filter((path) => path.startsWith('zod'))).toEqual([])
+  })
+})
+
+describe('ffi-rs', () => {
+  it('is imported by one file', () => {
+    const importers = packageNames
+      .flatMap((name) => filesIn(`packages/${name}/src`, '.ts'))
+      .filter(({ imports }) => imports.includes('ffi-rs'))
+    expect(importers.map(({ path }) => path)).toEqual([
+      expect.stringMatching('packages/transport-vsock/src/'),
+    ])
+  })
+})

@@ -1,0 +1,40 @@
+import { expect, it } from '@jest/globals'
+import { filesIn, parseSource } from './source-files.js'
+
+it('sees every way to import', () => {
+  const text = `
+    import './effect.js'
+    import fs from 'node:fs'
+    import type { A } from '../other/a.js'
+    export * from './all.js'
+    export type { B } from 'types'
+    type C = import('typed').C
+    const d = await import('called')
+    const e = require('required')
+  `
+  expect(parseSource('packages/core/src/x.ts', text).imports).toEqual([
+    'packages/core/src/effect.ts',
+    'node:fs',
+    'packages/core/other/a.ts',
+    'packages/core/src/all.ts',
+    'types',
+    'typed',
+    'called',
+    'required',
+  ])
+})
+
+it('finds the file that a relative import means, in a declaration and in JavaScript', () => {
+  const text = `import { a } from './a.js'`
+  expect(parseSource('dist/x.d.ts', text).imports).toEqual(['dist/a.d.ts'])
+  expect(parseSource('dist/x.js', text).imports).toEqual(['dist/a.js'])
+})
+
+it('sees names, async and await, and not what a comment or a text says', () => {
+  const { names } = parseSource('x.ts', `async () => { await f(Buffer) } // process\nconst text = 'Date'`)
+  expect([...names].sort()).toEqual(['Buffer', 'async', 'await', 'f', 'text'])
+})
+
+it('refuses a folder without such a file', () => {
+  expect(() => filesIn('packages/core/src/wire', '.js')).toThrow('There is no .js in packages/core/src/wire')
+})
