@@ -7,7 +7,7 @@
  */
 
 import { NbdStateError, NbdTransportError, NbdUsageError } from '../errors.js'
-import { type Connection, type DialOptions, deliver, type Receiver, type Transport } from '../transport.js'
+import type { Connection, DialOptions, Receiver, Transport } from '../transport.js'
 
 export interface MemoryOptions {
   /** The address that errors name. Default: `memory:`. */
@@ -69,7 +69,6 @@ function reset(address: string, cause: Error | undefined): NbdTransportError {
 class MemoryEnd implements Connection {
   readonly #address: string
   readonly #highWaterMark: number
-  readonly #isOpen = (): boolean => !this.#isOver
   readonly #closed: Promise<void>
   #resolveClosed!: () => void
   #peer!: MemoryEnd
@@ -78,6 +77,9 @@ class MemoryEnd implements Connection {
   /** What the peer wrote and nobody has read: lent by the peer until it is copied, or dropped by a destroy. */
   readonly #inbound: Uint8Array[] = []
   #inboundLength = 0
+  /** Where the next byte is: an index of `#inbound`, and an offset in that chunk. */
+  #head = 0
+  #headOffset = 0
 
   #isClosing = false
   #isDestroyed = false
@@ -150,8 +152,7 @@ class MemoryEnd implements Connection {
 
   #drop(): void {
     this.#isOver = true
-    this.#inbound.length = 0
-    this.#inboundLength = 0
+    this.#clear()
     this.#schedule()
   }
 
@@ -180,17 +181,43 @@ class MemoryEnd implements Connection {
   }
 
   #deliver(receiver: Receiver): void {
-    const inbound = this.#inbound
-    if (inbound.length === 0) return
-    // A chunk that is written inside received() joins the queue while it is walked.
-    for (let index = 0; index < inbound.length; index++) {
-      const chunk = inbound[index] as Uint8Array
-      deliver(receiver, chunk, this.#isOpen)
-      if (this.#isOver) return
-      this.#inboundLength -= chunk.length
+    if (this.#inboundLength === 0) return
+    while (this.#inboundLength > 0) {
+      const view = receiver.buffer()
+      const count = this.#fill(view)
+      if (count > 0) receiver.received(count)
     }
-    inbound.length = 0
     if (this.#peer.#needsDrain) this.#peer.#schedule()
+  }
+
+  /** Copies what was written, however it was cut, into one view. Returns the count of bytes. */
+  #fill(view: Uint8Array): number {
+    let count = 0
+    while (count < view.length && this.#inboundLength > 0) {
+      const chunk = this.#inbound[this.#head] as Uint8Array
+      const end = Math.min(chunk.length, this.#headOffset + view.length - count)
+      const piece =
+        this.#headOffset === 0 && end === chunk.length ? chunk : chunk.subarray(this.#headOffset, end)
+      view.set(piece, count)
+      count += piece.length
+      this.#consume(piece.length, end === chunk.length)
+    }
+    return count
+  }
+
+  #consume(count: number, isWholeChunk: boolean): void {
+    this.#inboundLength -= count
+    this.#headOffset = isWholeChunk ? 0 : this.#headOffset + count
+    if (!isWholeChunk) return
+    this.#head++
+    if (this.#inboundLength === 0) this.#clear()
+  }
+
+  #clear(): void {
+    this.#inbound.length = 0
+    this.#inboundLength = 0
+    this.#head = 0
+    this.#headOffset = 0
   }
 
   #tellDrained(receiver: Receiver): void {
@@ -200,7 +227,7 @@ class MemoryEnd implements Connection {
   }
 
   #tellEnded(receiver: Receiver): void {
-    if (this.#sawEnd || this.#isOver || !this.#peer.#isClosing || this.#inbound.length > 0) return
+    if (this.#sawEnd || this.#isOver || !this.#peer.#isClosing || this.#inboundLength > 0) return
     this.#sawEnd = true
     receiver.ended()
     if (this.#isOver || !this.#peer.#sawEnd) return
