@@ -14,7 +14,13 @@ export function checkSame(what: string, actual: unknown, expected: unknown): voi
   throw new ConformanceError(`${what}: expected ${print(expected)}, got ${print(actual)}`)
 }
 
+/** An error as `name "message"`, text in quotes. */
 export function print(value: unknown): string {
-  if (value instanceof Error) return `${value.name} "${value.message}"`
+  if (isError(value)) return `${value.name} "${value.message}"`
   return typeof value === 'string' ? JSON.stringify(value) : String(value)
+}
+
+/** By its shape: an error of another realm is no instance of this one's Error. */
+export function isError(value: unknown): value is Error {
+  return typeof value === 'object' && value !== null && 'message' in value && 'name' in value
 }

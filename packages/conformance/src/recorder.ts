@@ -1,5 +1,5 @@
 import type { Connection, Receiver } from '@nbdjs/core'
-import { ConformanceError, print } from './conformance-error.js'
+import { ConformanceError, isError, print } from './conformance-error.js'
 import { concat } from './pattern.js'
 
 export interface RecorderOptions {
@@ -108,7 +108,7 @@ export class Recorder implements Receiver {
   closed(error?: Error): void {
     this.#call('closed', () => {
       this.closedErrors.push(error)
-      if (error !== undefined && !(error instanceof Error)) this.#violated(`closed(${print(error)})`)
+      if (error !== undefined && !isError(error)) this.#violated(`closed(${print(error)})`)
       this.#options.onClosed?.()
     })
   }

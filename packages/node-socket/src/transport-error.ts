@@ -17,7 +17,8 @@ const remedies: Readonly<Record<string, string>> = {
   ENOTFOUND: 'is the host name spelled right?',
 }
 
-interface NativeError extends Error {
+interface NativeError {
+  readonly message: string
   readonly code?: unknown
   readonly syscall?: unknown
 }
@@ -40,7 +41,9 @@ export function transportError(address: string, cause: unknown, operation = 'rea
   return new NbdTransportError(message, { operation: done, address, errno, cause })
 }
 
+// By their shape: an error of Node's is no instance of the Error that a vm context has.
 function listErrors(cause: unknown): NativeError[] {
-  if (cause instanceof AggregateError) return cause.errors.flatMap(listErrors)
-  return [cause instanceof Error ? cause : new Error(String(cause))]
+  const { errors, message = String(cause), code, syscall } = Object(cause)
+  if (Array.isArray(errors) && errors.length > 0) return errors.flatMap(listErrors)
+  return [{ message, code, syscall }]
 }

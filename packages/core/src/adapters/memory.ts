@@ -56,7 +56,7 @@ export function memory(accept: (connection: Connection) => void, options: Memory
 }
 
 function refused(address: string, cause: unknown): NbdTransportError {
-  const told = cause instanceof Error ? cause.message : String(cause)
+  const { message: told = String(cause) } = Object(cause) as Partial<Error>
   const message = `dial of ${address} failed: the other end refused: ${told}`
   return new NbdTransportError(message, { operation: 'dial', address, errno: 'ECONNREFUSED', cause })
 }

@@ -1,0 +1,22 @@
+import net from 'node:net'
+import { afterAll, describe, it } from '@jest/globals'
+import { describeTransport, peerServerOptions, serverListener } from '@nbdjs/conformance'
+import { unix } from '@nbdjs/transport-unix'
+import { listening, SocketFolder } from './socket-folder.js'
+
+const folder = new SocketFolder()
+afterAll(() => folder.remove())
+
+describeTransport(
+  'unix',
+  {
+    listen: async () => {
+      const path = folder.freshPath()
+      const server = net.createServer(peerServerOptions)
+      await listening(server, path)
+      return serverListener(server, unix(path))
+    },
+    refused: async () => unix(folder.freshPath()),
+  },
+  { describe, it },
+)

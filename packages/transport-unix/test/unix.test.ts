@@ -1,0 +1,109 @@
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import net from 'node:net'
+import { afterAll, describe, expect, it } from '@jest/globals'
+import { NbdTransportError, NbdUsageError } from '@nbdjs/core'
+import { unix } from '@nbdjs/transport-unix'
+import { listening, SocketFolder } from './socket-folder.js'
+
+const { signal } = new AbortController()
+const folder = new SocketFolder()
+afterAll(() => folder.remove())
+
+const failureOf = async (dial: Promise<unknown>): Promise<NbdTransportError> => {
+  const error = await dial.then(
+    () => undefined,
+    (reason) => reason,
+  )
+  expect(error).toBeInstanceOf(NbdTransportError)
+  return error
+}
+
+/** Dials, and takes what the server greets with. */
+const greetingAt = async (path: string): Promise<string> => {
+  const connection = await unix(path).dial({ signal })
+  const view = new Uint8Array(16)
+  let greeting = ''
+  connection.start({
+    buffer: () => view,
+    received: (count) => {
+      greeting += new TextDecoder().decode(view.subarray(0, count))
+    },
+    drained: () => {},
+    ended: () => {},
+    closed: () => {},
+  })
+  await connection.close()
+  return greeting
+}
+
+const greeting = async (path: string, test: () => Promise<void>): Promise<void> => {
+  const server = net.createServer((socket) => socket.end('hello').resume())
+  await listening(server, path)
+  try {
+    await test()
+  } finally {
+    await once(server.close(), 'close')
+  }
+}
+
+describe('address', () => {
+  it('is the path', () => {
+    expect(unix('/run/nbd.sock').address).toBe('unix:/run/nbd.sock')
+    expect(unix('nbd.sock').address).toBe('unix:nbd.sock')
+  })
+
+  it('shows the NUL of an abstract name as @', () => {
+    if (process.platform === 'linux') expect(unix('\0nbd').address).toBe('unix:@nbd')
+    else expect(() => unix('\0nbd')).toThrow('abstract names exist on Linux only')
+  })
+})
+
+describe('dial', () => {
+  it('connects to the longest path there is', async () => {
+    const short = folder.freshPath()
+    const path = short.replace(
+      '.sock',
+      'x'.repeat((process.platform === 'linux' ? 107 : 103) - short.length + 5),
+    )
+    await greeting(path, async () => expect(await greetingAt(path)).toBe('hello'))
+  })
+
+  const onLinux = process.platform === 'linux' ? it : it.skip
+  onLinux.each([20, 107])('connects to an abstract socket with a name of %d bytes', async (length) => {
+    const name = `\0${`nbdjs-${process.pid}-`.padEnd(length, 'x').slice(-length)}`
+    await greeting(name, async () => expect(await greetingAt(name)).toBe('hello'))
+  })
+
+  it('tells that there is no such path', async () => {
+    const path = folder.freshPath()
+    const error = await failureOf(unix(path).dial({ signal }))
+    expect(error.message).toBe(
+      `dial of unix:${path} failed: connect ENOENT ${path} (is a server running, and is the path right?)`,
+    )
+    expect(error).toMatchObject({ errno: 'ENOENT', operation: 'dial', address: `unix:${path}` })
+  })
+
+  it('tells that nobody listens', async () => {
+    const path = folder.freshPath()
+    writeFileSync(path, '')
+    const error = await failureOf(unix(path).dial({ signal }))
+    expect(error.message).toMatch(/connect E(CONNREFUSED|NOTSOCK) .*/)
+    expect(['ECONNREFUSED', 'ENOTSOCK']).toContain(error.errno)
+  })
+
+  onLinux('prints no NUL when an abstract name is not there', async () => {
+    const error = await failureOf(unix('\0nbdjs-nobody').dial({ signal }))
+    expect(error.message).toBe(
+      'dial of unix:@nbdjs-nobody failed: connect ECONNREFUSED @nbdjs-nobody (is a server listening there?)',
+    )
+  })
+})
+
+describe('usage', () => {
+  it('refuses a path that cannot work before anything is opened', () => {
+    expect(() => unix('')).toThrow(NbdUsageError)
+    expect(() => unix('/run/\0.sock')).toThrow(NbdUsageError)
+    expect(() => unix(`/${'x'.repeat(107)}`)).toThrow(NbdUsageError)
+  })
+})
