@@ -1,0 +1,85 @@
+import { NbdUsageError } from '@nbdjs/core'
+import type { Backend, BlockSizeConstraints, Offset, ReadResult, ZeroOptions } from './backend.js'
+import { ExportError } from './export-error.js'
+import { Pages } from './pages.js'
+
+export interface MemoryBackendOptions {
+  /** What the export begins with, copied. The rest reads as zeroes. */
+  readonly content?: Uint8Array
+  /** The most memory to take, in bytes, in pages of 64 KiB. A write beyond it fails with ENOSPC. Default: no limit. */
+  readonly limit?: number
+  readonly readOnly?: boolean
+  readonly rotational?: boolean
+  readonly description?: string
+  readonly blockSize?: BlockSizeConstraints
+}
+
+/** The longest range that a client may have allocated by one request, which costs it 28 bytes. */
+const MAX_ALLOCATION = 32 * 1024 * 1024
+
+/**
+ * An export in memory, sparse: it takes memory in pages of 64 KiB where it was written to, and gives it back
+ * where it is trimmed or zeroed. `size` may be anything up to 2^63 - 1 bytes.
+ *
+ * It does all that a backend can do, and answers at once.
+ */
+export function memory(size: number | bigint, options: MemoryBackendOptions = {}): MemoryBackend {
+  return new MemoryBackend(size, options)
+}
+
+/** Made by {@link memory}. */
+export class MemoryBackend implements Backend {
+  readonly size: number | bigint
+  readonly readOnly: boolean
+  readonly rotational: boolean
+  readonly description: string
+  readonly blockSize: BlockSizeConstraints
+  readonly canMultiConn = true
+  readonly canFua = true
+  readonly canFastZero = true
+  readonly #pages: Pages
+
+  constructor(size: number | bigint, options: MemoryBackendOptions) {
+    const { content, limit = Number.POSITIVE_INFINITY } = options
+    if (!(limit >= 0)) throw new NbdUsageError(`limit is ${limit}: expected a number of bytes`)
+    if (content !== undefined && content.length > size) {
+      throw new NbdUsageError(`content has ${content.length} bytes: expected at most the size, ${size}`)
+    }
+    this.size = size
+    this.readOnly = options.readOnly ?? false
+    this.rotational = options.rotational ?? false
+    this.description = options.description ?? ''
+    this.blockSize = options.blockSize ?? {}
+    this.#pages = new Pages(limit)
+    if (content !== undefined) this.#pages.write(content, 0)
+  }
+
+  /** Bytes of memory that it takes now. */
+  get allocated(): number {
+    return this.#pages.allocated
+  }
+
+  read(length: number, offset: Offset): ReadResult {
+    return this.#pages.read(length, offset)
+  }
+
+  write(data: Uint8Array, offset: Offset): void {
+    this.#pages.write(data, offset)
+  }
+
+  flush(): void {}
+
+  trim(length: number, offset: Offset): void {
+    this.#pages.zero(length, offset, false)
+  }
+
+  zero(length: number, offset: Offset, { noHole, fastZero }: Pick<ZeroOptions, 'noHole' | 'fastZero'>): void {
+    if (noHole && length > MAX_ALLOCATION) {
+      const text = `cannot allocate ${length} bytes in one request: at most ${MAX_ALLOCATION} are possible`
+      throw new ExportError(fastZero ? 'ENOTSUP' : 'EOVERFLOW', text)
+    }
+    this.#pages.zero(length, offset, noHole)
+  }
+
+  cache(): void {}
+}

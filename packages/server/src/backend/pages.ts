@@ -1,0 +1,155 @@
+import { type Hole, LENT_FROM, type Offset, type ReadPart, type ReadResult } from './backend.js'
+import { ExportError } from './export-error.js'
+
+/** Bytes of one page: the unit in which memory is taken, lent and given back. */
+export const PAGE_SIZE = 65536
+const PAGE_BITS = 16n
+
+interface Page {
+  bytes: Uint8Array
+  /** Part of it was lent for sending: its bytes must never change again, so a write replaces them. */
+  lent: boolean
+}
+
+/** Memory that is there only where it was written to. */
+export class Pages {
+  readonly #pages = new Map<number, Page>()
+  readonly #limit: number
+
+  /** `limit`: the most bytes to take; a write beyond it fails with ENOSPC. */
+  constructor(limit: number) {
+    this.#limit = limit
+  }
+
+  /** Bytes taken. */
+  get allocated(): number {
+    return this.#pages.size * PAGE_SIZE
+  }
+
+  read(length: number, offset: Offset): ReadResult {
+    const index = pageIndex(offset)
+    const start = pagePosition(offset)
+    if (start + length <= PAGE_SIZE) return this.#readInPage(index, start, length)
+    const parts: ReadPart[] = []
+    for (const piece of pieces(index, start, length)) {
+      parts.push(this.#readPart(piece.index, piece.start, piece.length))
+    }
+    return parts
+  }
+
+  #readInPage(index: number, start: number, length: number): ReadResult {
+    const part = this.#readPart(index, start, length)
+    return 'hole' in part ? [part] : part
+  }
+
+  #readPart(index: number, start: number, length: number): Uint8Array | Hole {
+    const page = this.#pages.get(index)
+    if (page === undefined) return { hole: length }
+    if (length >= LENT_FROM) page.lent = true
+    return page.bytes.subarray(start, start + length)
+  }
+
+  write(data: Uint8Array, offset: Offset): void {
+    let done = 0
+    for (const { index, start, length } of pieces(pageIndex(offset), pagePosition(offset), data.length)) {
+      const piece = data.subarray(done, done + length)
+      if (length === PAGE_SIZE) this.#replace(index, piece)
+      else this.#changeable(index).set(piece, start)
+      done += length
+    }
+  }
+
+  /** Makes the range read as zeroes. Whole pages are given back, or taken if `allocate` is set. */
+  zero(length: number, offset: Offset, allocate: boolean): void {
+    const index = pageIndex(offset)
+    const start = pagePosition(offset)
+    if (!allocate && length / PAGE_SIZE > this.#pages.size) {
+      this.#zeroWhatIsThere(index, start, length)
+      return
+    }
+    for (const piece of pieces(index, start, length)) this.#zeroPiece(piece, allocate)
+  }
+
+  /** The range is longer than all that there is: looks at the pages instead of the range. */
+  #zeroWhatIsThere(index: number, start: number, length: number): void {
+    const end = start + length
+    for (const present of [...this.#pages.keys()]) {
+      const from = Math.max(start - (present - index) * PAGE_SIZE, 0)
+      const to = Math.min(end - (present - index) * PAGE_SIZE, PAGE_SIZE)
+      if (from < to) this.#zeroPiece({ index: present, start: from, length: to - from }, false)
+    }
+  }
+
+  #zeroPiece({ index, start, length }: Piece, allocate: boolean): void {
+    if (length === PAGE_SIZE && !allocate) {
+      this.#pages.delete(index)
+    } else if (allocate || this.#pages.has(index)) {
+      this.#changeable(index).fill(0, start, start + length)
+    }
+  }
+
+  /** A page's new bytes: `data`, copied. */
+  #replace(index: number, data: Uint8Array): void {
+    const page = this.#pages.get(index)
+    if (page === undefined) {
+      this.#checkLimit()
+      this.#pages.set(index, { bytes: data.slice(), lent: false })
+    } else if (page.lent) {
+      page.bytes = data.slice()
+      page.lent = false
+    } else {
+      page.bytes.set(data)
+    }
+  }
+
+  /** A page's bytes, to be changed: taken if there are none, copied if they are lent. */
+  #changeable(index: number): Uint8Array {
+    const page = this.#pages.get(index) ?? this.#allocate(index)
+    if (page.lent) {
+      page.bytes = page.bytes.slice()
+      page.lent = false
+    }
+    return page.bytes
+  }
+
+  #allocate(index: number): Page {
+    this.#checkLimit()
+    const page: Page = { bytes: new Uint8Array(PAGE_SIZE), lent: false }
+    this.#pages.set(index, page)
+    return page
+  }
+
+  #checkLimit(): void {
+    if (this.allocated + PAGE_SIZE <= this.#limit) return
+    throw new ExportError('ENOSPC', `the memory of the export is full: its limit is ${this.#limit} bytes`)
+  }
+}
+
+interface Piece {
+  readonly index: number
+  readonly start: number
+  readonly length: number
+}
+
+/** A range cut at the borders of pages. */
+function pieces(index: number, start: number, length: number): Piece[] {
+  const cut: Piece[] = []
+  let remaining = length
+  let at = start
+  for (let page = index; remaining > 0; page++) {
+    const count = Math.min(remaining, PAGE_SIZE - at)
+    cut.push({ index: page, start: at, length: count })
+    remaining -= count
+    at = 0
+  }
+  return cut
+}
+
+/** An index is a safe integer for every offset below 2^63. */
+function pageIndex(offset: Offset): number {
+  return typeof offset === 'bigint' ? Number(offset >> PAGE_BITS) : Math.floor(offset / PAGE_SIZE)
+}
+
+function pagePosition(offset: Offset): number {
+  return typeof offset === 'bigint' ? Number(offset & BigInt(PAGE_SIZE - 1)) : offset % PAGE_SIZE
+}

@@ -1,0 +1,93 @@
+import { NbdUsageError } from '@nbdjs/core'
+import { type BlockSizes, encodeText, MAX_STRING_BYTES, type U64, u64 } from '@nbdjs/core/wire'
+import type { Backend } from '../backend/backend.js'
+
+/** An export as it is served: a backend that was checked, under its canonical name. */
+export interface Export {
+  readonly name: string
+  readonly description: string
+  readonly size: U64
+  readonly readOnly: boolean
+  readonly blockSize: BlockSizes
+  readonly backend: Backend
+}
+
+/** "Size constraints": what holds when nothing was advertised. */
+export const defaultBlockSize: BlockSizes = { minimum: 1, preferred: 4096, maximum: 32 * 1024 * 1024 }
+
+/** The protocol's 64-bit lengths are unsigned; clients keep them in signed integers. */
+const MAX_SIZE = 2n ** 63n - 1n
+/** "Size constraints": the largest minimum block size. */
+const MAX_MINIMUM = 65536
+/** "Size constraints": the smallest preferred block size. */
+const MIN_PREFERRED = 512
+/** A length on the wire has 32 bits. */
+const MAX_LENGTH = 0xffffffff
+
+/** Throws a NbdUsageError when the backend says of itself what cannot be. */
+export function exportOf(name: string, backend: Backend): Export {
+  checkText(name, 'its name', name)
+  checkText(name, 'its description', backend.description ?? '')
+  if (typeof backend.read !== 'function') throw wrong(name, 'it has no method read', 'a backend')
+  const size = sizeOf(name, backend.size)
+  const blockSize = blockSizeOf(name, backend)
+  if (BigInt(size) % BigInt(blockSize.minimum) !== 0n) {
+    const expected = `a multiple of its minimum block size, ${blockSize.minimum}`
+    throw wrong(name, `its size is ${size}`, expected)
+  }
+  const readOnly = backend.readOnly === true || backend.write === undefined
+  return { name, description: backend.description ?? '', size, readOnly, blockSize, backend }
+}
+
+/** Whether a client that keeps to the defaults can have its requests refused. */
+export function hasOwnBlockSize({ blockSize: { minimum, maximum } }: Export): boolean {
+  return minimum > defaultBlockSize.minimum || maximum < defaultBlockSize.maximum
+}
+
+function sizeOf(name: string, size: unknown): U64 {
+  const isInteger = typeof size === 'bigint' || Number.isSafeInteger(size)
+  if (isInteger && (size as U64) >= 0 && (size as U64) <= MAX_SIZE) return u64(size as U64)
+  throw wrong(
+    name,
+    `its size is ${size}`,
+    'a whole number of bytes from 0 to 2^63 - 1, a bigint from 2^53 on',
+  )
+}
+
+function blockSizeOf(name: string, backend: Backend): BlockSizes {
+  const minimum = backend.blockSize?.minimum ?? defaultBlockSize.minimum
+  if (!isPowerOfTwo(minimum) || minimum > MAX_MINIMUM) {
+    throw wrong(name, `its minimum block size is ${minimum}`, `a power of two from 1 to ${MAX_MINIMUM}`)
+  }
+  const least = Math.max(minimum, MIN_PREFERRED)
+  const preferred = backend.blockSize?.preferred ?? Math.max(least, defaultBlockSize.preferred)
+  if (!isPowerOfTwo(preferred) || preferred < least) {
+    throw wrong(name, `its preferred block size is ${preferred}`, `a power of two, at least ${least}`)
+  }
+  const maximum = backend.blockSize?.maximum ?? Math.max(preferred, defaultBlockSize.maximum)
+  if (!Number.isSafeInteger(maximum) || maximum < preferred || maximum > MAX_LENGTH) {
+    throw wrong(
+      name,
+      `its maximum block size is ${maximum}`,
+      `a whole number from ${preferred} to ${MAX_LENGTH}`,
+    )
+  }
+  return { minimum, preferred, maximum }
+}
+
+function isPowerOfTwo(value: number): boolean {
+  return Number.isSafeInteger(value) && value > 0 && value <= 2 ** 31 && (value & (value - 1)) === 0
+}
+
+/** "Conventions": what a string may be. */
+function checkText(name: string, what: string, text: string): void {
+  const length = encodeText(text).length
+  if (length > MAX_STRING_BYTES) {
+    throw wrong(name, `${what} has ${length} bytes`, `at most ${MAX_STRING_BYTES}`)
+  }
+  if (text.includes('\0')) throw wrong(name, `${what} holds a NUL`, 'none')
+}
+
+function wrong(name: string, what: string, expected: string): NbdUsageError {
+  return new NbdUsageError(`export '${name}': ${what}: expected ${expected}`)
+}

@@ -1,0 +1,46 @@
+import { encodeOptionReply, encodeText, type Rep } from '@nbdjs/core/wire'
+import type { Export } from '../../exports/export.js'
+import type { ExportTable } from '../../exports/export-table.js'
+import type { Features } from '../../options.js'
+import { clipText } from '../clip-text.js'
+import type { Output } from '../output.js'
+import { transmissionFlags } from '../transmission-flags.js'
+
+/** What the session is agreed on so far, and what an option needs to answer. */
+export class Haggling {
+  readonly exports: ExportTable
+  readonly features: Features
+  /** Both sides set their NBD_FLAG_FIXED_NEWSTYLE. */
+  fixedNewstyle = false
+  /** Both sides set their NBD_FLAG_NO_ZEROES. */
+  noZeroes = false
+  structuredReplies = false
+  /** The server is being closed: every option but NBD_OPT_ABORT is refused. */
+  isShuttingDown = false
+  readonly #output: Output
+
+  constructor(exports: ExportTable, features: Features, output: Output) {
+    this.exports = exports
+    this.features = features
+    this.#output = output
+  }
+
+  /** What is announced of an export, given what was agreed on so far. */
+  transmissionFlags(of: Export): number {
+    return transmissionFlags(of, this.features, this.structuredReplies)
+  }
+
+  send(message: Uint8Array): void {
+    this.#output.append(message)
+    this.#output.endMessage()
+  }
+
+  reply(option: number, reply: Rep, data?: Uint8Array): void {
+    this.send(encodeOptionReply(option, reply, data))
+  }
+
+  /** An error reply with a text for people. */
+  refuse(option: number, reply: Rep, text: string): void {
+    this.reply(option, reply, encodeText(clipText(text)))
+  }
+}

@@ -1,0 +1,181 @@
+import type { Receiver } from '@nbdjs/core'
+import type { Export } from '../exports/export.js'
+import type { ExportTable } from '../exports/export-table.js'
+import type { Client, Settings } from '../options.js'
+import { Closing } from './closing.js'
+import { Input } from './input.js'
+import { Haggling } from './negotiation/haggling.js'
+import { Handshake } from './negotiation/handshake.js'
+import type { Agreement } from './negotiation/negotiate.js'
+import type { Output } from './output.js'
+import type { Phase } from './phase.js'
+import { servedOf } from './transmission/served.js'
+import { Transmission } from './transmission/transmission.js'
+
+export interface SessionOptions {
+  readonly exports: ExportTable
+  readonly settings: Settings
+  readonly output: Output
+  /** For reports: where the client is. */
+  readonly address: string
+  readonly events: SessionEvents
+}
+
+/** What becomes of a session. */
+export interface SessionEvents {
+  /** The handshake is over. */
+  agreed(): void
+  /** The last word was said: the connection is closed as soon as the client closes it, too. */
+  closing(): void
+  /** The connection is closed: the last call. */
+  closed(): void
+  /** Something went wrong. The connection was destroyed already if it had to be. */
+  failed(error: Error, client: Client): void
+}
+
+/**
+ * One client: what it sends goes in by the calls of a receiver, what it gets goes out by the output. Does no I/O
+ * of its own, and never throws.
+ */
+export class Session implements Receiver {
+  readonly #options: SessionOptions
+  readonly #input = new Input()
+  readonly #haggling: Haggling
+  #phase: Phase
+  #exportName: string | undefined
+  #isOver = false
+  #isFlushing = false
+
+  constructor(options: SessionOptions) {
+    const { exports, settings, output } = options
+    this.#options = options
+    this.#haggling = new Haggling(exports, settings.features, output)
+    this.#phase = new Handshake({
+      input: this.#input,
+      output,
+      haggling: this.#haggling,
+      maxOptions: settings.limits.options,
+      agreed: (agreement) => this.#agreed(agreement),
+    })
+  }
+
+  /** Sends the greeting. */
+  begin(): void {
+    this.#run(() => this.#advance())
+  }
+
+  buffer(): Uint8Array {
+    return this.#input.buffer()
+  }
+
+  received(count: number): void {
+    this.#input.received(count)
+    this.#run(() => this.#advance())
+  }
+
+  drained(): void {
+    this.#options.output.drained()
+    this.#run(() => {
+      this.#phase.drained()
+      this.#advance()
+    })
+  }
+
+  ended(): void {
+    this.#run(() => {
+      this.#phase.ended()
+      this.#options.output.flush()
+    })
+  }
+
+  closed(error?: Error): void {
+    const isUnexpected = error !== undefined && !this.#isOver && !(this.#phase instanceof Closing)
+    this.#isOver = true
+    this.#phase.abandon()
+    if (isUnexpected) this.#report(error)
+    this.#options.events.closed()
+  }
+
+  /** The server is being closed: answers what is under way, refuses what comes, and closes when that is done. */
+  shutdown(): void {
+    this.#run(() => {
+      this.#phase.shutdown()
+      this.#options.output.flush()
+    })
+  }
+
+  /** Ends the session at once. `reason` is reported. */
+  destroy(reason: Error): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#phase.abandon()
+    this.#options.output.destroy(reason)
+    this.#report(reason)
+  }
+
+  /** Whoever enters comes through here, so that no error leaves. */
+  #run(action: () => void): void {
+    if (this.#isOver) return
+    try {
+      action()
+    } catch (error) {
+      this.destroy(error instanceof Error ? error : new Error('the session failed', { cause: error }))
+    }
+  }
+
+  /** What one phase leaves of the input is the next one's. */
+  #advance(): void {
+    let phase: Phase
+    do {
+      phase = this.#phase
+      phase.advance()
+    } while (phase !== this.#phase)
+    this.#options.output.flush()
+  }
+
+  /** What backends answer later is gathered, so that answers that come together leave together. */
+  #enter(action: () => void): void {
+    this.#run(() => {
+      action()
+      if (this.#isFlushing) return
+      this.#isFlushing = true
+      queueMicrotask(() => {
+        this.#isFlushing = false
+        this.#run(() => this.#options.output.flush())
+      })
+    })
+  }
+
+  #agreed(agreement: Agreement): void {
+    if (agreement.kind === 'close') this.#close()
+    else this.#transmit(agreement.export)
+    this.#options.events.agreed()
+  }
+
+  #transmit(of: Export): void {
+    const { output, settings } = this.#options
+    const { structuredReplies } = this.#haggling
+    this.#exportName = of.name
+    this.#phase = new Transmission({
+      input: this.#input,
+      output,
+      served: servedOf(of, this.#haggling.transmissionFlags(of), structuredReplies),
+      limits: settings.limits,
+      enter: (action) => this.#enter(action),
+      report: (bug) =>
+        this.#report(bug instanceof Error ? bug : new Error('a backend threw no error', { cause: bug })),
+      finished: () => this.#close(),
+    })
+  }
+
+  #close(): void {
+    this.#phase = new Closing(this.#input)
+    this.#options.output.close()
+    this.#options.events.closing()
+  }
+
+  #report(error: Error): void {
+    const { address, events } = this.#options
+    events.failed(error, { address, exportName: this.#exportName })
+  }
+}

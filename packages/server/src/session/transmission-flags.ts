@@ -1,0 +1,50 @@
+import { TransmissionFlag } from '@nbdjs/core/wire'
+import type { Export } from '../exports/export.js'
+import type { Features } from '../options.js'
+
+/** One flag, and when it is announced ("Transmission flags"). */
+interface FlagRule {
+  readonly flag: number
+  holds(of: Export, features: Features, structuredReplies: boolean): boolean
+}
+
+const rules: readonly FlagRule[] = [
+  { flag: TransmissionFlag.HasFlags, holds: () => true },
+  { flag: TransmissionFlag.ReadOnly, holds: (of) => of.readOnly },
+  { flag: TransmissionFlag.Rotational, holds: (of) => of.backend.rotational === true },
+  { flag: TransmissionFlag.SendFlush, holds: (of, on) => on.flush && of.backend.flush !== undefined },
+  { flag: TransmissionFlag.SendFua, holds: (of, on) => on.fua && !of.readOnly && canFua(of) },
+  {
+    flag: TransmissionFlag.SendTrim,
+    holds: (of, on) => on.trim && !of.readOnly && of.backend.trim !== undefined,
+  },
+  { flag: TransmissionFlag.SendWriteZeroes, holds: canZero },
+  // Must be clear where NBD_FLAG_SEND_WRITE_ZEROES is.
+  {
+    flag: TransmissionFlag.SendFastZero,
+    holds: (of, on) => canZero(of, on) && on.fastZero && of.backend.canFastZero === true,
+  },
+  // Must be clear unless structured replies were negotiated.
+  { flag: TransmissionFlag.SendDf, holds: (_of, on, structuredReplies) => on.df && structuredReplies },
+  { flag: TransmissionFlag.SendCache, holds: (of, on) => on.cache && of.backend.cache !== undefined },
+  {
+    flag: TransmissionFlag.CanMultiConn,
+    holds: (of, on) => on.multiConn && of.backend.canMultiConn === true,
+  },
+]
+
+/** The flags that go with the size of an export. */
+export function transmissionFlags(of: Export, features: Features, structuredReplies: boolean): number {
+  return rules.reduce(
+    (flags, rule) => (rule.holds(of, features, structuredReplies) ? flags | rule.flag : flags),
+    0,
+  )
+}
+
+function canFua({ backend }: Export): boolean {
+  return backend.canFua === true || backend.flush !== undefined
+}
+
+function canZero(of: Export, features: Features): boolean {
+  return features.zero && !of.readOnly && of.backend.zero !== undefined
+}

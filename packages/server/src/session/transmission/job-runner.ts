@@ -1,0 +1,213 @@
+import { Cmd, CommandFlag } from '@nbdjs/core/wire'
+import type { ReadResult } from '../../backend/backend.js'
+import { type Failure, failureOf } from '../../backend/failure.js'
+import type { Output } from '../output.js'
+import { Fifo } from './fifo.js'
+import type { Job } from './job.js'
+import type { Load } from './load.js'
+import type { PayloadMemory } from './payload-memory.js'
+import { flawOf } from './read-parts.js'
+import type { Replies } from './replies.js'
+import type { Served } from './served.js'
+
+/** Replies are handed to the connection in pieces of about this size, so that it can ask for a pause. */
+const BATCH = 1024 * 1024
+
+/**
+ * What may be worked through before other connections get their turn: bytes that requests are about, and a
+ * share for the request itself.
+ */
+const TURN_WORK = 64 * 1024 * 1024
+const REQUEST_WORK = 4096
+
+const noBytes = new Uint8Array(0)
+
+const shuttingDown: Failure = { error: 'ESHUTDOWN', text: 'the server is being shut down' }
+
+export interface JobRunnerOptions {
+  readonly served: Served
+  readonly output: Output
+  readonly replies: Replies
+  readonly load: Load
+  readonly memory: PayloadMemory
+  /** The backend kept a payload that is in place: it must be left to it. */
+  readonly detachPayload: () => void
+  /** Runs what is due to something else than bytes that arrived. */
+  readonly enter: (action: () => void) => void
+  /** A backend did what it must not. */
+  readonly report: (bug: unknown) => void
+}
+
+/**
+ * Carries requests out: at once where it may, else in order as soon as it may. It may while the client takes
+ * its replies, the limits are kept and the turn is not used up.
+ */
+export class JobRunner {
+  readonly #options: JobRunnerOptions
+  readonly #waiting = new Fifo<Job>()
+  #turnWork = 0
+  #isShuttingDown = false
+  #isAbandoned = false
+  #isResuming = false
+
+  constructor(options: JobRunnerOptions) {
+    this.#options = options
+  }
+
+  /** The connection was heard of: there is a new turn. Starts what waits and may. */
+  beginTurn(): void {
+    this.#turnWork = 0
+    this.#pump()
+  }
+
+  submit(job: Job): void {
+    if (this.#waiting.length === 0 && this.#mayStart(job)) {
+      this.#start(job)
+      return
+    }
+    if (job.isInPlace) {
+      job.payload = job.payload.slice()
+      job.isInPlace = false
+    }
+    this.#waiting.push(job)
+    this.#resumeLater()
+  }
+
+  /** Whatever is started from now on is answered by ESHUTDOWN ("Terminating the transmission phase"). */
+  shutdown(): void {
+    this.#isShuttingDown = true
+    this.#pump()
+  }
+
+  /** Forgets what waits. What is under way finishes without an answer. */
+  abandon(): void {
+    this.#isAbandoned = true
+    this.#waiting.clear()
+  }
+
+  #pump(): void {
+    for (
+      let job = this.#waiting.peek();
+      job !== undefined && this.#mayStart(job);
+      job = this.#waiting.peek()
+    ) {
+      this.#waiting.shift()
+      this.#start(job)
+    }
+    this.#resumeLater()
+  }
+
+  #mayStart(job: Job): boolean {
+    const { output, load } = this.#options
+    return !output.isBlocked && this.#turnWork < TURN_WORK && load.mayStart(readLengthOf(job))
+  }
+
+  /** Only where the turn is used up: all else that is waited for is an event of its own. */
+  #resumeLater(): void {
+    if (this.#waiting.length === 0 || this.#turnWork < TURN_WORK || this.#isResuming) return
+    this.#isResuming = true
+    setImmediate(() => {
+      this.#isResuming = false
+      this.#options.enter(() => this.beginTurn())
+    })
+  }
+
+  #start(job: Job): void {
+    this.#turnWork += REQUEST_WORK + job.request.length
+    const refusal = job.refusal ?? (this.#isShuttingDown ? shuttingDown : undefined)
+    if (refusal !== undefined) this.#fail(job, refusal)
+    else this.#call(job)
+    const { output } = this.#options
+    if (output.pending >= BATCH) output.flush()
+  }
+
+  #call(job: Job): void {
+    if (job.request.length === 0 && job.command?.range !== 'none') {
+      // Unspecified; a success that does nothing is what is least surprising.
+      this.#succeed(job, noBytes)
+      return
+    }
+    let result: unknown
+    try {
+      result = job.command?.run(this.#options.served.export.backend, job.request, job.payload)
+    } catch (error) {
+      this.#failBy(job, error)
+      return
+    }
+    if (isPromise(result)) this.#wait(job, result)
+    else this.#succeed(job, result)
+  }
+
+  #wait(job: Job, result: PromiseLike<unknown>): void {
+    const { load, detachPayload, enter } = this.#options
+    if (job.isInPlace) {
+      job.isInPlace = false
+      detachPayload()
+    }
+    load.addCall(readLengthOf(job))
+    const settle = (answer: () => void): void => {
+      load.removeCall(readLengthOf(job))
+      if (this.#isAbandoned) return
+      enter(() => {
+        answer()
+        this.#pump()
+      })
+    }
+    result.then(
+      (value) => settle(() => this.#succeed(job, value)),
+      (error: unknown) => settle(() => this.#failBy(job, error)),
+    )
+  }
+
+  #succeed(job: Job, result: unknown): void {
+    const { replies, memory } = this.#options
+    if (job.request.type === Cmd.Read) {
+      this.#succeedRead(job, result)
+      return
+    }
+    replies.success(job.request)
+    if (!job.isInPlace) memory.giveBack(job.payload)
+    this.#done(job)
+  }
+
+  #succeedRead(job: Job, result: unknown): void {
+    const flaw = flawOf(result, job.request.length)
+    if (flaw !== undefined) {
+      this.#failBy(job, flaw)
+      return
+    }
+    this.#options.replies.data(job.request, result as ReadResult)
+    this.#done(job)
+  }
+
+  #failBy(job: Job, thrown: unknown): void {
+    const failure = failureOf(thrown)
+    if ('bug' in failure) this.#options.report(failure.bug)
+    this.#fail(job, permitted(job, failure))
+  }
+
+  #fail(job: Job, failure: Failure): void {
+    this.#options.replies.failure(job.request, failure)
+    this.#done(job)
+  }
+
+  #done(job: Job): void {
+    const { load } = this.#options
+    load.removeRequest()
+    if (job.refusal === undefined && job.request.type === Cmd.Write) load.removeWrite(job.request.length)
+  }
+}
+
+function readLengthOf({ request, refusal }: Job): number {
+  return request.type === Cmd.Read && refusal === undefined ? request.length : 0
+}
+
+/** "Error values": ENOTSUP is for fast zeroes alone. */
+function permitted({ request }: Job, failure: Failure): Failure {
+  const isFastZero = request.type === Cmd.WriteZeroes && (request.flags & CommandFlag.FastZero) !== 0
+  return failure.error === 'ENOTSUP' && !isFastZero ? { ...failure, error: 'EIO' } : failure
+}
+
+function isPromise(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as Partial<PromiseLike<unknown>> | null | undefined)?.then === 'function'
+}

@@ -1,0 +1,128 @@
+import {
+  CHUNK_COOKIE,
+  CHUNK_FLAGS,
+  CHUNK_HEADER_LENGTH,
+  CHUNK_PAYLOAD_LENGTH,
+  CHUNK_TYPE,
+  Chunk,
+  CommandFlag,
+  distance,
+  ErrorValue,
+  encodeErrorChunk,
+  Magic,
+  ReplyFlag,
+  type Request,
+  setU64,
+  type U64,
+  u64,
+} from '@nbdjs/core/wire'
+import type { ReadPart, ReadResult } from '../../backend/backend.js'
+import type { Failure } from '../../backend/failure.js'
+import { clipText } from '../clip-text.js'
+import type { Output } from '../output.js'
+import { appendParts, isBytes, partsOf, type Run, runsOf, wholeRun } from './read-parts.js'
+import type { Replies } from './replies.js'
+import { appendSimpleReply } from './simple-replies.js'
+
+/** The offset in front of the data of NBD_REPLY_TYPE_OFFSET_DATA, and of the length of an OFFSET_HOLE. */
+const OFFSET_LENGTH = 8
+const HOLE_PAYLOAD_LENGTH = OFFSET_LENGTH + 4
+
+/** "Structured reply chunk message". */
+export class StructuredReplies implements Replies {
+  readonly #output: Output
+
+  constructor(output: Output) {
+    this.#output = output
+  }
+
+  /** A simple reply may tell a success without data, and is shorter. */
+  success(request: Request): void {
+    appendSimpleReply(this.#output, request, 0)
+    this.#output.endMessage()
+  }
+
+  data(request: Request, result: ReadResult): void {
+    const parts = partsOf(result)
+    if (request.length === 0) this.#none(request)
+    else if (isWhole(request, result))
+      this.#run(request, ReplyFlag.Done, request.offset, wholeRun(parts, request.length))
+    else this.#runs(request, runsOf(parts))
+  }
+
+  failure(request: Request, { error, text, offset }: Failure): void {
+    const isInside =
+      offset !== undefined &&
+      distance(offset, request.offset) >= 0 &&
+      distance(offset, request.offset) < request.length
+    const chunk = encodeErrorChunk(request, ReplyFlag.Done, {
+      value: ErrorValue[error],
+      message: clipText(text),
+      ...(isInside ? { offset } : {}),
+    })
+    this.#output.append(chunk)
+    this.#output.endMessage()
+  }
+
+  #runs(request: Request, runs: readonly Run[]): void {
+    let offset = request.offset
+    runs.forEach((run, index) => {
+      this.#run(request, index === runs.length - 1 ? ReplyFlag.Done : 0, offset, run)
+      offset = sum(offset, run.length)
+    })
+  }
+
+  #run(request: Request, flags: number, offset: U64, run: Run): void {
+    if (run.kind === 'hole') this.#offsetHole(request, flags, offset, run.length)
+    else this.#offsetData(request, flags, offset, run.length, run.parts)
+  }
+
+  /** "Structured reply types": a chunk of content is never empty. */
+  #none(request: Request): void {
+    this.#header(request, ReplyFlag.Done, Chunk.None, 0, 0)
+    this.#output.endMessage()
+  }
+
+  #offsetData(
+    request: Request,
+    flags: number,
+    offset: U64,
+    length: number,
+    parts: readonly ReadPart[],
+  ): void {
+    const at = this.#header(request, flags, Chunk.OffsetData, OFFSET_LENGTH + length, OFFSET_LENGTH)
+    setU64(this.#output.view, at + CHUNK_HEADER_LENGTH, offset)
+    appendParts(this.#output, parts)
+    this.#output.endMessage()
+  }
+
+  #offsetHole(request: Request, flags: number, offset: U64, length: number): void {
+    const at = this.#header(request, flags, Chunk.OffsetHole, HOLE_PAYLOAD_LENGTH, HOLE_PAYLOAD_LENGTH)
+    setU64(this.#output.view, at + CHUNK_HEADER_LENGTH, offset)
+    this.#output.view.setUint32(at + CHUNK_HEADER_LENGTH + OFFSET_LENGTH, length)
+    this.#output.endMessage()
+  }
+
+  /** A chunk's header, with room behind it for the first `room` bytes of its payload. */
+  #header(request: Request, flags: number, type: number, payloadLength: number, room: number): number {
+    const at = this.#output.room(CHUNK_HEADER_LENGTH + room)
+    const { view } = this.#output
+    view.setUint32(at, Magic.StructuredReply)
+    view.setUint16(at + CHUNK_FLAGS, flags)
+    view.setUint16(at + CHUNK_TYPE, type)
+    view.setUint32(at + CHUNK_COOKIE, request.cookieHigh)
+    view.setUint32(at + CHUNK_COOKIE + 4, request.cookieLow)
+    view.setUint32(at + CHUNK_PAYLOAD_LENGTH, payloadLength)
+    return at
+  }
+}
+
+/** "Command flags", NBD_CMD_FLAG_DF: at most one chunk of content, with the zeroes written out. */
+function isWhole({ flags }: Request, result: ReadResult): boolean {
+  return (flags & CommandFlag.Df) !== 0 || isBytes(result)
+}
+
+function sum(offset: U64, length: number): U64 {
+  if (typeof offset === 'number' && Number.isSafeInteger(offset + length)) return offset + length
+  return u64(BigInt(offset) + BigInt(length))
+}
