@@ -1,4 +1,4 @@
-import { NbdTransportError, NbdUsageError, type Receiver } from '@nbdjs/core'
+import { type Errno, NbdTransportError, NbdUsageError, type Receiver } from '@nbdjs/core'
 import { NodeSocketConnection, type SocketConnection } from './socket-connection.js'
 
 export interface ExchangeLineOptions {
@@ -65,7 +65,7 @@ function exchange(
 
 interface LineOutcome {
   line(text: string): void
-  failed(what: string, errno: string, cause?: Error): void
+  failed(what: string, errno: Errno, cause?: Error): void
 }
 
 /** Lends one byte at a time, so that whatever comes after the newline stays unread. */
@@ -92,7 +92,10 @@ class LineReceiver implements Receiver {
     }
     this.#bytes.push(byte)
     if (this.#bytes.length > this.#maxLength) {
-      this.#outcome.failed(`${this.#sofar()} without a newline, ${this.#maxLength} are allowed`, 'EPROTO')
+      this.#outcome.failed(
+        `${this.#sofar()} came without a newline, ${this.#maxLength} are allowed`,
+        'EPROTO',
+      )
     }
   }
 
@@ -103,11 +106,8 @@ class LineReceiver implements Receiver {
   }
 
   closed(error?: Error): void {
-    this.#outcome.failed(
-      `the connection broke after ${this.#sofar()}: ${error?.message}`,
-      'ECONNRESET',
-      error,
-    )
+    const errno = (error as Partial<NbdTransportError> | undefined)?.errno ?? 'ECONNRESET'
+    this.#outcome.failed(`the connection broke after ${this.#sofar()}: ${error?.message}`, errno, error)
   }
 
   #text(): string {
