@@ -8,12 +8,15 @@ export interface PeerProcess {
   stderr(): string
   /** How it ended, or undefined while it runs. */
   end(): string | undefined
+  /** Ends it and its children at once (SIGKILL). */
+  kill(): void
   /** Asks it to end (SIGTERM) and waits until it has; kills what is left of its process group. */
   stop(): Promise<void>
 }
 
 const stderrLimit = 65536
-const stopLimitMs = 5000
+/** Shorter than jest's limit for a hook, so that this is told and not that. */
+const stopLimitMs = 3000
 const running = new Set<PeerProcess>()
 
 /** Starts a process in a process group of its own. It is stopped after the test that started it. */
@@ -57,9 +60,13 @@ const watch = (child: ChildProcess): PeerProcess => {
     killGroup(pid)
     await closed
     const name = child.spawnargs.join(' ')
-    if (!isInTime) throw new Error(`${name} had to be killed, ${stopLimitMs} ms after SIGTERM`)
+    if (!isInTime)
+      throw new Error(
+        `${name} had to be killed, ${stopLimitMs} ms after SIGTERM: is a client still connected?`,
+      )
   }
-  const peer: PeerProcess = { pid, stderr: () => stderr, end: () => end, stop }
+  const kill = (): void => killGroup(pid)
+  const peer: PeerProcess = { pid, stderr: () => stderr, end: () => end, kill, stop }
   return peer
 }
 

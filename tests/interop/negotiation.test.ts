@@ -1,0 +1,254 @@
+import { describe, expect, it } from '@jest/globals'
+import { Handle, NbdNegotiationError } from '@nbdjs/core'
+import { noise } from './noise.js'
+import { describeWith } from './peers/describe-with.js'
+import { diskImage } from './peers/disk-image.js'
+import { type Installation, installations } from './peers/installation.js'
+import { nbdServer } from './peers/nbd-server.js'
+import { type NbdkitOptions, nbdkit } from './peers/nbdkit.js'
+import { qemuNbd } from './peers/qemu-nbd.js'
+import type { ServerPeer } from './peers/server-peer.js'
+import { transportTo } from './transport-to.js'
+
+const optMode = { optMode: true } as const
+
+const memory = (
+  installation: Installation,
+  more: Omit<NbdkitOptions, 'installation' | 'plugin' | 'parameters'> = {},
+): Promise<ServerPeer> => nbdkit({ installation, plugin: 'memory', parameters: ['1M'], ...more })
+
+/** Two exports, `first` and `second`, and no others. */
+const twoExports = (installation: Installation): Promise<ServerPeer> =>
+  nbdkit({
+    installation,
+    plugin: 'memory',
+    filters: ['exportname'],
+    parameters: [
+      '1M',
+      ...['exportname=first', 'exportname=second', 'exportname-list=explicit', 'exportname-strict=true'],
+      'exportdesc=fixed:a disk',
+    ],
+  })
+
+describe.each(installations)('%s', (installation) => {
+  describeWith('nbdkit, by hand', { programs: ['nbdkit'], installation }, () => {
+    it('lists the exports, with their descriptions', async () => {
+      const nbd = new Handle(optMode)
+      await nbd.connect(transportTo(await twoExports(installation)))
+      expect(nbd.state).toBe('negotiating')
+      expect(await nbd.optList()).toEqual([
+        { name: 'first', description: 'a disk' },
+        { name: 'second', description: 'a disk' },
+      ])
+      expect(nbd.state).toBe('negotiating')
+      await nbd.optAbort()
+      expect(nbd.state).toBe('closed')
+    })
+
+    it('refuses to list, and negotiates on', async () => {
+      const parameters = ['1M', 'exportname-list=error']
+      const server = await nbdkit({ installation, plugin: 'memory', filters: ['exportname'], parameters })
+      const nbd = new Handle(optMode)
+      await nbd.connect(transportTo(server))
+      await expect(nbd.optList()).rejects.toMatchObject({
+        code: 'ERR_NBD_NEGOTIATION',
+        option: 'NBD_OPT_LIST',
+      })
+      expect(nbd.state).toBe('negotiating')
+      expect((await nbd.optGo()).size).toBe(2n ** 20n)
+      await nbd.shutdown()
+    })
+
+    it('tells of one export and goes to another', async () => {
+      const nbd = new Handle({ ...optMode, exportName: 'first', fullInfo: true })
+      await nbd.connect(transportTo(await twoExports(installation)))
+      expect(() => nbd.info).toThrow('info')
+      const info = await nbd.optInfo()
+      expect(info).toMatchObject({ name: 'first', description: 'a disk', size: 2n ** 20n })
+      expect(nbd.state).toBe('negotiating')
+      expect(nbd.info).toEqual(info)
+
+      nbd.setExportName('second')
+      expect((await nbd.optGo()).name).toBe('second')
+      expect(nbd.state).toBe('ready')
+      const data = noise(512)
+      await nbd.pwrite(data, 0)
+      expect(await nbd.pread(512, 0)).toEqual(data)
+      await nbd.shutdown()
+      expect(nbd.state).toBe('closed')
+    })
+
+    it('refuses an unknown export, and takes another name after that', async () => {
+      const nbd = new Handle({ ...optMode, exportName: 'third' })
+      await nbd.connect(transportTo(await twoExports(installation)))
+      for (const refused of [() => nbd.optInfo(), () => nbd.optGo()]) {
+        await expect(refused()).rejects.toBeInstanceOf(NbdNegotiationError)
+        expect(nbd.state).toBe('negotiating')
+        expect(() => nbd.info).toThrow('info')
+      }
+      nbd.setExportName('first')
+      await nbd.optGo()
+      expect(nbd.state).toBe('ready')
+      await nbd.shutdown()
+    })
+
+    it('is left by shutdown too', async () => {
+      const nbd = new Handle(optMode)
+      await nbd.connect(transportTo(await memory(installation)))
+      await nbd.shutdown()
+      expect(nbd.state).toBe('closed')
+      await nbd.closed
+    })
+
+    it('agrees to structured replies when asked by hand', async () => {
+      const nbd = new Handle({ ...optMode, requestStructuredReplies: false })
+      await nbd.connect(transportTo(await memory(installation)))
+      expect(nbd.session.structuredReplies).toBe(false)
+      expect(await nbd.optStructuredReply()).toBe(true)
+      expect(nbd.session.structuredReplies).toBe(true)
+      await nbd.optGo()
+      expect(nbd.info.canDf).toBe(true)
+      expect(await nbd.pread(512, 0)).toEqual(new Uint8Array(512))
+      await nbd.shutdown()
+    })
+  })
+
+  describeWith('nbdkit, held back', { programs: ['nbdkit'], installation }, () => {
+    const masks = [
+      { mask: '0', protocol: 'newstyle', noZeroes: false },
+      { mask: '1', protocol: 'newstyle-fixed', noZeroes: false },
+      { mask: '2', protocol: 'newstyle', noZeroes: true },
+      { mask: '3', protocol: 'newstyle-fixed', noZeroes: true },
+    ] as const
+
+    it.each(masks)('speaks $protocol with --mask-handshake=$mask', async ({ mask, protocol, noZeroes }) => {
+      const nbd = new Handle({ exportName: 'any' })
+      await nbd.connect(transportTo(await memory(installation, { options: [`--mask-handshake=${mask}`] })))
+      expect(nbd.session).toMatchObject({
+        protocol,
+        structuredReplies: protocol === 'newstyle-fixed',
+        handshakeFlags: { noZeroes },
+      })
+      expect(nbd.info).toMatchObject({ name: 'any', size: 2n ** 20n })
+      const data = noise(5000)
+      await nbd.pwrite(data, 100)
+      expect(await nbd.pread(data.length, 100)).toEqual(data)
+      await nbd.shutdown()
+      expect(nbd.state).toBe('closed')
+    })
+
+    it('goes by NBD_OPT_EXPORT_NAME where there is no other option, in opt mode too', async () => {
+      const nbd = new Handle(optMode)
+      await nbd.connect(transportTo(await memory(installation, { options: ['--mask-handshake=0'] })))
+      expect(nbd.state).toBe('negotiating')
+      await expect(nbd.optList()).rejects.toBeInstanceOf(NbdNegotiationError)
+      await expect(nbd.optInfo()).rejects.toBeInstanceOf(NbdNegotiationError)
+      expect((await nbd.optGo()).size).toBe(2n ** 20n)
+      expect(nbd.state).toBe('ready')
+      await nbd.shutdown()
+    })
+
+    it('answers in simple replies with --no-sr', async () => {
+      const nbd = new Handle()
+      await nbd.connect(transportTo(await memory(installation, { options: ['--no-sr'] })))
+      expect(nbd.session.structuredReplies).toBe(false)
+      expect(nbd.info.canDf).toBe(false)
+      expect(await nbd.pread(4096, 0)).toEqual(new Uint8Array(4096))
+      await nbd.shutdown()
+    })
+
+    it('is read-only with -r, to the client and to the server', async () => {
+      const server = await memory(installation, { options: ['-r'] })
+      const strict = new Handle()
+      expect((await strict.connect(transportTo(server))).readOnly).toBe(true)
+      await expect(strict.pwrite(noise(1), 0)).rejects.toMatchObject({
+        code: 'ERR_NBD_USAGE',
+        errno: 'EPERM',
+      })
+      await strict.shutdown()
+
+      const lax = new Handle({ strict: false })
+      await lax.connect(transportTo(server))
+      await expect(lax.pwrite(noise(1), 0)).rejects.toMatchObject({ code: 'ERR_NBD_SERVER', errno: 'EPERM' })
+      expect(await lax.pread(1, 0)).toEqual(new Uint8Array(1))
+      await lax.shutdown()
+    })
+  })
+
+  describeWith('qemu-nbd', { programs: ['qemu-nbd'], installation }, () => {
+    const disk = (...options: readonly string[]): Promise<ServerPeer> =>
+      qemuNbd({ installation, image: diskImage(2 ** 20), exportName: 'disk', options })
+
+    it('lists its export, and refuses others with its own words', async () => {
+      const nbd = new Handle({ ...optMode, exportName: 'other' })
+      await nbd.connect(transportTo(await disk('--description=The only one')))
+      expect(await nbd.optList()).toEqual([{ name: 'disk', description: 'The only one' }])
+      await expect(nbd.optGo()).rejects.toMatchObject({
+        option: 'NBD_OPT_GO',
+        reply: 'NBD_REP_ERR_UNKNOWN',
+        errno: 'ENOENT',
+        serverText: expect.stringContaining('other'),
+      })
+      nbd.setExportName('disk')
+      nbd.setFullInfo(true)
+      expect(await nbd.optGo()).toMatchObject({ name: 'disk', description: 'The only one' })
+      await nbd.shutdown()
+    })
+
+    it('is asked for the wrong export outside of opt mode: the handle is dead', async () => {
+      const nbd = new Handle({ exportName: 'other' })
+      await expect(nbd.connect(transportTo(await disk()))).rejects.toMatchObject({
+        code: 'ERR_NBD_NEGOTIATION',
+        reply: 'NBD_REP_ERR_UNKNOWN',
+      })
+      expect(nbd.state).toBe('dead')
+    })
+
+    it('has a read-only export', async () => {
+      const nbd = new Handle({ exportName: 'disk' })
+      expect((await nbd.connect(transportTo(await disk('--read-only')))).readOnly).toBe(true)
+      await expect(nbd.trim(512, 0)).rejects.toMatchObject({ errno: 'EPERM' })
+      await nbd.shutdown()
+    })
+  })
+})
+
+describeWith('nbd-server', { programs: ['nbd-server'], installation: 'host' }, () => {
+  it('lists its exports where that is allowed', async () => {
+    const exports = { one: { exportname: diskImage(4096) }, two: { exportname: diskImage(8192) } }
+    const nbd = new Handle(optMode)
+    await nbd.connect(transportTo(await nbdServer({ exports, generic: { allowlist: 'true' } })))
+    const names = (await nbd.optList()).map(({ name }) => name)
+    expect(names.sort()).toEqual(['one', 'two'])
+    nbd.setExportName('two')
+    expect((await nbd.optGo()).size).toBe(8192n)
+    await nbd.shutdown()
+    expect(nbd.state).toBe('closed')
+  })
+
+  it('forbids the list elsewhere', async () => {
+    const nbd = new Handle({ ...optMode, exportName: 'one' })
+    await nbd.connect(transportTo(await nbdServer({ exports: { one: { exportname: diskImage(4096) } } })))
+    await expect(nbd.optList()).rejects.toMatchObject({ reply: 'NBD_REP_ERR_POLICY' })
+    expect((await nbd.optGo()).size).toBe(4096n)
+    await nbd.shutdown()
+  })
+
+  it('does not know the export', async () => {
+    const nbd = new Handle({ exportName: 'three' })
+    const server = await nbdServer({ exports: { one: { exportname: diskImage(4096) } } })
+    await expect(nbd.connect(transportTo(server))).rejects.toMatchObject({
+      code: 'ERR_NBD_NEGOTIATION',
+      errno: 'ENOENT',
+    })
+    expect(nbd.state).toBe('dead')
+  })
+
+  it('has a read-only export', async () => {
+    const settings = { exportname: diskImage(4096), readonly: 'true' }
+    const nbd = new Handle({ exportName: 'one' })
+    const info = await nbd.connect(transportTo(await nbdServer({ exports: { one: settings } })))
+    expect(info).toMatchObject({ readOnly: true, size: 4096n })
+    await nbd.shutdown()
+  })
+})
