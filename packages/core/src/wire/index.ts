@@ -2,6 +2,7 @@
  * `@nbdjs/core/wire`: the bytes of NBD and the values they stand for, in both directions. Pure functions,
  * for authors of servers, proxies and dissectors.
  */
+export * from './block-status.js'
 export * from './bytes.js'
 export * from './command.js'
 export * from './error-value.js'

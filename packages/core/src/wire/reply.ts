@@ -16,6 +16,14 @@ export const CHUNK_TYPE = 6
 export const CHUNK_COOKIE = 8
 export const CHUNK_PAYLOAD_LENGTH = 16
 
+/**
+ * With extended headers the cookie is followed by the offset of the request and a 64-bit payload length; the
+ * fields before it stand where they are in a structured reply chunk.
+ */
+export const EXTENDED_CHUNK_HEADER_LENGTH = 32
+export const EXTENDED_CHUNK_OFFSET = 16
+export const EXTENDED_CHUNK_PAYLOAD_LENGTH = 24
+
 /** What names the request that a reply answers. */
 export interface Cookie {
   readonly cookieHigh: number

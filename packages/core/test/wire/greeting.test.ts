@@ -62,6 +62,12 @@ describe('decodeGreetingMagic', () => {
     })
   })
 
+  test('shows a word with its top bit set as it came', () => {
+    expect(refusal(() => decodeGreetingMagic(repeated(0xff, 16))).received).toBe('0xffffffffffffffff')
+    const second = octets('4e 42 44 4d 41 47 49 43', '80 00 00 00 00 00 00 01')
+    expect(refusal(() => decodeGreetingMagic(second)).received).toBe('0x8000000000000001')
+  })
+
   test('refuses a second word that is neither', () => {
     const odd = octets('4e 42 44 4d 41 47 49 43', '00 03 e8 89 04 55 65 a9')
     expect(refusal(() => decodeGreetingMagic(odd))).toMatchObject({

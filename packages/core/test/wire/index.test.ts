@@ -5,6 +5,10 @@ test('the subpath exports these names, and a change of them is meant', () => {
   expect(Object.keys(wire).sort()).toEqual(
     [
       ...['CHUNK_COOKIE', 'CHUNK_FLAGS', 'CHUNK_HEADER_LENGTH', 'CHUNK_PAYLOAD_LENGTH', 'CHUNK_TYPE'],
+      ...['EXTENDED_CHUNK_HEADER_LENGTH', 'EXTENDED_CHUNK_OFFSET', 'EXTENDED_CHUNK_PAYLOAD_LENGTH'],
+      ...['EXTENDED_REQUEST_LENGTH', 'decodeExtendedRequest', 'encodeExtendedRequest'],
+      ...['blockStatus', 'blockStatusExt', 'decodeDescriptor', 'encodeBlockStatus'],
+      ...['decodeBlockStatusFilter', 'encodeBlockStatusFilter'],
       ...['CLIENT_FLAGS_LENGTH', 'EXPORT_NAME_REPLY_LENGTH', 'GREETING_MAGIC_LENGTH'],
       ...['HANDSHAKE_FLAGS_LENGTH', 'MAX_STRING_BYTES', 'OLDSTYLE_LENGTH', 'OPTION_HEADER_LENGTH'],
       ...['OPTION_REPLY_HEADER_LENGTH', 'REQUEST_LENGTH', 'RESERVED_ZEROES'],

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { NbdProtocolError } from '@nbdjs/core'
+import { NbdProtocolError } from '../../src/errors.js'
 import { badLength, requireAtLeast } from '../../src/wire/length.js'
 import { octets, refusal } from '../octets.js'
 

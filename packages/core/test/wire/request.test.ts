@@ -2,7 +2,11 @@ import { describe, expect, test } from '@jest/globals'
 import {
   Cmd,
   CommandFlag,
+  decodeExtendedRequest,
   decodeRequest,
+  EXTENDED_REQUEST_LENGTH,
+  type ExtendedRequest,
+  encodeExtendedRequest,
   encodeRequest,
   REQUEST_LENGTH,
   type Request,
@@ -186,4 +190,37 @@ test('the types', () => {
   expectTypeOf<Request['offset']>().toEqualTypeOf<U64>()
   expectTypeOf<Request['length']>().toEqualTypeOf<number>()
   expect(encodeRequest).toHaveLength(8)
+})
+
+describe('a request with extended headers', () => {
+  // "Reserved Magic values": its own magic; offset and length have 64 bits each.
+  const bytes = octets(
+    '21 e4 1c 71',
+    '00 20',
+    '00 06',
+    '00 00 00 02 00 00 00 01',
+    '00 00 00 00 00 10 00 00',
+    '00 00 00 10 00 00 00 00',
+  )
+  const request: ExtendedRequest = {
+    flags: CommandFlag.PayloadLen,
+    type: Cmd.WriteZeroes,
+    cookieHigh: 2,
+    cookieLow: 1,
+    offset: 1048576,
+    length: 0x1000000000,
+  }
+
+  test('is encoded where it belongs', () => {
+    const target = embedded(new Uint8Array(EXTENDED_REQUEST_LENGTH))
+    const { flags, type, cookieHigh, cookieLow, offset, length } = request
+    encodeExtendedRequest(viewOf(target), 0, flags, type, cookieHigh, cookieLow, offset, length)
+    expect(target).toEqual(bytes)
+  })
+
+  test('is decoded, and told from a compact one', () => {
+    expect(decodeExtendedRequest(viewOf(embedded(bytes)), 0)).toEqual(request)
+    expect(decodeRequest(viewOf(bytes), 0)).toBeUndefined()
+    expect(decodeExtendedRequest(viewOf(octets('25 60 95 13')), 0)).toBeUndefined()
+  })
 })
