@@ -1,5 +1,6 @@
 import * as z from 'zod/mini'
 import { NbdUsageError } from './errors.js'
+import { misuse, misuseMessage } from './handle/misuse.js'
 import { defaultLimits, type Limits } from './machine/limits.js'
 import { encodeText, MAX_STRING_BYTES } from './wire/text.js'
 
@@ -79,9 +80,9 @@ const flag = (byDefault: boolean) => z._default(z.boolean(), byDefault)
 const positive = (byDefault: number) => z._default(z.int().check(z.minimum(1)), byDefault)
 const timeoutMs = (byDefault: number) =>
   z._default(z.number().check(z.minimum(0), z.maximum(MAX_TIMEOUT_MS)), byDefault)
-const name = z.string().check(z.refine((text) => !text.includes('\0'), 'must not hold a NUL'))
 
-const strictChecks = z.strictObject({
+const handshakeFlags = z.strictObject({ fixedNewstyle: flag(true), noZeroes: flag(true) })
+const strict = z.strictObject({
   commands: flag(true),
   flags: flag(true),
   bounds: flag(true),
@@ -89,84 +90,94 @@ const strictChecks = z.strictObject({
   align: flag(true),
   payload: flag(true),
 })
+const limits = z.strictObject({
+  inFlightCommands: positive(defaultLimits.inFlightCommands),
+  inFlightBytes: positive(defaultLimits.inFlightBytes),
+  optionReplyBytes: positive(defaultLimits.optionReplyBytes),
+  listEntries: positive(defaultLimits.listEntries),
+})
+const timeouts = z.strictObject({
+  dialMs: timeoutMs(30_000),
+  handshakeMs: timeoutMs(30_000),
+  requestMs: timeoutMs(0),
+  closeMs: timeoutMs(5_000),
+})
+const groups = { handshakeFlags, strict, limits, timeouts }
 
 const schema = z.strictObject({
   name: z.optional(z.string()),
-  exportName: z._default(name, ''),
+  exportName: z._default(z.string(), ''),
   optMode: flag(false),
   fullInfo: flag(false),
   requestBlockSize: flag(true),
   requestStructuredReplies: flag(true),
-  handshakeFlags: z.prefault(z.strictObject({ fixedNewstyle: flag(true), noZeroes: flag(true) }), {}),
-  strict: z.prefault(z.union([z.boolean(), strictChecks]), {}),
-  limits: z.prefault(
-    z.strictObject({
-      inFlightCommands: positive(defaultLimits.inFlightCommands),
-      inFlightBytes: positive(defaultLimits.inFlightBytes),
-      optionReplyBytes: positive(defaultLimits.optionReplyBytes),
-      listEntries: positive(defaultLimits.listEntries),
-    }),
-    {},
-  ),
-  timeouts: z.prefault(
-    z.strictObject({
-      dialMs: timeoutMs(30_000),
-      handshakeMs: timeoutMs(30_000),
-      requestMs: timeoutMs(0),
-      closeMs: timeoutMs(5_000),
-    }),
-    {},
-  ),
+  handshakeFlags: z.prefault(handshakeFlags, {}),
+  strict: z.prefault(z.pipe(z.transform(allOrEach), strict), {}),
+  limits: z.prefault(limits, {}),
+  timeouts: z.prefault(timeouts, {}),
 })
 
 /** Checks the options of a Handle once, when it is made. */
 export function parseOptions(options: unknown = {}): ParsedOptions {
   const result = schema.safeParse(options, { reportInput: true })
-  if (!result.success) throw new NbdUsageError(result.error.issues.map(describe).join('; '))
-  checkExportName(result.data.exportName)
-  return { ...result.data, name: result.data.name, strict: allStrict(result.data.strict) }
+  if (!result.success) throw new NbdUsageError(result.error.issues.flatMap(mistakes).join('; '))
+  checkExportName('options.exportName', result.data.exportName)
+  return { ...result.data, name: result.data.name }
 }
 
-/** "Conventions": a name has at most 4096 bytes of UTF-8 and no NUL. */
-export function checkExportName(exportName: unknown): asserts exportName is string {
-  if (typeof exportName !== 'string')
-    throw new NbdUsageError(`exportName: expected a string, received ${typeof exportName}`)
-  if (exportName.includes('\0')) throw new NbdUsageError('exportName: must not hold a NUL')
+/** "Conventions": a name has at most 4096 bytes of UTF-8 and no NUL. `where` begins the error's message. */
+export function checkExportName(where: string, exportName: unknown): asserts exportName is string {
+  if (typeof exportName !== 'string') throw misuse(where, 'a string', exportName)
+  // Half of a surrogate pair would silently become U+FFFD, and so another export.
+  if (/[\0\p{Surrogate}]/u.test(exportName)) {
+    throw misuse(where, 'a string without NUL and without half a surrogate pair', exportName)
+  }
   const { length } = encodeText(exportName)
   if (length <= MAX_STRING_BYTES) return
   throw new NbdUsageError(
-    `exportName: expected at most ${MAX_STRING_BYTES} bytes of UTF-8, received ${length}`,
+    `${where}: expected at most ${MAX_STRING_BYTES} bytes of UTF-8, received ${length}`,
     {
       errno: 'ENAMETOOLONG',
     },
   )
 }
 
-function allStrict(strict: boolean | Strict): Strict {
-  if (typeof strict !== 'boolean') return strict
-  return { commands: strict, flags: strict, bounds: strict, zeroSize: strict, align: strict, payload: strict }
+/** `strict: false` means every check. */
+function allOrEach(value: unknown): unknown {
+  if (typeof value !== 'boolean') return value
+  return Object.fromEntries(Object.keys(strict.shape).map((check) => [check, value]))
 }
 
-/** One line per mistake: where, what was expected, what came. */
-function describe(issue: z.core.$ZodIssue): string {
-  const path = ['options', ...issue.path].join('.')
-  const received = `received ${show(issue.input)}`
+/** Where the type alone does not say it. */
+const expectedAt: Readonly<Record<string, string>> = { strict: 'a boolean or an object' }
+const expectedTypes: Readonly<Record<string, string>> = {
+  boolean: 'a boolean',
+  int: 'an integer',
+  number: 'a number',
+  object: 'an object',
+  string: 'a string',
+}
+
+/** What is wrong with one option: where, what was expected, what came. */
+function mistakes(issue: z.core.$ZodIssue): string[] {
+  const where = ['options', ...issue.path].join('.')
+  const mistake = (expected: string): string[] => [misuseMessage(where, expected, issue.input)]
   switch (issue.code) {
-    case 'unrecognized_keys':
-      return `${path}: unknown option ${issue.keys.map((key) => JSON.stringify(key)).join(', ')}`
+    case 'unrecognized_keys': {
+      const known = knownAt(issue.path).join(', ')
+      return issue.keys.map((key) => `${where}.${key}: unknown option, expected one of ${known}`)
+    }
     case 'invalid_type':
-      return `${path}: expected ${issue.expected}, ${received}`
+      return mistake(expectedAt[issue.path.join('.')] ?? expectedTypes[issue.expected] ?? issue.expected)
     case 'too_small':
-      return `${path}: expected at least ${issue.minimum}, ${received}`
+      return mistake(`at least ${issue.minimum}`)
     case 'too_big':
-      return `${path}: expected at most ${issue.maximum}, ${received}`
-    case 'invalid_union':
-      return `${path}: expected a boolean or an object of known checks, ${received}`
+      return mistake(`at most ${issue.maximum}`)
     default:
-      return `${path}: ${issue.message}`
+      return [`${where}: ${issue.message}`]
   }
 }
 
-function show(value: unknown): string {
-  return typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value)
+function knownAt([group]: readonly PropertyKey[]): string[] {
+  return Object.keys(group === undefined ? schema.shape : groups[group as keyof typeof groups].shape)
 }

@@ -13,6 +13,8 @@ type Feature = { [K in keyof ExportInfo]: ExportInfo[K] extends boolean ? K : ne
 export interface CommandRule {
   readonly name: string
   readonly type: Cmd
+  /** What the caller gives its length by. */
+  readonly sizedBy: 'length' | 'buffer' | 'data'
   /** The flags that belong to it. */
   readonly flags: number
   /** The longest that one request can be. */
@@ -28,33 +30,47 @@ export interface CommandRule {
 export type RuleName = 'pread' | 'preadInto' | 'pwrite' | 'flush' | 'trim' | 'zero' | 'cache'
 
 const MAX_U32 = 0xffffffff
-const onReading = { isWrite: false, outOfBounds: 'EINVAL' } as const
-const onWriting = { isWrite: true, outOfBounds: 'ENOSPC' } as const
+const onReading = { isWrite: false, outOfBounds: 'EINVAL', sizedBy: 'length' } as const
+const onWriting = { isWrite: true, outOfBounds: 'ENOSPC', sizedBy: 'length' } as const
 const { Fua, NoHole, FastZero } = CommandFlag
 
 export const rules: Readonly<Record<RuleName, CommandRule>> = {
-  pread: { name: 'pread', type: Cmd.Read, flags: 0, maxLength: MAX_PAYLOAD, ...onReading },
-  preadInto: { name: 'preadInto', type: Cmd.Read, flags: 0, maxLength: MAX_PAYLOAD, ...onReading },
-  pwrite: { name: 'pwrite', type: Cmd.Write, flags: Fua, maxLength: MAX_PAYLOAD, ...onWriting },
+  pread: { ...onReading, name: 'pread', type: Cmd.Read, flags: 0, maxLength: MAX_PAYLOAD },
+  preadInto: {
+    ...onReading,
+    name: 'preadInto',
+    type: Cmd.Read,
+    sizedBy: 'buffer',
+    flags: 0,
+    maxLength: MAX_PAYLOAD,
+  },
+  pwrite: {
+    ...onWriting,
+    name: 'pwrite',
+    type: Cmd.Write,
+    sizedBy: 'data',
+    flags: Fua,
+    maxLength: MAX_PAYLOAD,
+  },
   flush: {
+    ...onReading,
     name: 'flush',
     type: Cmd.Flush,
     flags: 0,
     maxLength: 0,
     feature: 'canFlush',
     isWhole: true,
-    ...onReading,
   },
-  trim: { name: 'trim', type: Cmd.Trim, flags: Fua, maxLength: MAX_U32, feature: 'canTrim', ...onWriting },
+  trim: { ...onWriting, name: 'trim', type: Cmd.Trim, flags: Fua, maxLength: MAX_U32, feature: 'canTrim' },
   zero: {
+    ...onWriting,
     name: 'zero',
     type: Cmd.WriteZeroes,
     flags: Fua | NoHole | FastZero,
     maxLength: MAX_U32,
     feature: 'canZero',
-    ...onWriting,
   },
-  cache: { name: 'cache', type: Cmd.Cache, flags: 0, maxLength: MAX_U32, feature: 'canCache', ...onReading },
+  cache: { ...onReading, name: 'cache', type: Cmd.Cache, flags: 0, maxLength: MAX_U32, feature: 'canCache' },
 }
 
 /** Flags that the server must have advertised, wherever they are used. */
@@ -79,7 +95,7 @@ export function checkWish(rule: CommandRule, wish: Wish, info: ExportInfo, stric
   if (rule.isWhole === true) return
   const { offset, length } = wish
   if (length === 0 && strict.zeroSize)
-    throw refused(rule, 'length: expected at least 1, received 0', 'EINVAL')
+    throw refused(rule, `${rule.sizedBy}: expected at least 1 byte, received 0`, 'EINVAL')
   if (strict.bounds) checkBounds(rule, offset, length, info.size)
   if (strict.align) checkAlignment(rule, offset, length, info.blockSize.minimum)
   checkMaximum(rule, length, info, strict)
@@ -87,8 +103,8 @@ export function checkWish(rule: CommandRule, wish: Wish, info: ExportInfo, stric
 
 function checkFlags(rule: CommandRule, flags: number): void {
   const foreign = Object.keys(flagOf).find((name) => ((flagOf[name] as number) & flags & ~rule.flags) !== 0)
-  if (foreign !== undefined)
-    throw refused(rule, `${foreign}: this flag does not belong to the command`, 'EINVAL')
+  if (foreign === undefined) return
+  throw refused(rule, `${foreign}: this flag does not belong to the command`, 'EINVAL')
 }
 
 function checkFeatures(rule: CommandRule, flags: number, info: ExportInfo): void {
@@ -108,35 +124,27 @@ function checkBounds(rule: CommandRule, offset: U64, length: number, size: bigin
   // Without a bigint wherever the sum is exact.
   if (typeof offset === 'number' && Number.isSafeInteger(offset + length) && offset + length <= size) return
   if (BigInt(offset) + BigInt(length) <= size) return
-  throw refused(
-    rule,
-    `${length} bytes at ${offset} reach beyond the end of the export at ${size}`,
-    rule.outOfBounds,
-  )
+  const why = `${length} bytes at offset ${offset} reach beyond the end of the export, ${size} bytes`
+  throw refused(rule, why, rule.outOfBounds)
 }
 
 function checkAlignment(rule: CommandRule, offset: U64, length: number, minimum: number): void {
   if (minimum <= 1) return
   const isAligned = length % minimum === 0 && BigInt(offset) % BigInt(minimum) === 0n
   if (isAligned) return
-  throw refused(
-    rule,
-    `${length} bytes at ${offset} are not aligned to the minimum block size, ${minimum}`,
-    'EINVAL',
-  )
+  const why = `${length} bytes at offset ${offset} are not aligned to info.blockSize.minimum, ${minimum} bytes`
+  throw refused(rule, why, 'EINVAL')
 }
 
 function checkMaximum(rule: CommandRule, length: number, info: ExportInfo, strict: Strict): void {
   const { payload } = info.blockSize
   if (rule.type === Cmd.Write && strict.payload && length > payload) {
-    throw refused(
-      rule,
-      `data: expected at most ${payload} bytes (blockSize.payload), received ${length}`,
-      'ERANGE',
-    )
+    const why = `${rule.sizedBy}: expected at most ${payload} bytes (info.blockSize.payload), received ${length}`
+    throw refused(rule, why, 'ERANGE')
   }
   if (length > rule.maxLength) {
-    throw refused(rule, `length: expected at most ${rule.maxLength}, received ${length}`, 'ERANGE')
+    const why = `${rule.sizedBy}: expected at most ${rule.maxLength} bytes, received ${length}`
+    throw refused(rule, why, 'ERANGE')
   }
 }
 

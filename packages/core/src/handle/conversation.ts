@@ -1,5 +1,6 @@
-import { NbdTransportError } from '../errors.js'
+import { type NbdErrorDetails, NbdTransportError } from '../errors.js'
 import type { MachineEvent, Outcome } from '../machine/event.js'
+import type { ExportInfo } from '../machine/export-info.js'
 import { Machine, type MachineOptions } from '../machine/machine.js'
 import type { Operation, OperationResults } from '../machine/negotiation/operation.js'
 import type { Phase } from '../machine/phase.js'
@@ -14,7 +15,7 @@ import { ProgressWatch } from './progress-watch.js'
 
 /** Who is told of a conversation's turns. */
 export interface ConversationListener {
-  entered(phase: Phase): void
+  entered(next: Phase, previous: Phase): void
   debug(message: string): void
   /** The connection is closed on both sides. */
   disconnected(): void
@@ -34,8 +35,8 @@ export class Conversation {
   readonly #listener: ConversationListener
   readonly #abortWatch: AbortWatch<PendingCommand>
   readonly #progressWatch: ProgressWatch
-  /** Who waits for the operation of the handshake. */
-  #operating: (outcome: Outcome) => void = () => {}
+  /** Who waits for an operation of the handshake: two at once, when a listener begins one as another ends. */
+  readonly #operating: ((outcome: Outcome) => void)[] = []
   #cancelCloseDeadline: () => void = () => {}
 
   constructor(connection: Connection, options: ConversationOptions, listener: ConversationListener) {
@@ -47,26 +48,33 @@ export class Conversation {
       settled: (command) => this.#settled(command),
       occurred: (event) => this.#occurred(event),
       disconnected: () => this.#disconnected(),
+      isDebugging: () => listener.isDebugging(),
     })
     this.#abortWatch = new AbortWatch((command, reason) => this.#abandon(command, reason))
     this.#progressWatch = new ProgressWatch(options.timeouts.requestMs, (ticks) => this.#watchProgress(ticks))
   }
 
+  /** The goodbye was said, or waits for the commands in flight: nothing but the end is taken any more. */
+  get isLeaving(): boolean {
+    return this.machine.isDisconnecting || this.machine.phase === 'aborting'
+  }
+
   /** Lets the first byte in, and settles once the handshake is done, or waits for the caller in opt mode. */
-  async open(): Promise<void> {
-    const outcome = this.#outcome('the handshake')
-    this.machine.isTracing = this.#listener.isDebugging()
-    this.#driver.start()
-    await outcome
+  async open(): Promise<ExportInfo | undefined> {
+    const outcome = this.#outcome<'connect'>('the handshake')
+    try {
+      this.#driver.start()
+    } catch (error) {
+      this.fail(this.#failure('the connection could not be started', 'dial', { cause: error }))
+    }
+    return await outcome
   }
 
   /** Takes one step of the handshake. */
   async operate<K extends Operation>(operation: K, call: string): Promise<OperationResults[K]> {
-    const outcome = this.#outcome(call)
-    this.machine.isTracing = this.#listener.isDebugging()
-    this.machine.begin(operation)
-    this.#driver.drain()
-    return (await outcome) as OperationResults[K]
+    const outcome = this.#outcome<K>(call)
+    this.#driver.tell((machine) => machine.begin(operation))
+    return await outcome
   }
 
   /** Sends a command; its promise settles with `result` once the reply is complete. */
@@ -83,49 +91,43 @@ export class Conversation {
       const command = new PendingCommand(init, signal, (settled) => resolve(result(settled)), reject)
       this.#abortWatch.add(command)
       this.#progressWatch.start()
-      this.machine.submit(command)
-      this.#driver.schedule()
+      this.#driver.submit(command)
     })
   }
 
-  /** NBD_OPT_ABORT. */
-  abort(): void {
-    this.machine.abort()
-    this.#driver.drain()
-  }
-
-  /** NBD_CMD_DISC, once every command is answered. */
-  disconnect(abandonPending: boolean): void {
-    this.machine.disconnect({ abandonPending })
-    this.#driver.drain()
+  /**
+   * Says goodbye: by NBD_OPT_ABORT while negotiating, else by NBD_CMD_DISC once every command is answered. With
+   * `abandonPending`, those that were not yet sent are not waited for.
+   */
+  leave(abandonPending: boolean): void {
+    this.#driver.tell((machine) => {
+      if (machine.phase === 'negotiating') machine.abort()
+      else if (machine.phase === 'transmission') machine.disconnect({ abandonPending })
+    })
   }
 
   /** Ends it all at once. */
   fail(error: Error): void {
-    this.machine.fail(error)
-    this.#driver.drain()
+    this.#driver.tell((machine) => machine.fail(error))
+    // Where the machine had ended before, the connection may still be closing.
     this.#driver.destroy(error)
   }
 
   /** The outcome of the operation that is about to begin, at most `handshakeMs` from now. */
-  async #outcome(of: string): Promise<unknown> {
+  async #outcome<K extends Operation>(of: string): Promise<OperationResults[K]> {
     const { handshakeMs } = this.#timeouts
     const cancel = deadline(handshakeMs, () => {
       this.#timeOut(`${of} was not done within ${handshakeMs} ms (timeouts.handshakeMs)`)
     })
-    const outcome = await new Promise<Outcome>((resolve) => {
-      this.#operating = resolve
-    })
+    const outcome = await new Promise<Outcome>((resolve) => this.#operating.push(resolve))
     cancel()
     if (!outcome.ok) throw outcome.error
-    return outcome.value
+    return outcome.value as OperationResults[K]
   }
 
   #abandon(command: PendingCommand, reason: unknown): void {
-    this.machine.abandon(command)
+    this.#driver.abandon(command)
     command.abort(reason)
-    // Its place in the line may have held up a shutdown.
-    this.#driver.schedule()
   }
 
   #watchProgress(ticks: number): 'busy' | 'idle' {
@@ -137,10 +139,12 @@ export class Conversation {
   }
 
   #timeOut(message: string): void {
+    this.fail(this.#failure(message, 'read', { errno: 'ETIMEDOUT' }))
+  }
+
+  #failure(message: string, operation: string, details: NbdErrorDetails): NbdTransportError {
     const address = this.#address
-    this.fail(
-      new NbdTransportError(`${address}: ${message}`, { operation: 'read', address, errno: 'ETIMEDOUT' }),
-    )
+    return new NbdTransportError(`${address}: ${message}`, { ...details, operation, address })
   }
 
   // --- from the driver -----------------------------------------------------------------------------------
@@ -153,13 +157,14 @@ export class Conversation {
   #occurred(event: MachineEvent): void {
     switch (event.kind) {
       case 'phase':
-        this.#listener.entered(event.next)
+        if (event.next === 'closed' || event.next === 'dead') this.#progressWatch.stop()
+        this.#listener.entered(event.next, event.previous)
         return
       case 'operation':
-        this.#operating(event.outcome)
+        this.#operating.shift()?.(event.outcome)
         return
       case 'close':
-        this.#cancelCloseDeadline = deadline(this.#timeouts.closeMs, () => this.#driver.destroy())
+        this.#awaitClosed()
         return
       case 'debug':
         this.#listener.debug(event.message)
@@ -169,9 +174,14 @@ export class Conversation {
     }
   }
 
+  /** The machine asks to close at its goodbye, and again at the peer's. */
+  #awaitClosed(): void {
+    this.#cancelCloseDeadline()
+    this.#cancelCloseDeadline = deadline(this.#timeouts.closeMs, () => this.#driver.destroy())
+  }
+
   #disconnected(): void {
     this.#cancelCloseDeadline()
-    this.#progressWatch.stop()
     this.#listener.disconnected()
   }
 }

@@ -1,4 +1,4 @@
-import { NbdError, NbdTransportError } from '../errors.js'
+import { NbdError, type NbdErrorDetails, NbdTransportError } from '../errors.js'
 import type { Connection, Transport } from '../transport.js'
 import { deadline } from './deadline.js'
 
@@ -11,38 +11,62 @@ export async function dial(
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<Connection> {
-  const { address } = transport
-  const failure = (message: string, details: object): NbdTransportError =>
-    new NbdTransportError(`connect to ${address}: ${message}`, { operation: 'dial', address, ...details })
+  signal.throwIfAborted()
   const attempt = new AbortController()
+  const aborted = rejectionOf(attempt.signal)
   const abort = (): void => attempt.abort(signal.reason)
   const cancel = deadline(timeoutMs, () => {
-    attempt.abort(failure(`no connection within ${timeoutMs} ms (timeouts.dialMs)`, { errno: 'ETIMEDOUT' }))
+    const message = `no connection within ${timeoutMs} ms (timeouts.dialMs)`
+    attempt.abort(failure(transport, message, { errno: 'ETIMEDOUT' }))
   })
   signal.addEventListener('abort', abort, { once: true })
   try {
-    return await untilAborted(transport.dial({ signal: attempt.signal }), attempt.signal)
+    const dialling = Promise.resolve(transport.dial({ signal: attempt.signal }))
+    dropWhenLate(dialling, attempt.signal)
+    return await Promise.race([dialling, aborted])
   } catch (error) {
-    if (attempt.signal.aborted) throw attempt.signal.reason
-    if (error instanceof NbdError) throw error
-    throw failure(error instanceof Error ? error.message : String(error), { cause: error })
+    attempt.signal.throwIfAborted()
+    throw error instanceof NbdError ? error : wrapped(transport, error)
   } finally {
     cancel()
     signal.removeEventListener('abort', abort)
   }
 }
 
-/** A transport that does not heed its signal must not hold up its caller, nor leak what it opens later. */
-async function untilAborted(dialling: Promise<Connection>, signal: AbortSignal): Promise<Connection> {
+/** A transport that does not heed its signal must not hold up its caller. */
+function rejectionOf(signal: AbortSignal): Promise<never> {
   const aborted = new Promise<never>((_, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason), { once: true })
   })
   aborted.catch(() => {})
-  dialling.then(
-    (connection) => {
-      if (signal.aborted) connection.destroy()
-    },
-    () => {},
-  )
-  return await Promise.race([dialling, aborted])
+  return aborted
+}
+
+/** Nor leak what it opens later. */
+function dropWhenLate(dialling: Promise<Connection>, signal: AbortSignal): void {
+  const drop = (connection: Connection): void => {
+    if (signal.aborted) connection.destroy()
+  }
+  dialling.then(drop, () => {})
+}
+
+function wrapped(transport: Transport, cause: unknown): NbdTransportError {
+  return failure(transport, cause instanceof Error ? cause.message : String(cause), {
+    errno: errnoOf(cause),
+    cause,
+  })
+}
+
+/** The system error that a runtime names by `code`, as Node does. */
+function errnoOf(error: unknown): string | undefined {
+  const isCoded = typeof error === 'object' && error !== null && 'code' in error
+  return isCoded && typeof error.code === 'string' && /^E[A-Z0-9]+$/.test(error.code) ? error.code : undefined
+}
+
+function failure({ address }: Transport, message: string, details: NbdErrorDetails): NbdTransportError {
+  return new NbdTransportError(`dial of ${address} failed: ${message}`, {
+    operation: 'dial',
+    address,
+    ...details,
+  })
 }

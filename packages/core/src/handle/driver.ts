@@ -2,13 +2,16 @@ import type { MachineEvent } from '../machine/event.js'
 import type { Machine } from '../machine/machine.js'
 import type { Command } from '../machine/transmission/command.js'
 import type { Connection, Receiver } from '../transport.js'
+import { EndOfTurn } from './end-of-turn.js'
 
 /** Who is told what comes out of the machine. */
 export interface DriverSink<C extends Command> {
   settled(command: C): void
   occurred(event: MachineEvent): void
-  /** The connection is closed on both sides. */
+  /** The connection is closed on both sides. The last call, after every event. */
   disconnected(): void
+  /** Whether `debug` events are wanted. */
+  isDebugging(): boolean
 }
 
 /** Joins a machine and a connection: passes bytes in and out, and what becomes of them to the sink. */
@@ -16,9 +19,11 @@ export class Driver<C extends Command> implements Receiver {
   readonly #machine: Machine<C>
   readonly #connection: Connection
   readonly #sink: DriverSink<C>
+  readonly #endOfTurn: EndOfTurn = new EndOfTurn(() => this.#drain())
   #isBlocked = false
   #isDraining = false
-  #isScheduled = false
+  /** The connection is closed, and the sink was not told so yet. */
+  #owesDisconnected = false
 
   constructor(machine: Machine<C>, connection: Connection, sink: DriverSink<C>) {
     this.#machine = machine
@@ -26,29 +31,42 @@ export class Driver<C extends Command> implements Receiver {
     this.#sink = sink
   }
 
+  /** Lets the first byte in. Throws what the connection throws. */
   start(): void {
-    this.#connection.start(this)
-    this.#machine.begin('connect')
-    this.drain()
-  }
-
-  /** Drains at the end of the turn, so that all requests of one turn leave in one write. */
-  schedule(): void {
-    if (this.#isScheduled) return
-    this.#isScheduled = true
-    queueMicrotask(() => {
-      this.#isScheduled = false
-      this.drain()
+    this.tell((machine) => {
+      machine.begin('connect')
+      this.#connection.start(this)
     })
   }
 
-  /** Takes out of the machine what is due: output first, then settled commands, then events. */
-  drain(): void {
-    // A listener to an event may call the handle: what comes of it is taken by the loop that runs already.
-    if (this.#isDraining) return
+  /** Lets `wish` tell the machine something, and takes out at once what comes of it. */
+  tell(wish: (machine: Machine<C>) => void): void {
+    this.#machine.isTracing = this.#sink.isDebugging()
+    // A listener to an event may call the handle: what comes of it is taken out by the loop that runs already.
+    if (this.#isDraining) {
+      wish(this.#machine)
+      return
+    }
     this.#isDraining = true
-    while (this.#drainOnce());
-    this.#isDraining = false
+    try {
+      wish(this.#machine)
+      while (this.#drainOnce());
+    } finally {
+      this.#isDraining = false
+    }
+    this.#tellDisconnected()
+  }
+
+  /** Lines a command up. All requests of one turn leave in one write, at its end. */
+  submit(command: C): void {
+    this.#machine.submit(command)
+    this.#endOfTurn.ask()
+  }
+
+  /** Nobody waits for `command` any more. What that sets free leaves at the end of the turn. */
+  abandon(command: C): void {
+    this.#machine.abandon(command)
+    this.#endOfTurn.ask()
   }
 
   destroy(reason?: Error): void {
@@ -62,29 +80,30 @@ export class Driver<C extends Command> implements Receiver {
   }
 
   received(count: number): void {
-    this.#machine.received(count)
-    this.drain()
+    this.tell((machine) => machine.received(count))
   }
 
   drained(): void {
     this.#isBlocked = false
-    this.drain()
+    this.#drain()
   }
 
   ended(): void {
-    this.#machine.ended()
-    this.drain()
+    this.tell((machine) => machine.ended())
   }
 
   closed(error?: Error): void {
-    this.#machine.disconnected(error)
-    this.drain()
-    this.#sink.disconnected()
+    this.#owesDisconnected = true
+    this.tell((machine) => machine.disconnected(error))
   }
 
   // --- within --------------------------------------------------------------------------------------------
 
-  /** False when there was nothing to do. */
+  #drain(): void {
+    this.tell(() => {})
+  }
+
+  /** Output first, then settled commands, then events. False when there was nothing to do. */
   #drainOnce(): boolean {
     this.#write()
     const settled = this.#machine.takeSettled()
@@ -106,5 +125,11 @@ export class Driver<C extends Command> implements Receiver {
     if (event.kind === 'close') void this.#connection.close()
     if (event.kind === 'destroy') this.#connection.destroy(event.error)
     this.#sink.occurred(event)
+  }
+
+  #tellDisconnected(): void {
+    if (!this.#owesDisconnected) return
+    this.#owesDisconnected = false
+    this.#sink.disconnected()
   }
 }

@@ -16,23 +16,30 @@ import {
   checkBytes,
   checkLength,
   checkOffset,
-  checkSignal,
   checkTransport,
+  isShared,
   parseCommandOptions,
-  parseOptionBag,
+  parseShutdownOptions,
+  parseSignal,
 } from './arguments.js'
 import { checkWish, type RuleName, rules } from './command-rules.js'
 import { Conversation } from './conversation.js'
 import { dial } from './dial.js'
 import type { PendingCommand } from './pending-command.js'
-import { type CallKind, legalStates, type State, stateOf } from './state.js'
+import { type CallKind, legalAfterGoodbye, legalStates, type State, stateOf } from './state.js'
 
-/** The events of a Handle, and what their listeners get. */
+/**
+ * The events of a Handle, and what their listeners get. A listener may call the handle. One that throws does not
+ * harm the connection: its error surfaces as an uncaught exception of its own.
+ */
 export interface HandleEvents {
+  /** Every change, in order. Where several come at once, `handle.state` is the last of them already. */
   state: [next: State, previous: State]
   /** What goes on, for people: `opening -> transmission`. Costs nothing while nobody listens. */
   debug: [message: string]
+  /** The handle is `closed` and so is the connection. */
   close: []
+  /** The handle is `dead`, and why. */
   dead: [error: Error]
 }
 
@@ -82,8 +89,9 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
   readonly #settings: NegotiationSettings
   /** Aborts the dial. */
   readonly #dialling: AbortController = new AbortController()
-  #state: State = 'created'
-  #failure: Error | undefined
+  /** The state and its reason, as long as there is no conversation that tells both. */
+  #early: 'created' | 'connecting' | 'dead' = 'created'
+  #earlyFailure: Error | undefined
   #conversation: Conversation | undefined
   #settleClosed!: { readonly resolve: () => void; readonly reject: (error: Error) => void }
 
@@ -112,19 +120,17 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
   // --- what is known -------------------------------------------------------------------------------------
 
   get state(): State {
-    return this.#state
+    return this.#conversation === undefined ? this.#early : stateOf[this.#conversation.machine.phase]
   }
 
   /**
-   * What the server told of the export. Known from `ready` on, in opt mode after a successful `optInfo`, and
-   * still when `closed`; else throws an {@link NbdStateError}.
+   * What the server told of the export. Known from `ready` on, in opt mode after a successful `optInfo`, until
+   * another name is set; still when `closed`. Else throws an {@link NbdStateError}.
    */
   get info(): ExportInfo {
-    const info = this.#requireConversation('ask', 'info').machine.info
-    if (info === undefined) {
-      throw this.#stateError('info', 'the export is not known yet, call optInfo() or optGo() first')
-    }
-    return info
+    const { info } = this.#requireConversation('ask', 'info').machine
+    if (info?.name === this.#settings.exportName) return info
+    throw this.#stateError('info', 'the export is not known: optInfo() and optGo() ask for it')
   }
 
   /** What was agreed on. Legal in `negotiating`, `ready` and `closed`. */
@@ -161,18 +167,14 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
   async connect(transport: Transport, options?: SignalOptions): Promise<ConnectResult<OptMode>> {
     this.#require('connect', 'connect')
     checkTransport(transport)
-    await this.#abortable('connect', options, async () => {
-      this.#moveTo('connecting')
-      const connection = await this.#dial(transport)
-      await this.#converse(connection, transport.address).open()
-    })
-    return (this.#options.optMode ? undefined : this.info) as ConnectResult<OptMode>
+    const info = await this.#abortable(parseSignal('connect', options), () => this.#dial(transport))
+    return (this.#options.optMode ? undefined : info) as ConnectResult<OptMode>
   }
 
   /** Sets the name of the export. Legal in `created` and `negotiating`, like the other setters. */
   setExportName(exportName: string): void {
     this.#require('set', 'setExportName')
-    checkExportName(exportName)
+    checkExportName('setExportName: exportName', exportName)
     this.#settings.exportName = exportName
   }
 
@@ -221,10 +223,7 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
   /** NBD_OPT_ABORT: says goodbye and closes. */
   async optAbort(options?: SignalOptions): Promise<void> {
     const conversation = this.#requireConversation('opt', 'optAbort')
-    await this.#abortable('optAbort', options, async () => {
-      conversation.abort()
-      await this.closed
-    })
+    await this.#abortable(parseSignal('optAbort', options), () => this.#leave(conversation))
   }
 
   // --- commands ------------------------------------------------------------------------------------------
@@ -242,24 +241,26 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
    * its content is undefined.
    *
    * Long reads go from the connection into the buffer without a copy, unless a `signal` is given: then they
-   * are copied, so that nothing is written to the buffer after an abort.
+   * are copied, so that nothing is written to the buffer after an abort. So are reads into a SharedArrayBuffer,
+   * which not every transport takes.
    */
   preadInto(buffer: Uint8Array, offset: number | bigint, options?: CommandOptions): Promise<void> {
     const target = (): Target => {
       const destination = checkBytes('preadInto', 'buffer', buffer)
-      return { length: destination.length, destination, lendable: options?.signal === undefined }
+      const lendable = options?.signal === undefined && !isShared(destination)
+      return { length: destination.length, destination, lendable }
     }
     return this.#command('preadInto', offset, options, target, nothing)
   }
 
   /**
    * Writes `data` at `offset`. It is lent until the promise settles; after an abort, until the connection has
-   * sent it. At most `info.blockSize.payload` bytes.
+   * sent it. Of a SharedArrayBuffer a copy is taken. At most `info.blockSize.payload` bytes.
    */
   pwrite(data: Uint8Array, offset: number | bigint, options?: WriteOptions): Promise<void> {
     const target = (): Target => {
       const bytes = checkBytes('pwrite', 'data', data)
-      return { length: bytes.length, data: bytes }
+      return { length: bytes.length, data: isShared(bytes) ? new Uint8Array(bytes) : bytes }
     }
     return this.#command('pwrite', offset, options, target, nothing)
   }
@@ -291,64 +292,66 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
 
   /**
    * Ends the connection in order: NBD_CMD_DISC once every command in flight is answered, or NBD_OPT_ABORT
-   * while negotiating. Resolves when the connection is closed. Legal in `negotiating` and `ready`; no command
-   * is taken after it. An aborted signal ends the handle at once.
+   * while negotiating. Resolves when the connection is closed. Legal in `negotiating` and `ready`, also when it
+   * was called before; no other call is taken after it. An aborted signal ends the handle at once.
    */
   async shutdown(options?: ShutdownOptions): Promise<void> {
     const conversation = this.#requireConversation('shutdown', 'shutdown')
-    const { abandonPending = false, ...rest } = parseOptionBag('shutdown', options, [
-      'signal',
-      'abandonPending',
-    ])
-    await this.#abortable('shutdown', rest, async () => {
-      if (this.#state === 'negotiating') conversation.abort()
-      else conversation.disconnect(checkBoolean('shutdown', 'abandonPending', abandonPending))
-      await this.closed
-    })
+    const { abandonPending, signal } = parseShutdownOptions(options)
+    await this.#abortable(signal, () => this.#leave(conversation, abandonPending))
   }
 
   /**
    * Ends the connection now: everything in flight rejects with `reason`, and the handle is `dead`. Legal in
-   * every state, without effect after the end.
+   * every state, without effect after the end. A reason that is no Error becomes the cause of one.
    */
   destroy(reason?: unknown): void {
-    const error =
-      reason instanceof Error ? reason : new NbdClosedError('the handle was destroyed', { cause: reason })
+    const error = reason instanceof Error ? reason : destroyed(reason)
+    if (this.#conversation !== undefined) {
+      this.#conversation.fail(error)
+      return
+    }
+    this.#die(error)
     this.#dialling.abort(error)
-    if (this.#conversation !== undefined) this.#conversation.fail(error)
-    else this.#die(error)
   }
 
-  /** For `await using`: `shutdown()` where there is something to shut down, `destroy()` while connecting. */
+  /** For `await using`: `shutdown()` where there is something to shut down, else `destroy()`. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (legalStates.shutdown.includes(this.#state)) await this.shutdown()
+    if (legalStates.shutdown.includes(this.state)) await this.shutdown()
     else this.destroy()
   }
 
   // --- within --------------------------------------------------------------------------------------------
 
-  async #dial(transport: Transport): Promise<Connection> {
+  async #dial(transport: Transport): Promise<ExportInfo | undefined> {
+    const { signal } = this.#dialling
+    this.#early = 'connecting'
+    this.#tell('state', 'connecting', 'created')
     try {
-      return await dial(transport, this.#options.timeouts.dialMs, this.#dialling.signal)
+      const connection = await dial(transport, this.#options.timeouts.dialMs, signal)
+      // Destroyed in the moment between: nobody else knows of the connection.
+      if (signal.aborted) connection.destroy()
+      signal.throwIfAborted()
+      this.#conversation = this.#converse(connection, transport.address)
     } catch (error) {
       this.#die(error as Error)
       throw error
     }
+    return await this.#conversation.open()
   }
 
   #converse(connection: Connection, address: string): Conversation {
     const { limits, timeouts } = this.#options
-    this.#conversation = new Conversation(
+    return new Conversation(
       connection,
       { address, settings: this.#settings, limits, timeouts },
       {
-        entered: (phase) => this.#entered(phase),
+        entered: (next, previous) => this.#entered(next, previous),
         debug: (message) => this.#tell('debug', message),
         disconnected: () => this.#disconnected(),
         isDebugging: () => this.listenerCount('debug') > 0,
       },
     )
-    return this.#conversation
   }
 
   async #operate<K extends Operation>(
@@ -357,7 +360,12 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
     options: SignalOptions | undefined,
   ): Promise<OperationResults[K]> {
     const conversation = this.#requireConversation('opt', call)
-    return await this.#abortable(call, options, () => conversation.operate(operation, call))
+    return await this.#abortable(parseSignal(call, options), () => conversation.operate(operation, call))
+  }
+
+  async #leave(conversation: Conversation, abandonPending = false): Promise<void> {
+    conversation.leave(abandonPending)
+    await this.closed
   }
 
   #command<T>(
@@ -369,8 +377,6 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
   ): Promise<T> {
     try {
       const conversation = this.#requireConversation('command', name)
-      if (conversation.machine.isDisconnecting)
-        throw this.#stateError(name, 'the connection is being shut down')
       const { flags, signal } = parseCommandOptions(name, options)
       const rule = rules[name]
       const wish = { name, type: rule.type, flags, offset: checkOffset(name, offset), ...target() }
@@ -382,19 +388,17 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
   }
 
   /** Runs what ends the whole handle when it is aborted. */
-  async #abortable<T>(call: string, options: SignalOptions | undefined, run: () => Promise<T>): Promise<T> {
-    const { signal } = parseOptionBag(call, options, ['signal'])
-    const checked = checkSignal(call, signal)
-    checked?.throwIfAborted()
-    const abort = (): void => this.destroy(checked?.reason)
-    checked?.addEventListener('abort', abort, { once: true })
+  async #abortable<T>(signal: AbortSignal | undefined, run: () => Promise<T>): Promise<T> {
+    if (signal === undefined) return await run()
+    signal.throwIfAborted()
+    const abort = (): void => this.destroy(signal.reason)
+    signal.addEventListener('abort', abort, { once: true })
     try {
       return await run()
-    } catch (error) {
-      checked?.throwIfAborted()
-      throw error
     } finally {
-      checked?.removeEventListener('abort', abort)
+      signal.removeEventListener('abort', abort)
+      // Whatever came of it: the handle was destroyed by then.
+      signal.throwIfAborted()
     }
   }
 
@@ -404,42 +408,47 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
   }
 
   #require(kind: CallKind, call: string): void {
-    if (legalStates[kind].includes(this.#state)) return
-    throw this.#stateError(call, `it is legal in ${legalStates[kind].join(' and ')} only`)
+    if (!legalStates[kind].includes(this.state)) {
+      throw this.#stateError(call, `it is legal in ${legalStates[kind].join(' and ')} only`)
+    }
+    if (this.#conversation?.isLeaving !== true || legalAfterGoodbye.includes(kind)) return
+    throw this.#stateError(call, 'the connection is being shut down')
   }
 
   #stateError(call: string, why: string): NbdStateError {
-    return new NbdStateError(`${call}: invalid state ${this.#state}: ${why}`, {
+    const { state } = this
+    const cause = this.#conversation?.machine.failure ?? this.#earlyFailure
+    return new NbdStateError(`${call}: invalid state ${state}: ${why}`, {
       // As libnbd has it: not connected yet, or else the wrong time.
-      errno: this.#state === 'created' ? 'ENOTCONN' : 'EINVAL',
-      ...(this.#failure === undefined ? {} : { cause: this.#failure }),
+      errno: state === 'created' ? 'ENOTCONN' : 'EINVAL',
+      ...(cause === undefined ? {} : { cause }),
     })
   }
 
-  #entered(phase: Phase): void {
-    if (phase === 'dead') this.#die(this.#conversation?.machine.failure as Error)
-    else this.#moveTo(stateOf[phase])
-  }
-
-  #disconnected(): void {
-    if (this.#state !== 'closed') return
-    this.#settleClosed.resolve()
-    this.#tell('close')
-  }
-
+  /** It failed before there was a conversation. */
   #die(error: Error): void {
-    if (this.#state === 'closed' || this.#state === 'dead') return
-    this.#failure = error
-    this.#moveTo('dead')
+    const previous = this.#early
+    if (previous === 'dead') return
+    this.#early = 'dead'
+    this.#earlyFailure = error
+    this.#tell('state', 'dead', previous)
+    this.#tellDead(error)
+  }
+
+  #entered(next: Phase, previous: Phase): void {
+    if (stateOf[next] !== stateOf[previous]) this.#tell('state', stateOf[next], stateOf[previous])
+    if (next === 'dead') this.#tellDead(this.#conversation?.machine.failure as Error)
+  }
+
+  #tellDead(error: Error): void {
     this.#settleClosed.reject(error)
     this.#tell('dead', error)
   }
 
-  #moveTo(next: State): void {
-    const previous = this.#state
-    if (next === previous) return
-    this.#state = next
-    this.#tell('state', next, previous)
+  #disconnected(): void {
+    if (this.state !== 'closed') return
+    this.#settleClosed.resolve()
+    this.#tell('close')
   }
 
   /** A listener that throws must not stop the conversation: its error surfaces on its own. */
@@ -460,6 +469,10 @@ function dataOf(command: PendingCommand): Uint8Array {
 
 function nothing(): void {}
 
+function destroyed(reason: unknown): NbdClosedError {
+  return new NbdClosedError('the handle was destroyed', reason === undefined ? {} : { cause: reason })
+}
+
 /**
  * Makes a handle and connects it. When that fails nothing is left open.
  *
@@ -467,10 +480,10 @@ function nothing(): void {}
  */
 export async function connect<OptMode extends boolean = false>(
   transport: Transport,
-  options?: HandleOptions<OptMode>,
-  { signal }: SignalOptions = {},
+  handleOptions?: HandleOptions<OptMode>,
+  options?: SignalOptions,
 ): Promise<Handle<OptMode>> {
-  const handle = new Handle<OptMode>(options)
-  await handle.connect(transport, { signal })
+  const handle = new Handle<OptMode>(handleOptions)
+  await handle.connect(transport, options)
   return handle
 }

@@ -12,13 +12,13 @@ import type { Phase } from '../machine/phase.js'
  */
 export type State = 'created' | 'connecting' | 'negotiating' | 'ready' | 'closed' | 'dead'
 
-/** What the user sees of each phase of the conversation. */
+/** What the user sees of each phase of the conversation. A handle that says goodbye keeps its state until the end. */
 export const stateOf: Readonly<Record<Phase, State>> = {
   opening: 'connecting',
   negotiating: 'negotiating',
   haggling: 'connecting',
   transmission: 'ready',
-  aborting: 'connecting',
+  aborting: 'negotiating',
   disconnecting: 'ready',
   closed: 'closed',
   dead: 'dead',
@@ -36,3 +36,6 @@ export const legalStates: Readonly<Record<CallKind, readonly State[]>> = {
   shutdown: ['negotiating', 'ready'],
   ask: ['negotiating', 'ready', 'closed'],
 }
+
+/** Of these, what is legal still when the handle says goodbye. */
+export const legalAfterGoodbye: readonly CallKind[] = ['shutdown', 'ask']
