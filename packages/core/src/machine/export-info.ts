@@ -114,5 +114,5 @@ function isLegal({ minimum, preferred, maximum }: BlockSizes): boolean {
 }
 
 function isPowerOf2(value: number): boolean {
-  return value > 0 && Number.isInteger(Math.log2(value))
+  return value !== 0 && (value & (value - 1)) === 0
 }

@@ -1,24 +1,26 @@
 import {
   NbdClosedError,
+  NbdError,
   NbdNegotiationError,
   NbdProtocolError,
   NbdServerError,
   NbdTransportError,
+  NbdUsageError,
 } from '../errors.js'
 import { Cmd } from '../wire/command.js'
 import { Opt } from '../wire/option.js'
-import type { MachineEvent } from './event.js'
+import type { MachineEvent, Outcome } from './event.js'
 import type { ExportInfo } from './export-info.js'
 import { Intake } from './intake.js'
 import type { Limits } from './limits.js'
+import { Handshake } from './negotiation/handshake.js'
 import { Negotiation, type NegotiationSettings } from './negotiation/negotiation.js'
 import { type Operation, operations } from './negotiation/operation.js'
 import { sendOption } from './negotiation/option-dialogue.js'
-import type { Reading } from './negotiation/reading.js'
 import { Outbox } from './outbox.js'
-import { edges, type Phase } from './phase.js'
+import { isOver, type Phase, requireEdge } from './phase.js'
 import type { Session } from './session.js'
-import type { Stats } from './stats.js'
+import { type Stats, Tally } from './stats.js'
 import type { Command } from './transmission/command.js'
 import { InFlight } from './transmission/in-flight.js'
 import { ReplyReader } from './transmission/reply-reader.js'
@@ -28,6 +30,7 @@ import { RequestWriter } from './transmission/request-writer.js'
 const STAGING_LENGTH = 64 * 1024
 /** One write to the connection takes at most this many bytes: what waits in line can still be dropped. */
 const BATCH_LENGTH = 1024 * 1024
+const NO_OUTPUT: readonly Uint8Array[] = []
 
 export interface MachineOptions {
   /** Where the peer is, for messages. */
@@ -40,42 +43,46 @@ export interface MachineOptions {
  * The client's side of one NBD conversation, without I/O: no socket, no clock, no promise, no callback.
  *
  * Put bytes in with `buffer()`, `received()`, `ended()` and `disconnected()`; put the caller's wishes in with
- * `begin()`, `abort()`, `submit()`, `abandon()`, `disconnect()` and `fail()`. After each, take out what is
- * due, output first: `takeOutput()`, then `takeSettled()`, then `nextEvent()` until it has none. Bytes of the
- * peer never make a method throw; once `dead`, the machine absorbs everything.
+ * `begin()`, `abort()`, `submit()`, `abandon()`, `disconnect()`, `tick()` and `fail()`. After each, take out
+ * what is due, output first: `takeOutput()`, then `takeSettled()`, then `nextEvent()` until it has none. Bytes
+ * of the peer never make a method throw; once `closed` or `dead`, the machine absorbs everything.
  */
 export class Machine<C extends Command> {
   readonly #address: string
-  readonly #negotiation: Negotiation
+  readonly #tally: Tally = new Tally()
   readonly #intake: Intake = new Intake(STAGING_LENGTH)
   readonly #outbox: Outbox = new Outbox()
+  readonly #negotiation: Negotiation
+  readonly #handshake: Handshake = new Handshake(this.#intake)
   readonly #inFlight: InFlight<C> = new InFlight()
   readonly #requests: RequestWriter<C>
   readonly #events: MachineEvent[] = []
+  /** From `transmission` on, until the end. */
   #replies: ReplyReader<C> | undefined
   #settled: C[] = []
+  /** Answered before all of its request has left: it keeps its data until then. */
+  #answeredEarly: C | undefined
 
   #phase: Phase = 'opening'
   #failure: Error | undefined
-  /** What reads the handshake, and how many bytes it waits for. */
-  #reading: Reading<unknown> | undefined
-  #wanted = 0
   #operation: Operation = 'connect'
   #hasPeerEnded = false
   #isDisconnecting = false
-  #tick = 0
-  #bytesSent = 0
-  #bytesReceived = 0
+  #silentTicks = 0
+  #bytesAtLastTick = 0
 
   /** Whether somebody wants `debug` events: they cost nothing otherwise. */
   isTracing = false
 
   constructor({ address, settings, limits }: MachineOptions) {
     this.#address = address
-    this.#requests = new RequestWriter(this.#inFlight, limits, (command) => this.#settle(command))
+    this.#requests = new RequestWriter(this.#inFlight, limits, this.#tally, (command) =>
+      this.#settle(command),
+    )
     this.#negotiation = new Negotiation(
       settings,
       limits,
+      this.#tally,
       (bytes) => this.#outbox.append(bytes),
       (message) => this.#debug(message),
     )
@@ -109,12 +116,7 @@ export class Machine<C extends Command> {
   }
 
   get stats(): Stats {
-    return {
-      bytesSent: this.#bytesSent,
-      bytesReceived: this.#bytesReceived,
-      chunksSent: this.#negotiation.optionsSent + this.#requests.chunksSent,
-      chunksReceived: (this.#negotiation.hasGreeted ? 1 : 0) + (this.#replies?.chunksReceived ?? 0),
-    }
+    return { ...this.#tally }
   }
 
   // --- from the connection -------------------------------------------------------------------------------
@@ -126,13 +128,9 @@ export class Machine<C extends Command> {
 
   /** `count` bytes are in the view that `buffer()` gave last. */
   received(count: number): void {
-    this.#bytesReceived += count
-    if (this.#replies !== undefined) {
-      this.#guard(this.#replies, (replies) => replies.received(count))
-      return
-    }
-    this.#intake.filled(count)
-    this.#read()
+    this.#tally.bytesReceived += count
+    if (this.#replies === undefined) this.#receiveHandshake(count)
+    else this.#receiveReplies(this.#replies, count)
   }
 
   /** The peer sent its last byte. */
@@ -141,10 +139,12 @@ export class Machine<C extends Command> {
     switch (this.#phase) {
       case 'opening':
       case 'haggling':
-        this.#interrupt(this.#hangup('during the handshake'))
+        this.#interrupt(
+          this.#hangup(`during the handshake, in ${this.#negotiation.awaited}: ${this.#shortage}`),
+        )
         return
       case 'negotiating':
-        this.fail(this.#hangup('during the handshake'))
+        this.fail(this.#hangup('during the handshake, between two options'))
         return
       case 'transmission':
         if (this.#replies?.isBetweenReplies === true) this.#close('the server closed the connection')
@@ -168,30 +168,37 @@ export class Machine<C extends Command> {
       return
     }
     this.#hasPeerEnded = true
-    if (this.#reading !== undefined) this.#interrupt(error)
-    else this.fail(error)
+    this.#interrupt(error instanceof NbdError ? error : this.#broken(error))
   }
 
   // --- from the caller -----------------------------------------------------------------------------------
 
-  /** Begins an operation of the handshake: `connect` first and once, the others while `negotiating`. */
+  /**
+   * Begins an operation of the handshake: `connect` first and once, the others while `negotiating`. After the
+   * end it fails.
+   */
   begin(operation: Operation): void {
+    if (isOver(this.#phase)) {
+      this.#events.push({ kind: 'operation', outcome: { ok: false, error: this.#epitaph } })
+      return
+    }
     if (operation !== 'connect') this.#enter('haggling')
     this.#operation = operation
-    this.#reading = operations[operation](this.#negotiation)
-    this.#resume((reading) => reading.next(new Uint8Array(0)))
+    this.#conclude(this.#handshake.begin(operations[operation](this.#negotiation)))
   }
 
   /** NBD_OPT_ABORT, while `negotiating`: says goodbye without waiting for the answer. */
   abort(): void {
-    if (this.#negotiation.protocol === 'newstyle-fixed') sendOption(this.#negotiation, Opt.Abort)
+    if (isOver(this.#phase)) return
     this.#enter('aborting')
+    if (this.#negotiation.protocol === 'newstyle-fixed') sendOption(this.#negotiation, Opt.Abort)
     this.#events.push({ kind: 'close' })
   }
 
-  /** Lines up a command, in `transmission` and before `disconnect()`. */
+  /** Lines up a command, in `transmission` and before `disconnect()`. After the end it fails. */
   submit(command: C): void {
-    this.#requests.push(command)
+    if (isOver(this.#phase)) this.#settleAll([command], this.#epitaph)
+    else this.#requests.push(command)
   }
 
   /**
@@ -210,20 +217,24 @@ export class Machine<C extends Command> {
   disconnect({ abandonPending = false }: { readonly abandonPending?: boolean } = {}): void {
     this.#isDisconnecting = true
     if (abandonPending)
-      this.#settleAll(this.#requests.drain(), abandoned('the connection is being shut down'))
+      this.#settleAll(this.#requests.drain(), unanswered('the connection is being shut down'))
   }
 
-  /** Time passes. A command that has not moved for `ticks` of them is returned. */
+  /**
+   * Time passes. Returns the oldest command on its way once `ticks` of them in a row saw not one byte move, in
+   * either direction. Bytes of other commands count: on a slow line the replies wait for one another.
+   */
   tick(ticks: number): C | undefined {
-    this.#tick++
-    if (this.#replies !== undefined) this.#replies.tick = this.#tick
-    return this.#inFlight.all().find((command) => this.#tick - command.movedAtTick > ticks)
+    const bytes = this.#tally.bytesSent + this.#tally.bytesReceived
+    const isSilent = bytes === this.#bytesAtLastTick && this.#inFlight.count > 0
+    this.#bytesAtLastTick = bytes
+    this.#silentTicks = isSilent ? this.#silentTicks + 1 : 0
+    return isSilent && this.#silentTicks >= ticks ? this.#inFlight.oldest : undefined
   }
 
   /** Ends it all: whatever waits is settled with `error`. */
   fail(error: Error): void {
-    if (this.#phase === 'closed' || this.#phase === 'dead') return
-    this.#outbox.clear()
+    if (isOver(this.#phase)) return
     this.#die(error)
     this.#events.push({ kind: 'destroy', error })
   }
@@ -231,12 +242,15 @@ export class Machine<C extends Command> {
   // --- to the driver -------------------------------------------------------------------------------------
 
   /** The next chunks to be written, none if there are none. They are lent until flushed. */
-  takeOutput(): Uint8Array[] {
+  takeOutput(): readonly Uint8Array[] {
+    if (this.#outbox.length > 0) this.#checkRest()
     if (this.#phase === 'transmission') this.#fillOutbox()
     const { length } = this.#outbox
-    if (length === 0) return []
-    this.#bytesSent += Math.min(length, BATCH_LENGTH)
-    return this.#outbox.take(BATCH_LENGTH)
+    if (length === 0) return NO_OUTPUT
+    const chunks = this.#outbox.take(BATCH_LENGTH)
+    this.#tally.bytesSent += length - this.#outbox.length
+    if (this.#outbox.length === 0) this.#sentAll()
+    return chunks
   }
 
   /** The commands that were settled since the last call, in the order of their replies. */
@@ -250,89 +264,47 @@ export class Machine<C extends Command> {
     return this.#events.shift()
   }
 
-  // --- within --------------------------------------------------------------------------------------------
+  // --- within: the handshake -----------------------------------------------------------------------------
 
-  #fillOutbox(): void {
-    // The last command's data may still be leaving piece by piece: that counts as progress.
-    if (this.#outbox.length > 0 && this.#requests.last !== undefined)
-      this.#requests.last.movedAtTick = this.#tick
-    this.#requests.fill(this.#outbox, BATCH_LENGTH, this.#tick)
-    if (this.#isDisconnecting && this.inFlight === 0) this.#sayGoodbye()
+  #receiveHandshake(count: number): void {
+    this.#intake.filled(count)
+    this.#conclude(this.#handshake.read())
   }
 
-  /** NBD_CMD_DISC: offset and length are zero, there is no reply, and nothing may follow. */
-  #sayGoodbye(): void {
-    this.#requests.chunksSent++
-    this.#outbox.request(0, Cmd.Disc, 0, 0, 0, 0)
-    this.#enter('disconnecting')
-    this.#events.push({ kind: 'close' })
+  /** The bytes that are awaited will never come. */
+  #interrupt(error: Error): void {
+    if (this.#handshake.isReading) this.#conclude(this.#handshake.interrupt(error))
+    else this.fail(error)
   }
 
-  /** Gives the handshake the bytes that it waits for, while there are enough. */
-  #read(): void {
-    while (this.#reading !== undefined && this.#intake.length >= this.#wanted) {
-      const bytes = this.#intake.take(this.#wanted)
-      this.#resume((reading) => reading.next(bytes))
-    }
-    if (this.#reading === undefined) this.#readUnasked()
+  #conclude(outcome: Outcome | undefined): void {
+    if (outcome?.ok === true) this.#succeed(outcome.value)
+    if (outcome?.ok === false) this.#refuse(outcome.error)
+    if (!this.#handshake.isReading && this.#intake.length > 0) this.#receiveUnasked()
   }
 
   /** Bytes that no operation asked for. */
-  #readUnasked(): void {
-    if (this.#phase === 'negotiating' && this.#intake.length > 0) {
+  #receiveUnasked(): void {
+    const { length } = this.#intake
+    if (this.#replies !== undefined) {
+      this.#receiveReplies(this.#replies, 0)
+    } else if (this.#phase === 'negotiating') {
       this.fail(
-        new NbdProtocolError(
-          `received ${this.#intake.length} bytes while no option was waiting for a reply`,
-          {
-            expected: 'nothing',
-            received: `${this.#intake.length} bytes`,
-          },
-        ),
+        new NbdProtocolError(`received ${length} bytes while no option was waiting for a reply`, {
+          expected: 'nothing',
+          received: `${length} bytes`,
+        }),
       )
+    } else if (this.#phase !== 'opening') {
+      this.#intake.clear()
     }
-    if (this.#replies !== undefined) this.#guard(this.#replies, (replies) => replies.parse())
-    else if (this.#phase !== 'negotiating') this.#intake.clear()
-  }
-
-  /** The bytes that the handshake waits for will never come. */
-  #interrupt(error: Error): void {
-    this.#resume((reading) => reading.throw(error))
-  }
-
-  #resume(step: (reading: Reading<unknown>) => IteratorResult<number, unknown>): void {
-    const reading = this.#reading
-    if (reading === undefined) return
-    try {
-      const { done, value } = step(reading)
-      if (done === true) this.#succeed(value)
-      else this.#wait(value)
-    } catch (error) {
-      this.#reading = undefined
-      this.#refuse(error as Error)
-    }
-  }
-
-  #wait(wanted: number): void {
-    this.#wanted = wanted
-    this.#intake.reserve(wanted)
   }
 
   #succeed(value: unknown): void {
-    this.#reading = undefined
     const isGone = this.#operation === 'go' || (this.#operation === 'connect' && value !== undefined)
     if (isGone) this.#beginTransmission()
     else this.#enter('negotiating')
     this.#events.push({ kind: 'operation', outcome: { ok: true, value } })
-  }
-
-  #beginTransmission(): void {
-    this.#enter('transmission')
-    this.#replies = new ReplyReader(
-      this.#intake,
-      this.#inFlight,
-      this.#negotiation.structuredReplies,
-      (command) => this.#answered(command),
-    )
   }
 
   /** An operation failed: back to the caller where it can go on, else a goodbye where one can be said. */
@@ -348,17 +320,64 @@ export class Machine<C extends Command> {
       this.fail(error)
       return
     }
-    sendOption(this.#negotiation, Opt.Abort)
     this.#die(error)
+    sendOption(this.#negotiation, Opt.Abort)
     this.#events.push({ kind: 'close' })
+  }
+
+  // --- within: transmission ------------------------------------------------------------------------------
+
+  #beginTransmission(): void {
+    this.#enter('transmission')
+    const { structuredReplies } = this.#negotiation
+    this.#replies = new ReplyReader(this.#intake, this.#inFlight, this.#tally, structuredReplies, (command) =>
+      this.#answered(command),
+    )
+  }
+
+  #receiveReplies(replies: ReplyReader<C>, count: number): void {
+    try {
+      replies.received(count)
+    } catch (error) {
+      this.fail(error as Error)
+    }
   }
 
   #answered(command: C): void {
     this.#requests.answered(command)
-    this.#settle(command)
+    if (command === this.#requests.last && this.#outbox.length > 0) this.#answeredEarly = command
+    else this.#settle(command)
     // "Terminating the transmission phase": after ESHUTDOWN a client must leave.
     if (command.error instanceof NbdServerError && command.error.errno === 'ESHUTDOWN')
       this.disconnect({ abandonPending: true })
+  }
+
+  #fillOutbox(): void {
+    this.#requests.fill(this.#outbox, BATCH_LENGTH)
+    if (this.#isDisconnecting && this.inFlight === 0) this.#sayGoodbye()
+  }
+
+  /** NBD_CMD_DISC: offset and length are zero, there is no reply, and nothing may follow. */
+  #sayGoodbye(): void {
+    this.#tally.chunksSent++
+    this.#outbox.request(0, Cmd.Disc, 0, 0, 0, 0)
+    this.#enter('disconnecting')
+    this.#events.push({ kind: 'close' })
+  }
+
+  /** The rest of a request that was cut: without its memory every later byte would be out of step. */
+  #checkRest(): void {
+    if (this.#outbox.isIntact) return
+    this.fail(
+      new NbdUsageError(`${this.#requests.last}: the data was detached or resized while it was being sent`),
+    )
+  }
+
+  /** No memory of any command waits to be sent. */
+  #sentAll(): void {
+    this.#requests.last = undefined
+    if (this.#answeredEarly !== undefined) this.#settle(this.#answeredEarly)
+    this.#answeredEarly = undefined
   }
 
   #settleAll(commands: readonly C[], error: Error): void {
@@ -373,36 +392,34 @@ export class Machine<C extends Command> {
     if (!command.abandoned) this.#settled.push(command)
   }
 
+  // --- within: the end -----------------------------------------------------------------------------------
+
   #close(reason: string): void {
-    this.#enter('closed')
-    this.#settleAll([...this.#inFlight.drain(), ...this.#requests.drain()], abandoned(reason))
+    this.#end('closed', unanswered(reason))
     this.#events.push({ kind: 'close' })
   }
 
   #die(error: Error): void {
     const wasOperating = this.#phase === 'opening' || this.#phase === 'haggling'
     this.#failure = error
-    this.#reading = undefined
-    this.#enter('dead')
-    this.#settleAll([...this.#inFlight.drain(), ...this.#requests.drain()], error)
+    this.#end('dead', error)
     if (wasOperating) this.#events.push({ kind: 'operation', outcome: { ok: false, error } })
   }
 
-  #guard(replies: ReplyReader<C>, read: (replies: ReplyReader<C>) => void): void {
-    if (this.#phase === 'closed' || this.#phase === 'dead') {
-      this.#intake.clear()
-      return
-    }
-    try {
-      read(replies)
-    } catch (error) {
-      this.fail(error as Error)
-    }
+  /** Nothing that waits is sent any more, nothing is understood, and nobody's memory is lent. */
+  #end(phase: 'closed' | 'dead', error: Error): void {
+    this.#enter(phase)
+    this.#handshake.stop()
+    this.#replies = undefined
+    this.#intake.clear()
+    this.#outbox.clear()
+    this.#sentAll()
+    this.#settleAll([...this.#inFlight.drain(), ...this.#requests.drain()], error)
   }
 
   #enter(next: Phase): void {
     const previous = this.#phase
-    if (!edges[previous].includes(next)) throw new Error(`no edge from ${previous} to ${next}`)
+    requireEdge(previous, next)
     this.#phase = next
     this.#events.push({ kind: 'phase', next, previous })
     this.#debug(() => `${previous} -> ${next}`)
@@ -412,14 +429,32 @@ export class Machine<C extends Command> {
     if (this.isTracing) this.#events.push({ kind: 'debug', message: message() })
   }
 
+  /** What a wish fails with that comes after the end. */
+  get #epitaph(): Error {
+    return this.#failure ?? new NbdClosedError('the connection is closed')
+  }
+
+  get #shortage(): string {
+    return `expected ${this.#handshake.wanted} bytes, received ${this.#intake.length}`
+  }
+
   #hangup(when: string): NbdTransportError {
     return new NbdTransportError(`${this.#address}: the server disconnected ${when}`, {
       operation: 'read',
       address: this.#address,
     })
   }
+
+  /** For a connection that does not say it in our words. */
+  #broken(cause: Error): NbdTransportError {
+    return new NbdTransportError(`${this.#address}: the connection broke: ${cause.message}`, {
+      operation: 'read',
+      address: this.#address,
+      cause,
+    })
+  }
 }
 
-function abandoned(reason: string): NbdClosedError {
+function unanswered(reason: string): NbdClosedError {
   return new NbdClosedError(`${reason} before the command was answered`)
 }

@@ -22,6 +22,11 @@ export class Outbox {
     return this.#length
   }
 
+  /** False when memory that waits to be taken was detached or resized since it was appended. */
+  get isIntact(): boolean {
+    return this.#chunks.reduce((sum, { length }) => sum + length, this.#end - this.#start) === this.#length
+  }
+
   append(bytes: Uint8Array): void {
     this.#seal()
     this.#chunks.push(bytes)
@@ -42,34 +47,32 @@ export class Outbox {
     this.#length += REQUEST_LENGTH
   }
 
-  /** The first `maxLength` bytes or fewer; a chunk that reaches further is cut. */
-  take(maxLength: number): Uint8Array[] {
+  /** The first `maxLength` bytes or fewer; a chunk that reaches further is cut. Asks that `isIntact`. */
+  take(maxLength: number): readonly Uint8Array[] {
     this.#seal()
-    if (this.#length <= maxLength) return this.#takeAll()
-    const taken: Uint8Array[] = []
-    let room = maxLength
-    this.#length -= maxLength
-    while (room > 0) {
-      const chunk = this.#chunks[0] as Uint8Array
-      taken.push(chunk.subarray(0, room))
-      if (chunk.length > room) this.#chunks[0] = chunk.subarray(room)
-      else this.#chunks.shift()
-      room -= Math.min(room, chunk.length)
-    }
+    const length = Math.min(maxLength, this.#length)
+    const taken = this.#chunks
+    let count = 0
+    let reach = 0
+    while (reach < length) reach += (taken[count++] as Uint8Array).length
+    this.#chunks = taken.splice(count)
+    this.#length -= length
+    if (reach > length) this.#putBack(taken, reach - length)
     return taken
   }
 
   /** Drops what was not taken. */
   clear(): void {
     this.#seal()
-    this.#takeAll()
-  }
-
-  #takeAll(): Uint8Array[] {
-    const chunks = this.#chunks
     this.#chunks = []
     this.#length = 0
-    return chunks
+  }
+
+  /** Leaves the last `excess` bytes of what was taken for the next time. */
+  #putBack(taken: Uint8Array[], excess: number): void {
+    const last = taken.pop() as Uint8Array
+    taken.push(last.subarray(0, last.length - excess))
+    this.#chunks.unshift(last.subarray(last.length - excess))
   }
 
   #seal(): void {

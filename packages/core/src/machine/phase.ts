@@ -30,3 +30,16 @@ export const edges: Readonly<Record<Phase, readonly Phase[]>> = {
   closed: [],
   dead: [],
 }
+
+/** No phase follows: nothing more is sent, and what still comes does not count. */
+export function isOver(phase: Phase): phase is 'closed' | 'dead' {
+  return phase === 'closed' || phase === 'dead'
+}
+
+/** Throws when `next` may not follow `previous`: that is a fault of the caller, never of the peer. */
+export function requireEdge(previous: Phase, next: Phase): void {
+  if (edges[previous].includes(next)) return
+  throw new Error(
+    `no edge leads from ${previous} to ${next}, only to ${edges[previous].join(', ') || 'nothing'}`,
+  )
+}

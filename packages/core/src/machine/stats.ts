@@ -7,3 +7,11 @@ export interface Stats {
   /** One for the greeting, and one for each simple reply and each structured reply chunk. */
   readonly chunksReceived: number
 }
+
+/** The same while it grows: each part of the machine counts what it moves. */
+export class Tally implements Stats {
+  bytesSent = 0
+  bytesReceived = 0
+  chunksSent = 0
+  chunksReceived = 0
+}

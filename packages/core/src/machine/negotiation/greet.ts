@@ -17,8 +17,8 @@ import type { Reading } from './reading.js'
 /** Reads the server's greeting, and answers it where the style asks for an answer. */
 export function* greet(negotiation: Negotiation): Reading<Protocol> {
   const style = decodeGreetingMagic(yield GREETING_MAGIC_LENGTH)
+  negotiation.tally.chunksReceived++
   negotiation.protocol = yield* style === 'oldstyle' ? readOldstyle(negotiation) : agreeOnFlags(negotiation)
-  negotiation.hasGreeted = true
   negotiation.debug(() => `received the greeting of a server that speaks ${negotiation.protocol}`)
   return negotiation.protocol
 }

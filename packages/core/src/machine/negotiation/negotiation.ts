@@ -1,6 +1,7 @@
 import type { ExportInfo } from '../export-info.js'
 import type { Limits } from '../limits.js'
 import type { Protocol, Session } from '../session.js'
+import type { Tally } from '../stats.js'
 
 /** What the caller wants of the handshake. The handle changes it between two options. */
 export interface NegotiationSettings {
@@ -18,6 +19,7 @@ export interface NegotiationSettings {
 export class Negotiation {
   readonly settings: NegotiationSettings
   readonly limits: Limits
+  readonly tally: Tally
   readonly send: (bytes: Uint8Array) => void
   readonly debug: (message: () => string) => void
 
@@ -27,17 +29,19 @@ export class Negotiation {
   structuredReplies = false
   /** Known after a successful NBD_OPT_GO, NBD_OPT_INFO or NBD_OPT_EXPORT_NAME, until the next of them. */
   info: ExportInfo | undefined
-  hasGreeted = false
-  optionsSent = 0
+  /** What the server owes us, for the message when it does not come. */
+  awaited = 'the greeting'
 
   constructor(
     settings: NegotiationSettings,
     limits: Limits,
+    tally: Tally,
     send: (bytes: Uint8Array) => void,
     debug: (message: () => string) => void,
   ) {
     this.settings = settings
     this.limits = limits
+    this.tally = tally
     this.send = send
     this.debug = debug
   }

@@ -1,4 +1,5 @@
 import { NbdNegotiationError, NbdTransportError } from '../../errors.js'
+import { concat } from '../../wire/bytes.js'
 import { decodeExportNameReply, EXPORT_NAME_REPLY_LENGTH, RESERVED_ZEROES } from '../../wire/greeting.js'
 import { Opt } from '../../wire/option.js'
 import { encodeText } from '../../wire/text.js'
@@ -12,16 +13,20 @@ export function* optExportName(negotiation: Negotiation): Reading<ExportInfo> {
   const { exportName } = negotiation.settings
   negotiation.info = undefined
   sendOption(negotiation, Opt.ExportName, encodeText(exportName))
-  const shape = decodeExportNameReply(yield* firstBytes(exportName))
+  const grant = (yield* firstByte(exportName)).slice()
+  const shape = decodeExportNameReply(concat(grant, yield EXPORT_NAME_REPLY_LENGTH - 1))
   if (!negotiation.handshakeFlags.noZeroes) yield RESERVED_ZEROES
   negotiation.info = exportInfo({ name: exportName, shape }, negotiation.structuredReplies)
   return negotiation.info
 }
 
-/** This option has no error reply: a server that does not grant the export hangs up. */
-function* firstBytes(exportName: string): Reading<Uint8Array> {
+/**
+ * This option has no error reply: a server that does not grant the export hangs up instead. One that hangs up
+ * later has granted it, and broke.
+ */
+function* firstByte(exportName: string): Reading<Uint8Array> {
   try {
-    return yield EXPORT_NAME_REPLY_LENGTH
+    return yield 1
   } catch (cause) {
     if (!(cause instanceof NbdTransportError)) throw cause
     throw new NbdNegotiationError(

@@ -7,6 +7,7 @@ import {
 } from '../../wire/option-reply.js'
 import { encodeOption } from '../../wire/option-request.js'
 import { MAX_STRING_BYTES } from '../../wire/text.js'
+import type { Limits } from '../limits.js'
 import type { Negotiation } from './negotiation.js'
 import type { Reading } from './reading.js'
 
@@ -18,7 +19,8 @@ export interface OptionReply {
 
 /** Sends an option. The next one waits for its final reply ("Fixed newstyle negotiation"). */
 export function sendOption(negotiation: Negotiation, option: number, data?: Uint8Array): void {
-  negotiation.optionsSent++
+  negotiation.tally.chunksSent++
+  negotiation.awaited = `the reply to ${optName(option)}`
   negotiation.debug(() => `send ${optName(option)}`)
   negotiation.send(encodeOption(option, data))
 }
@@ -36,26 +38,26 @@ export function* receiveReply(
   const { reply, length } = header
   if (header.option !== option)
     throw unexpected(option, `a reply to ${optName(option)}`, `a reply to ${optName(header.option)}`)
-  if (length > negotiation.limits.optionReplyBytes) {
-    throw unexpected(
-      option,
-      `${repName(reply)} of at most ${negotiation.limits.optionReplyBytes} bytes`,
-      `${length} bytes`,
-    )
-  }
-  if (reply === Rep.Ack && length > 0)
-    throw unexpected(option, 'NBD_REP_ACK without data', `${length} bytes of data`)
-  const data = length === 0 ? new Uint8Array(0) : yield length
-  negotiation.debug(() => `received ${repName(reply)} to ${optName(option)}, ${length} bytes`)
-  if (isErrorReply(reply)) throw refusal(option, reply, data)
-  if (reply !== Rep.Ack && reply !== expected) {
+  if (!isErrorReply(reply) && reply !== Rep.Ack && reply !== expected) {
     throw unexpected(
       option,
       expected === undefined ? 'NBD_REP_ACK' : `${repName(expected)} or NBD_REP_ACK`,
       repName(reply),
     )
   }
+  const maximum = maximumLength(reply, negotiation.limits)
+  if (length > maximum)
+    throw unexpected(option, `${repName(reply)} with at most ${maximum} bytes of data`, `${length} bytes`)
+  const data = length === 0 ? new Uint8Array(0) : yield length
+  negotiation.debug(() => `received ${repName(reply)} to ${optName(option)}, ${length} bytes`)
+  if (isErrorReply(reply)) throw refusal(option, reply, data)
   return { reply, data }
+}
+
+/** How much data may come with a reply ("Option reply types"): known before any of it is waited for. */
+function maximumLength(reply: number, { optionReplyBytes }: Limits): number {
+  if (reply === Rep.Ack) return 0
+  return isErrorReply(reply) ? Math.min(MAX_STRING_BYTES, optionReplyBytes) : optionReplyBytes
 }
 
 /** What a refusal means in terms of errno. */
@@ -80,9 +82,6 @@ const hintOfReply = new Map<number, string>([
 ])
 
 function refusal(option: number, reply: number, data: Uint8Array): NbdNegotiationError {
-  if (data.length > MAX_STRING_BYTES) {
-    throw unexpected(option, `an error text of at most ${MAX_STRING_BYTES} bytes`, `${data.length} bytes`)
-  }
   const serverText = data.length === 0 ? undefined : decodeErrorText(data)
   const said = serverText === undefined ? '' : `: ${JSON.stringify(serverText)}`
   const hint = hintOfReply.get(reply)

@@ -27,6 +27,11 @@ export class CommandQueue<T> {
     return item
   }
 
+  /** Forgets the items that are not wanted, in linear time. */
+  retain(isWanted: (item: T) => boolean): void {
+    this.#items = this.drain().filter(isWanted)
+  }
+
   /** Takes everything out. */
   drain(): T[] {
     const items = this.#items.slice(this.#head) as T[]

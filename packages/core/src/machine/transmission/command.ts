@@ -1,6 +1,6 @@
 import type { Cmd } from '../../wire/command.js'
 import type { U64 } from '../../wire/u64.js'
-import { Coverage } from './coverage.js'
+import type { Coverage } from './coverage.js'
 
 export interface CommandInit {
   readonly type: Cmd
@@ -10,7 +10,7 @@ export interface CommandInit {
   readonly flags: number
   readonly offset: U64
   readonly length: number
-  /** What a write sends. Lent until the command is settled. */
+  /** What a write sends. Lent until the command is settled; abandoned, until the connection has sent it. */
   readonly data?: Uint8Array | undefined
   /** Where a read goes. Without it, memory is made when the first byte arrives. */
   readonly destination?: Uint8Array | undefined
@@ -37,15 +37,12 @@ export class Command {
   abandoned = false
   /** The first error counts. */
   error: Error | undefined = undefined
-  /** The part of a read that has arrived. */
-  readonly coverage: Coverage = new Coverage()
-  contentChunks = 0
+  /** The part of a read that has arrived in structured reply chunks; undefined before the first. */
+  coverage: Coverage | undefined = undefined
 
   /** Its cookie: the place in the table, and a number that tells it from earlier tenants. */
   slot = 0
   serial = 0
-  /** The tick at which bytes of it moved last. */
-  movedAtTick = 0
 
   constructor(init: CommandInit) {
     this.type = init.type

@@ -1,5 +1,5 @@
 /** More pieces than this in one reply, and a server would cost more memory than the data is worth. */
-const MAX_PIECES = 16_384
+export const MAX_PIECES = 16_384
 
 /**
  * Which part of a read has arrived. In order, as nearly every server sends, it is one number; out of order, a
@@ -11,7 +11,16 @@ export class Coverage {
   /** What is here beyond the prefix: start, end, start, end ... ascending, apart from one another. */
   #pieces: number[] | undefined
 
-  /** Adds [start, end). False when some of it was here before, or when it is too scattered. */
+  /** How many bytes are here. No byte counts twice: as many as were asked for are all of them. */
+  get length(): number {
+    if (this.#pieces === undefined) return this.#prefix
+    return this.#pieces.reduce(
+      (sum, border, at) => (at % 2 === 0 ? sum - border : sum + border),
+      this.#prefix,
+    )
+  }
+
+  /** Adds [start, end), which is not empty. False when some of it was here before, or it is too scattered. */
   add(start: number, end: number): boolean {
     if (this.#pieces === undefined) {
       if (start === this.#prefix) {
@@ -25,43 +34,19 @@ export class Coverage {
     return start >= this.#prefix && this.#insert(this.#pieces, start, end)
   }
 
-  /** Whether all of [0, length) is here. */
-  isComplete(length: number): boolean {
-    return this.#prefix === length && this.#pieces === undefined
-  }
-
   #insert(pieces: number[], start: number, end: number): boolean {
     const at = firstAtOrAfter(pieces, start)
-    // `at` odd: start lies inside a piece, or at its very end.
-    const touchesLeft = at % 2 === 1 && pieces[at] === start
-    if (at % 2 === 1 && !touchesLeft) return false
-    const right = touchesLeft ? at + 1 : at
-    const rightStart = pieces[right]
-    if (rightStart !== undefined && rightStart < end) return false
-    this.#join(
-      pieces,
-      start,
-      end,
-      touchesLeft ? at : undefined,
-      rightStart === end ? right : undefined,
-      right,
-    )
+    // At an odd index a piece ends: either start lies inside of it, or the two meet.
+    const meetsLeft = at % 2 === 1
+    if (meetsLeft && pieces[at] !== start) return false
+    const nextStart = pieces[meetsLeft ? at + 1 : at] ?? Number.POSITIVE_INFINITY
+    if (nextStart < end) return false
+    const meetsRight = nextStart === end
+    // Where two pieces meet, a border goes; where they do not, one comes.
+    const borders = [...(meetsLeft ? [] : [start]), ...(meetsRight ? [] : [end])]
+    pieces.splice(at, 2 - borders.length, ...borders)
     this.#absorb(pieces)
     return pieces.length <= 2 * MAX_PIECES
-  }
-
-  #join(
-    pieces: number[],
-    start: number,
-    end: number,
-    leftEnd: number | undefined,
-    rightStart: number | undefined,
-    at: number,
-  ): void {
-    if (leftEnd !== undefined && rightStart !== undefined) pieces.splice(leftEnd, 2)
-    else if (leftEnd !== undefined) pieces[leftEnd] = end
-    else if (rightStart !== undefined) pieces[rightStart] = start
-    else pieces.splice(at, 0, start, end)
   }
 
   /** The prefix takes over the first piece once it reaches it. */

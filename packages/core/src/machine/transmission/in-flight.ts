@@ -34,17 +34,21 @@ export class InFlight<C extends Command> {
     this.#count--
   }
 
-  /** In no particular order. */
-  all(): C[] {
-    return this.#slots.filter((command) => command !== undefined)
+  get oldest(): C | undefined {
+    return this.#inOrder()[0]
   }
 
   /** Takes everything out, oldest first. */
   drain(): C[] {
-    const commands = this.all().sort((a, b) => a.serial - b.serial)
+    const commands = this.#inOrder()
     this.#slots = []
     this.#free = []
     this.#count = 0
     return commands
+  }
+
+  #inOrder(): C[] {
+    const commands = this.#slots.filter((command) => command !== undefined)
+    return commands.sort((a, b) => a.serial - b.serial)
   }
 }

@@ -16,7 +16,9 @@ import {
 } from '../../wire/reply.js'
 import { distance, getU64 } from '../../wire/u64.js'
 import type { Intake } from '../intake.js'
+import type { Tally } from '../stats.js'
 import type { Command } from './command.js'
+import { Coverage, MAX_PIECES } from './coverage.js'
 import type { InFlight } from './in-flight.js'
 import { serverError } from './server-error.js'
 
@@ -48,8 +50,9 @@ export type Settle<C extends Command> = (command: C) => void
 export class ReplyReader<C extends Command> {
   readonly #intake: Intake
   readonly #inFlight: InFlight<C>
-  readonly #settle: Settle<C>
+  readonly #tally: Tally
   readonly #structuredReplies: boolean
+  readonly #settle: Settle<C>
 
   #expectation: Expectation = 'header'
   /** Whom the present reply answers, and with which chunk. */
@@ -63,13 +66,16 @@ export class ReplyReader<C extends Command> {
   /** The connection holds a view of the command's memory, not of the intake. */
   #lent = false
 
-  /** Replies and chunks understood so far. */
-  chunksReceived = 0
-  tick = 0
-
-  constructor(intake: Intake, inFlight: InFlight<C>, structuredReplies: boolean, settle: Settle<C>) {
+  constructor(
+    intake: Intake,
+    inFlight: InFlight<C>,
+    tally: Tally,
+    structuredReplies: boolean,
+    settle: Settle<C>,
+  ) {
     this.#intake = intake
     this.#inFlight = inFlight
+    this.#tally = tally
     this.#structuredReplies = structuredReplies
     this.#settle = settle
   }
@@ -81,8 +87,9 @@ export class ReplyReader<C extends Command> {
 
   /** What was being received, for the message when the rest does not come. */
   get progress(): string {
-    const of = this.#command === undefined ? 'a reply' : `the reply to ${this.#command}`
-    return this.#remaining > 0 ? `${of}, ${this.#remaining} bytes before its end` : of
+    if (this.#command === undefined) return `a reply, ${this.#intake.length} bytes into its header`
+    const missing = this.#remaining - this.#intake.length
+    return `the reply to ${this.#command}, ${missing} bytes before the end of a payload`
   }
 
   /** Where the next bytes go. */
@@ -98,17 +105,13 @@ export class ReplyReader<C extends Command> {
     return destinationOf(command as C).subarray(this.#at, this.#at + this.#remaining)
   }
 
+  /** `count` bytes are in that view. What it understands of them is settled; throws where it cannot be understood. */
   received(count: number): void {
     if (this.#lent) {
       this.#advance(count)
       return
     }
     this.#intake.filled(count)
-    this.parse()
-  }
-
-  /** Understands what the intake holds, up to an incomplete header. */
-  parse(): void {
     while (this.#step());
   }
 
@@ -143,34 +146,32 @@ export class ReplyReader<C extends Command> {
   #readSimpleReply(): boolean {
     const { view, start } = this.#intake
     const error = view.getUint32(start + SIMPLE_REPLY_ERROR)
-    const command = this.#find(start + SIMPLE_REPLY_COOKIE, 'a simple reply')
+    const command = this.#find(start + SIMPLE_REPLY_COOKIE)
+    if (command === undefined) throw this.#unknownCookie(start + SIMPLE_REPLY_COOKIE, 'simple reply')
     this.#intake.skip(SIMPLE_REPLY_LENGTH)
     if (this.#structuredReplies && command.type === Cmd.Read) {
       throw violation(command, 'structured reply chunks, which were negotiated', 'a simple reply')
     }
     this.#type = Chunk.None
     this.#flags = ReplyFlag.Done
-    if (error !== 0) {
-      command.error ??= serverError(command, { value: error })
-      this.#finishChunk(command)
-    } else if (command.type === Cmd.Read) {
-      this.#expectData(command, 0, command.length)
-    } else {
-      this.#finishChunk(command)
-    }
+    if (error !== 0) command.error ??= serverError(command, { value: error })
+    if (error === 0 && command.type === Cmd.Read) this.#expectData(command, 0, command.length)
+    else this.#finishChunk(command)
     return true
   }
 
   /** "Structured reply chunk message" */
   #readChunkHeader(): boolean {
     const { view, start } = this.#intake
-    this.#flags = view.getUint16(start + CHUNK_FLAGS)
-    this.#type = view.getUint16(start + CHUNK_TYPE)
+    const type = view.getUint16(start + CHUNK_TYPE)
     const length = view.getUint32(start + CHUNK_PAYLOAD_LENGTH)
-    const command = this.#find(start + CHUNK_COOKIE, chunkName(this.#type))
-    this.#intake.skip(CHUNK_HEADER_LENGTH)
+    const command = this.#find(start + CHUNK_COOKIE)
+    if (command === undefined) throw this.#unknownCookie(start + CHUNK_COOKIE, chunkName(type))
+    this.#flags = view.getUint16(start + CHUNK_FLAGS)
+    this.#type = type
     this.#command = command
     this.#remaining = length
+    this.#intake.skip(CHUNK_HEADER_LENGTH)
     this.#expectPayload(command, length)
     return true
   }
@@ -212,6 +213,7 @@ export class ReplyReader<C extends Command> {
     const command = this.#command as C
     const at = distance(getU64(view, start), command.offset)
     this.#intake.skip(8)
+    this.#cover(command, at, this.#remaining - 8)
     this.#expectData(command, at, this.#remaining - 8)
     return true
   }
@@ -249,7 +251,6 @@ export class ReplyReader<C extends Command> {
 
   /** `length` bytes of data follow that belong at `at` of the destination. */
   #expectData(command: C, at: number, length: number): void {
-    this.#cover(command, at, length)
     this.#command = command
     this.#at = at
     this.#remaining = length
@@ -259,25 +260,23 @@ export class ReplyReader<C extends Command> {
 
   /** NBD_CMD_READ, "Structured replies": inside of the request, at least one byte, no byte twice. */
   #cover(command: C, at: number, length: number): void {
-    if (this.#structuredReplies && length === 0)
-      throw violation(command, 'at least one byte in a chunk', 'none')
+    if (length === 0) throw violation(command, 'at least one byte in a chunk', 'none')
     if (at < 0 || at + length > command.length) {
       throw violation(
         command,
         'data within the request',
-        `${length} bytes ${at < 0 ? `${-at} before its start` : `from ${at} after its start`}`,
+        `${length} bytes ${at < 0 ? `from ${-at} before its start` : `from ${at} after its start`}`,
       )
     }
+    if (command.coverage === undefined) command.coverage = new Coverage()
+    else if ((command.flags & CommandFlag.Df) !== 0)
+      throw violation(command, 'one content chunk, for NBD_CMD_FLAG_DF was set', 'another')
     if (!command.coverage.add(at, at + length)) {
       throw violation(
         command,
-        'each byte once, in large pieces',
-        `again or scattered: ${length} bytes at +${at}`,
+        `each byte once, in at most ${MAX_PIECES} pieces apart`,
+        `again or scattered: ${length} bytes from ${at} after its start`,
       )
-    }
-    command.contentChunks++
-    if (command.contentChunks > 1 && (command.flags & CommandFlag.Df) !== 0) {
-      throw violation(command, 'one content chunk, for NBD_CMD_FLAG_DF was set', 'another')
     }
   }
 
@@ -292,26 +291,17 @@ export class ReplyReader<C extends Command> {
   }
 
   #advance(count: number): void {
-    const command = this.#command as C
-    command.movedAtTick = this.tick
     this.#at += count
     this.#remaining -= count
-    if (this.#remaining === 0) this.#finishChunk(command)
+    if (this.#remaining === 0) this.#finishChunk(this.#command as C)
   }
 
   #finishChunk(command: C): void {
-    command.movedAtTick = this.tick
-    this.chunksReceived++
+    this.#tally.chunksReceived++
     this.#command = undefined
     this.#expectation = 'header'
     if (!this.#isDone) return
-    if (
-      command.type === Cmd.Read &&
-      command.error === undefined &&
-      !command.coverage.isComplete(command.length)
-    ) {
-      throw violation(command, `all ${command.length} bytes before the end of the reply`, 'less')
-    }
+    if (this.#structuredReplies && command.type === Cmd.Read) requireComplete(command)
     this.#inFlight.remove(command)
     this.#settle(command)
   }
@@ -320,12 +310,14 @@ export class ReplyReader<C extends Command> {
     return (this.#flags & ReplyFlag.Done) !== 0
   }
 
-  #find(at: number, what: string): C {
+  #find(at: number): C | undefined {
     const { view } = this.#intake
-    const command = this.#inFlight.find(view.getUint32(at), view.getUint32(at + 4))
-    if (command !== undefined) return command
-    const cookie = hex(view.getBigUint64(at), 16)
-    throw new NbdProtocolError(`${what}: the cookie ${cookie} belongs to no command in flight`, {
+    return this.#inFlight.find(view.getUint32(at), view.getUint32(at + 4))
+  }
+
+  #unknownCookie(at: number, what: string): NbdProtocolError {
+    const cookie = hex(this.#intake.view.getBigUint64(at), 16)
+    return new NbdProtocolError(`${what}: the cookie ${cookie} belongs to no command in flight`, {
       expected: `the cookie of one of ${this.#inFlight.count} commands in flight`,
       received: cookie,
     })
@@ -354,6 +346,13 @@ function isWanted(command: Command): boolean {
   if (command.destination === undefined || command.destination.length === command.length) return true
   command.error ??= new NbdUsageError(`${command}: the buffer was detached or resized before the reply came`)
   return false
+}
+
+/** "Structured replies": unless an error came, every byte did. */
+function requireComplete(command: Command): void {
+  const count = command.coverage?.length ?? 0
+  if (command.error !== undefined || count === command.length) return
+  throw violation(command, `all ${command.length} bytes before the end of the reply`, `${count}`)
 }
 
 function isInside(at: number, length: number): boolean {

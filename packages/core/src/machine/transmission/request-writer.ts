@@ -2,29 +2,34 @@ import { NbdUsageError } from '../../errors.js'
 import { Cmd } from '../../wire/command.js'
 import type { Limits } from '../limits.js'
 import type { Outbox } from '../outbox.js'
+import type { Tally } from '../stats.js'
 import type { Command } from './command.js'
 import { CommandQueue } from './command-queue.js'
 import type { InFlight } from './in-flight.js'
+
+/** The line may hold this many abandoned commands more than others. */
+const MAX_ABANDONED = 64
 
 /** Lines commands up and sends as many as the limits allow. */
 export class RequestWriter<C extends Command> {
   readonly #queue = new CommandQueue<C>()
   readonly #inFlight: InFlight<C>
   readonly #limits: Limits
+  readonly #tally: Tally
   readonly #refuse: (command: C) => void
   /** Commands in line, without the abandoned. */
   #waiting = 0
   #inFlightBytes = 0
 
-  chunksSent = 0
-  /** Whose data is perhaps not yet taken whole. */
+  /** Whose request is perhaps not yet taken whole. */
   last: C | undefined
 
   /** `refuse` gets each command that can no longer be sent. */
-  constructor(inFlight: InFlight<C>, limits: Limits, refuse: (command: C) => void) {
-    this.#refuse = refuse
+  constructor(inFlight: InFlight<C>, limits: Limits, tally: Tally, refuse: (command: C) => void) {
     this.#inFlight = inFlight
     this.#limits = limits
+    this.#tally = tally
+    this.#refuse = refuse
   }
 
   get waiting(): number {
@@ -40,12 +45,14 @@ export class RequestWriter<C extends Command> {
   abandon(command: C): void {
     command.state = 'settled'
     this.#waiting--
+    // Who gives up and tries again while the server is stuck must not fill memory with what was given up.
+    if (this.#queue.length > 2 * this.#waiting + MAX_ABANDONED) this.#queue.retain(isWaiting)
   }
 
   /** Takes every command out of the line. */
   drain(): C[] {
     this.#waiting = 0
-    return this.#queue.drain().filter((command) => command.state === 'waiting')
+    return this.#queue.drain().filter(isWaiting)
   }
 
   /** The reply to `command` is complete: its room is free. */
@@ -54,11 +61,11 @@ export class RequestWriter<C extends Command> {
   }
 
   /** Encodes the commands whose turn it is, until `length` bytes wait. */
-  fill(outbox: Outbox, length: number, tick: number): void {
+  fill(outbox: Outbox, length: number): void {
     while (outbox.length < length) {
       const command = this.#next()
       if (command === undefined) return
-      this.#send(command, outbox, tick)
+      this.#send(command, outbox)
     }
   }
 
@@ -77,7 +84,7 @@ export class RequestWriter<C extends Command> {
     return this.#inFlightBytes + payloadLength(command) <= this.#limits.inFlightBytes
   }
 
-  #send(command: C, outbox: Outbox, tick: number): void {
+  #send(command: C, outbox: Outbox): void {
     this.#waiting--
     if (command.data !== undefined && command.data.length !== command.length) {
       // Sending it would put every later byte out of step.
@@ -87,13 +94,16 @@ export class RequestWriter<C extends Command> {
     }
     this.#inFlight.add(command)
     this.#inFlightBytes += payloadLength(command)
-    this.chunksSent++
+    this.#tally.chunksSent++
     this.last = command
     command.state = 'sent'
-    command.movedAtTick = tick
     outbox.request(command.flags, command.type, command.serial, command.slot, command.offset, command.length)
     if (command.data !== undefined) outbox.append(command.data)
   }
+}
+
+function isWaiting(command: Command): boolean {
+  return command.state === 'waiting'
 }
 
 /** The bytes that travel, in whichever direction. */

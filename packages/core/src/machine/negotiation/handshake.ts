@@ -1,0 +1,71 @@
+import type { Outcome } from '../event.js'
+import type { Intake } from '../intake.js'
+import type { Reading } from './reading.js'
+
+/** Feeds one {@link Reading} at a time with the bytes that it asks for. Each step tells the outcome once there is one. */
+export class Handshake {
+  readonly #intake: Intake
+  #reading: Reading<unknown> | undefined
+  #wanted = 0
+
+  constructor(intake: Intake) {
+    this.#intake = intake
+  }
+
+  /** False when nobody waits for bytes. */
+  get isReading(): boolean {
+    return this.#reading !== undefined
+  }
+
+  /** How many bytes are waited for. */
+  get wanted(): number {
+    return this.#wanted
+  }
+
+  begin(reading: Reading<unknown>): Outcome | undefined {
+    this.#reading = reading
+    return this.#step(() => reading.next(new Uint8Array(0))) ?? this.read()
+  }
+
+  /** Hands over what has arrived, as far as it is enough. */
+  read(): Outcome | undefined {
+    while (this.#reading !== undefined && this.#intake.length >= this.#wanted) {
+      const reading = this.#reading
+      const bytes = this.#intake.take(this.#wanted)
+      const outcome = this.#step(() => reading.next(bytes))
+      if (outcome !== undefined) return outcome
+    }
+    return undefined
+  }
+
+  /** The bytes that are waited for will never come. */
+  interrupt(error: Error): Outcome | undefined {
+    const reading = this.#reading
+    return reading === undefined ? undefined : this.#step(() => reading.throw(error))
+  }
+
+  /** Forgets the reading. */
+  stop(): void {
+    this.#reading = undefined
+  }
+
+  #step(resume: () => IteratorResult<number, unknown>): Outcome | undefined {
+    try {
+      const { done, value } = resume()
+      if (done !== true) {
+        this.#wait(value)
+        return undefined
+      }
+      this.stop()
+      return { ok: true, value }
+    } catch (error) {
+      this.stop()
+      return { ok: false, error: error as Error }
+    }
+  }
+
+  #wait(wanted: number): void {
+    this.#wanted = wanted
+    this.#intake.reserve(wanted)
+  }
+}
