@@ -61,7 +61,7 @@ const buildPackages = () => {
   const packages = ['transport-vsock', 'conformance'].map((name) => join('packages', name))
   const tsc = join(repository, 'node_modules/.bin/tsc')
   const { status } = spawnSync(tsc, ['-b', ...packages], { cwd: repository, stdio: 'inherit' })
-  if (status === 99) throw new Error('The packages could not be built: see above.')
+  if (status !== 0) throw new Error('The packages could not be built: see above.')
 }
 
 /** @param {import('./host/machine.mjs').Ending} ending */

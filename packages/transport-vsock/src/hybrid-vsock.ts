@@ -38,7 +38,7 @@ class HybridVsockTransport implements Transport {
   readonly #port: number
 
   constructor(path: string, port: number) {
-    this.address = `hybrid-vsock://${path}:${port}`
+    this.address = `hybrid-vsock:${path}:${port}`
     this.#path = path
     this.#port = port
   }
@@ -76,7 +76,18 @@ function isReset(error: unknown): error is NbdTransportError {
   return error instanceof NbdTransportError && error.errno === 'ECONNRESET'
 }
 
+// The size of sun_path less its NUL. Beyond it, Node would connect to the path that is left when it is cut off.
+const LONGEST_PATH = process.platform === 'linux' ? 107 : 103
+
 function requirePath(path: unknown): asserts path is string {
-  if (typeof path === 'string' && path !== '' && !path.includes('\0')) return
-  throw new NbdUsageError(`path must be a string that is not empty and has no NUL, got ${inspect(path)}`)
+  if (typeof path !== 'string' || path === '' || path.includes('\0')) {
+    throw new NbdUsageError(`path must be a string that is not empty and has no NUL, got ${inspect(path)}`)
+  }
+  const length = Buffer.byteLength(path)
+  if (length <= LONGEST_PATH) return
+  throw new NbdUsageError(
+    `path must have ${LONGEST_PATH} bytes at most, got ${length}: ${inspect(path)}. Use one that is relative to ` +
+      'the current directory',
+    { errno: 'ENAMETOOLONG' },
+  )
 }

@@ -36,7 +36,7 @@ export function requireSyscalls(platform: Platform, operation: string, address: 
       operation,
       address,
       `${system} ${arch}: ffi-rs, which makes the system calls, could not be loaded (${why}). ` +
-        'Install the package again without leaving out optional dependencies',
+        'It has binaries for x64, arm64 and arm, which are optional dependencies: install them',
       { cause },
     )
   }
@@ -61,7 +61,7 @@ function unsupported({ platform, versions }: Runtime): string | undefined {
     }
   }
   if (platform !== 'linux') {
-    return `${platform}: it is a socket family of Linux. Use tcp, unix, or hybridVsock on such a machine's host`
+    return `${platform}: it is a socket family of Linux. Use tcp, unix or hybridVsock instead`
   }
   return undefined
 }

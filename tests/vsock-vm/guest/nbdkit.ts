@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /** An nbdkit that listens on AF_VSOCK. */
@@ -15,10 +15,14 @@ export async function startNbdkit(...plugin: readonly string[]): Promise<Nbdkit>
   const port = nextPort++
   const pidFile = `/tmp/nbdkit-${port}.pid`
   const options = ['--foreground', '--vsock', '--port', String(port), '--pidfile', pidFile]
-  const child = spawn('nbdkit', [...options, ...plugin], { stdio: ['ignore', 'inherit', 'inherit'] })
+  // Not on the serial line, which is for the results: nbdkit complains of every client that leaves early.
+  const logFile = `/tmp/nbdkit-${port}.log`
+  const log = openSync(logFile, 'w')
+  const child = spawn('nbdkit', [...options, ...plugin], { stdio: ['ignore', log, log] })
+  closeSync(log)
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()))
   while (!existsSync(pidFile)) {
-    if (child.exitCode !== null) throw new Error(`nbdkit ${plugin.join(' ')} ended with ${child.exitCode}`)
+    if (child.exitCode !== null) throw new Error(`nbdkit ${plugin.join(' ')}: ${readFileSync(logFile)}`)
     await sleep(5)
   }
   return { port, stop: () => stop(child, exited) }

@@ -11,7 +11,7 @@ import { libraryEntries } from './libraries.mjs'
 const guestFolder = fileURLToPath(new URL('../guest', import.meta.url))
 
 /** What the test program imports by name. */
-const imported = ['@nbdjs/core', '@nbdjs/transport-vsock']
+const imported = ['@nbdjs/conformance', '@nbdjs/core', '@nbdjs/transport-vsock']
 
 /**
  * @param {string} workFolder

@@ -1,0 +1,100 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import { NbdUsageError } from '@nbdjs/core'
+import type { Syscalls } from '../src/syscalls.js'
+import { VsockTransport, vsock } from '../src/vsock.js'
+import { type InetServer, inetSyscalls, listenInet } from './inet.js'
+import { loadNothing, platformOf } from './platforms.js'
+import { RecordingReceiver } from './recording-receiver.js'
+import { ScriptedSyscalls } from './scripted-syscalls.js'
+
+const { signal } = new AbortController()
+
+describe('vsock', () => {
+  it('has an address', () => {
+    expect(vsock(2, 10809).address).toBe('vsock://2:10809')
+    expect(vsock(0xffffffff, 0xffffffff, { connectTimeoutMs: 1 }).address).toBe(
+      'vsock://4294967295:4294967295',
+    )
+  })
+
+  it.each<[string, () => unknown, string]>([
+    ['cid', () => vsock(2 ** 32, 1), 'cid must be an integer from 0 to 4294967295, got 4294967296'],
+    ['port', () => vsock(2, -1), 'port must be an integer from 0 to 4294967295, got -1'],
+    ['options', () => vsock(2, 1, { connectTimeoutMs: -1 }), 'options.connectTimeoutMs must be'],
+  ])('refuses a wrong %s at once', (_, call, message) => {
+    expect(call).toThrow(NbdUsageError)
+    expect(call).toThrow(message)
+  })
+})
+
+describe('a dial', () => {
+  const dialOn = (syscalls: Syscalls, options = {}): Promise<unknown> =>
+    new VsockTransport(
+      { cid: 2, port: 10809 },
+      options,
+      platformOf('linux', () => syscalls),
+    ).dial({ signal })
+
+  it('passes the connect timeout on', async () => {
+    const syscalls = new ScriptedSyscalls({ connect: ['ECONNRESET'] })
+    await expect(dialOn(syscalls, { connectTimeoutMs: 60_000 })).rejects.toMatchObject({
+      errno: 'ECONNRESET',
+    })
+    expect(syscalls.calls).toEqual(['vsockSocket', 'setConnectTimeout', 'connect', 'close'])
+  })
+
+  it('leaves nothing open when the connected socket cannot be adopted', async () => {
+    const syscalls = new ScriptedSyscalls({ socketpair: ['EMFILE'] })
+    await expect(dialOn(syscalls)).rejects.toMatchObject({
+      message:
+        'dial of vsock://2:10809 failed: socketpair EMFILE (too many open descriptors; close some, or raise the ' +
+        'limit ("ulimit -n"))',
+    })
+    expect(syscalls.open).toEqual([])
+    expect(syscalls.faults).toEqual([])
+  })
+
+  it('rejects where vsock is not supported', async () => {
+    const transport = new VsockTransport({ cid: 2, port: 10809 }, {}, platformOf('darwin', loadNothing))
+    await expect(transport.dial({ signal })).rejects.toMatchObject({
+      code: 'ERR_NBD_TRANSPORT',
+      message: expect.stringContaining('dial of vsock://2:10809 failed: vsock is not supported on darwin'),
+    })
+  })
+
+  it('rejects with the reason of a signal that is aborted already, before anything is loaded', async () => {
+    const reason = new Error('enough')
+    const transport = new VsockTransport({ cid: 2, port: 10809 }, {}, platformOf('linux', loadNothing))
+    await expect(transport.dial({ signal: AbortSignal.abort(reason) })).rejects.toBe(reason)
+  })
+
+  // What is not of the family AF_VSOCK, but real otherwise.
+  describe('for real', () => {
+    let server: InetServer
+    let transport: VsockTransport
+
+    beforeEach(async () => {
+      server = await listenInet()
+      transport = new VsockTransport({ cid: 1, port: server.port }, {}, platformOf('linux', inetSyscalls))
+    })
+
+    afterEach(() => server.stop())
+
+    it('makes as many connections as are asked for', async () => {
+      for (const text of ['first', 'second']) {
+        const accepted = server.accept()
+        const connection = await transport.dial({ signal })
+        const receiver = new RecordingReceiver()
+        connection.start(receiver)
+        ;(await accepted).end(text)
+        expect(await receiver.text(text.length)).toBe(text)
+        await connection.close()
+      }
+    })
+
+    it('rejects when it is refused', async () => {
+      await server.stop()
+      await expect(transport.dial({ signal })).rejects.toMatchObject({ errno: 'ECONNREFUSED' })
+    })
+  })
+})
