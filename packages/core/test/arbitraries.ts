@@ -1,5 +1,5 @@
-import { NbdProtocolError } from '@nbdjs/core'
 import fc from 'fast-check'
+import { NbdProtocolError } from '../src/errors.js'
 
 export const u16: fc.Arbitrary<number> = fc.integer({ min: 0, max: 0xffff })
 export const u32: fc.Arbitrary<number> = fc.integer({ min: 0, max: 0xffffffff })

@@ -194,6 +194,16 @@ describe('instanceof', () => {
     expect(new NbdServerError('no', server)).not.toBeInstanceOf(BadSector)
   })
 
+  test('lets a subclass assign its name, as Error does', () => {
+    class WornSector extends NbdServerError {
+      constructor() {
+        super('no', server)
+        this.name = 'WornSector'
+      }
+    }
+    expect(String(new WornSector())).toBe('WornSector: no')
+  })
+
   test("knows a user's subclass of the root", () => {
     class QuotaError extends NbdError {
       readonly code = 'ERR_NBD_USAGE'

@@ -1,4 +1,4 @@
-import { NbdProtocolError } from '@nbdjs/core'
+import { NbdProtocolError } from '../src/errors.js'
 
 /** Bytes written by hand: `octets('00 00 00 05', '64 69 73 6b 30')`. */
 export function octets(...hex: readonly string[]): Uint8Array {
