@@ -1,0 +1,205 @@
+import { describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { Outbox } from '../../src/machine/outbox.js'
+import { concat, viewOf } from '../../src/wire/bytes.js'
+import { Cmd } from '../../src/wire/command.js'
+import { decodeRequest, REQUEST_LENGTH } from '../../src/wire/request.js'
+import { octets, repeated } from '../octets.js'
+
+const MANY = 1024 * 1024
+
+function flush(outbox: Outbox, cookieLow: number): void {
+  outbox.request(0, Cmd.Flush, 1, cookieLow, 0, 0)
+}
+
+/** The requests in a run of headers. */
+function cookies(bytes: Uint8Array): (number | undefined)[] {
+  expect(bytes.length % REQUEST_LENGTH).toBe(0)
+  return Array.from(
+    { length: bytes.length / REQUEST_LENGTH },
+    (_, index) => decodeRequest(viewOf(bytes), index * REQUEST_LENGTH)?.cookieLow,
+  )
+}
+
+describe('an outbox', () => {
+  test('is empty at first', () => {
+    const outbox = new Outbox()
+    expect([outbox.length, outbox.take(MANY), outbox.isIntact]).toEqual([0, [], true])
+  })
+
+  test('gives out the very memory that was appended, in order', () => {
+    const outbox = new Outbox()
+    const [a, b] = [octets('01 02'), octets('03')]
+    outbox.append(a)
+    outbox.append(b)
+    expect(outbox.length).toBe(3)
+    const taken = outbox.take(MANY)
+    expect(taken).toHaveLength(2)
+    expect(taken[0]).toBe(a)
+    expect(taken[1]).toBe(b)
+    expect([outbox.length, outbox.take(MANY)]).toEqual([0, []])
+  })
+
+  test('encodes a request', () => {
+    const outbox = new Outbox()
+    outbox.request(1, Cmd.Write, 0x01020304, 0x05060708, 2n ** 63n, 0xffffffff)
+    expect(concat(...outbox.take(MANY))).toEqual(
+      octets('25 60 95 13  00 01  00 01  01 02 03 04 05 06 07 08  80 00 00 00 00 00 00 00  ff ff ff ff'),
+    )
+  })
+
+  test('gives out requests that follow one another as one chunk', () => {
+    const outbox = new Outbox()
+    for (let cookie = 0; cookie < 64; cookie++) flush(outbox, cookie)
+    const taken = outbox.take(MANY)
+    expect(taken).toHaveLength(1)
+    expect(cookies(taken[0] as Uint8Array)).toEqual(Array.from({ length: 64 }, (_, cookie) => cookie))
+  })
+
+  test('keeps requests and data in order', () => {
+    const outbox = new Outbox()
+    const data = repeated(7, 5)
+    flush(outbox, 1)
+    flush(outbox, 2)
+    outbox.append(data)
+    flush(outbox, 3)
+    const taken = outbox.take(MANY)
+    expect(taken.map(({ length }) => length)).toEqual([56, 5, 28])
+    expect(cookies(taken[0] as Uint8Array)).toEqual([1, 2])
+    expect(taken[1]).toBe(data)
+    expect(cookies(taken[2] as Uint8Array)).toEqual([3])
+  })
+
+  test('never writes again to memory that it gave out, which the connection may still hold', () => {
+    const outbox = new Outbox()
+    const held: { chunk: Uint8Array; copy: Uint8Array }[] = []
+    for (let cookie = 0; cookie < 3000; cookie++) {
+      flush(outbox, cookie)
+      if (cookie % 7 === 0) held.push(...outbox.take(MANY).map((chunk) => ({ chunk, copy: chunk.slice() })))
+    }
+    expect(held.length).toBeGreaterThan(400)
+    for (const { chunk, copy } of held) expect(chunk).toEqual(copy)
+  })
+
+  test('needs one chunk more per slab of 16 KiB, and no more', () => {
+    const outbox = new Outbox()
+    let chunks = 0
+    for (let turn = 0; turn < 100; turn++) {
+      for (let cookie = 0; cookie < 64; cookie++) flush(outbox, cookie)
+      const taken = outbox.take(MANY)
+      expect(taken.length).toBeLessThanOrEqual(2)
+      chunks += taken.length
+    }
+    expect(chunks).toBeLessThanOrEqual(100 + Math.ceil((100 * 64) / Math.floor(16_384 / REQUEST_LENGTH)))
+  })
+
+  test('drops what was not taken', () => {
+    const outbox = new Outbox()
+    flush(outbox, 1)
+    outbox.append(octets('01'))
+    flush(outbox, 2)
+    outbox.clear()
+    expect([outbox.length, outbox.isIntact]).toEqual([0, true])
+    flush(outbox, 3)
+    expect(cookies(concat(...outbox.take(MANY)))).toEqual([3])
+  })
+})
+
+describe('a batch', () => {
+  test('ends where the limit is, in the middle of a chunk', () => {
+    const outbox = new Outbox()
+    const data = Uint8Array.from({ length: 100 }, (_, index) => index)
+    outbox.append(data)
+    const batches = [outbox.take(40), outbox.take(40), outbox.take(40)]
+    expect(batches.map((chunks) => chunks.map(({ length }) => length))).toEqual([[40], [40], [20]])
+    expect(concat(...batches.flat())).toEqual(data)
+    expect(batches.flat().every(({ buffer }) => buffer === data.buffer)).toBe(true)
+    expect(outbox.length).toBe(0)
+  })
+
+  test('ends between two chunks without an empty one', () => {
+    const outbox = new Outbox()
+    outbox.append(octets('01 02'))
+    outbox.append(octets('03 04'))
+    expect(outbox.take(2)).toEqual([octets('01 02')])
+    expect(outbox.length).toBe(2)
+    expect(outbox.take(2)).toEqual([octets('03 04')])
+  })
+
+  test('may be cut in a header, which goes on where it was', () => {
+    const outbox = new Outbox()
+    flush(outbox, 1)
+    flush(outbox, 2)
+    const first = outbox.take(30)
+    flush(outbox, 3)
+    expect(cookies(concat(...first, ...outbox.take(MANY)))).toEqual([1, 2, 3])
+  })
+
+  test('is a piece of one stream, wherever it is cut', () => {
+    const parts = fc.array(
+      fc.oneof(fc.constant('request' as const), fc.uint8Array({ minLength: 1, maxLength: 50 })),
+      {
+        maxLength: 30,
+      },
+    )
+    fc.assert(
+      fc.property(parts, fc.array(fc.integer({ min: 1, max: 70 })), (script, limits) => {
+        const [whole, cut] = [new Outbox(), new Outbox()]
+        for (const [cookie, part] of script.entries()) {
+          for (const outbox of [whole, cut]) {
+            if (part === 'request') flush(outbox, cookie)
+            else outbox.append(part)
+          }
+        }
+        const batches = limits.map((limit) => {
+          const before = cut.length
+          const batch = concat(...cut.take(limit))
+          expect(batch.length).toBe(Math.min(limit, before))
+          expect(cut.isIntact).toBe(true)
+          return batch
+        })
+        expect(concat(...batches, ...cut.take(MANY))).toEqual(concat(...whole.take(MANY)))
+      }),
+    )
+  })
+})
+
+describe('memory that waits', () => {
+  test('is found to be gone when its owner detached it', () => {
+    const outbox = new Outbox()
+    const data = repeated(1, 100)
+    outbox.append(data)
+    outbox.take(40)
+    expect(outbox.isIntact).toBe(true)
+    structuredClone(data.buffer, { transfer: [data.buffer] })
+    expect(outbox.isIntact).toBe(false)
+  })
+
+  test('is found to be gone behind a header that was cut', () => {
+    const outbox = new Outbox()
+    const data = repeated(1, 100)
+    flush(outbox, 1)
+    outbox.append(data)
+    outbox.take(10)
+    structuredClone(data.buffer, { transfer: [data.buffer] })
+    expect(outbox.isIntact).toBe(false)
+  })
+
+  test('is found to be gone before more is lined up behind it', () => {
+    const outbox = new Outbox()
+    const data = repeated(1, 100)
+    outbox.append(data)
+    outbox.take(40)
+    structuredClone(data.buffer, { transfer: [data.buffer] })
+    flush(outbox, 2)
+    expect(outbox.isIntact).toBe(false)
+  })
+
+  test('is found to have shrunk', () => {
+    const buffer = new ArrayBuffer(100, { maxByteLength: 200 } as never)
+    const outbox = new Outbox()
+    outbox.append(new Uint8Array(buffer))
+    ;(buffer as unknown as { resize(length: number): void }).resize(50)
+    expect(outbox.isIntact).toBe(false)
+  })
+})
