@@ -27,8 +27,8 @@ export interface Timeouts {
   /** Until the handshake is done; in opt mode, until the reply to one option is complete. Default 30,000. */
   readonly handshakeMs: number
   /**
-   * How long a command on its way may make no progress before the peer counts as dead and the handle with it.
-   * Default 0: a flush or a trim may take its time.
+   * How long no byte may move, in either direction, while a command waits for its reply: after that the peer
+   * counts as dead and the handle with it. Default 0: a flush or a trim may take its time.
    */
   readonly requestMs: number
   /** After the goodbye was sent and everything answered: how long the server may take to close. Default 5,000. */
@@ -153,7 +153,7 @@ const expectedAt: Readonly<Record<string, string>> = { strict: 'a boolean or an 
 const expectedTypes: Readonly<Record<string, string>> = {
   boolean: 'a boolean',
   int: 'an integer',
-  number: 'a number',
+  number: 'a finite number',
   object: 'an object',
   string: 'a string',
 }

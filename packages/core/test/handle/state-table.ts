@@ -1,0 +1,130 @@
+import type { Handle, State } from '@nbdjs/core'
+import type { ScriptedServer } from './scripted-server.js'
+
+/**
+ * For each public call and each state: the state after the call, or `-` where it is refused. Six states and their
+ * order as in libnbd's manual ("nbd_connect_vsock", "HANDLE STATES").
+ */
+const table = `
+  call                created     connecting  negotiating  ready   closed  dead
+
+  connect             ready       -           -            -       -       -
+
+  setExportName       created     -           negotiating  -       -       -
+  setFullInfo         created     -           negotiating  -       -       -
+  setRequestBlockSize created     -           negotiating  -       -       -
+
+  optGo               -           -           ready        -       -       -
+  optInfo             -           -           negotiating  -       -       -
+  optList             -           -           negotiating  -       -       -
+  optStructuredReply  -           -           negotiating  -       -       -
+  optAbort            -           -           closed       -       -       -
+
+  pread               -           -           -            ready   -       -
+  preadInto           -           -           -            ready   -       -
+  pwrite              -           -           -            ready   -       -
+  zero                -           -           -            ready   -       -
+  trim                -           -           -            ready   -       -
+  cache               -           -           -            ready   -       -
+  flush               -           -           -            ready   -       -
+
+  shutdown            -           -           closed       closed  -       -
+  asyncDispose        dead        dead        closed       closed  closed  dead
+  destroy             dead        dead        dead         dead    closed  dead
+
+  info                -           -           -            ready   closed  -
+  session             -           -           negotiating  ready   closed  -
+  name                created     connecting  negotiating  ready   closed  dead
+  state               created     connecting  negotiating  ready   closed  dead
+  stats               created     connecting  negotiating  ready   closed  dead
+  inFlight            created     connecting  negotiating  ready   closed  dead
+`
+
+/** In which states each call is legal, in the words of its refusal. */
+export const legality: Readonly<Record<string, string>> = {
+  connect: 'created',
+  setExportName: 'created and negotiating',
+  setFullInfo: 'created and negotiating',
+  setRequestBlockSize: 'created and negotiating',
+  optGo: 'negotiating',
+  optInfo: 'negotiating',
+  optList: 'negotiating',
+  optStructuredReply: 'negotiating',
+  optAbort: 'negotiating',
+  pread: 'ready',
+  preadInto: 'ready',
+  pwrite: 'ready',
+  zero: 'ready',
+  trim: 'ready',
+  cache: 'ready',
+  flush: 'ready',
+  shutdown: 'negotiating and ready',
+  info: 'negotiating and ready and closed',
+  session: 'negotiating and ready and closed',
+}
+
+/** How each call is made. What it returns is a promise where the call is asynchronous. */
+export const calls: Readonly<Record<string, (handle: Handle<boolean>, server: ScriptedServer) => unknown>> = {
+  connect: (handle, { transport }) => handle.connect(transport),
+  setExportName: (handle) => handle.setExportName('other'),
+  setFullInfo: (handle) => handle.setFullInfo(true),
+  setRequestBlockSize: (handle) => handle.setRequestBlockSize(false),
+  optGo: (handle) => handle.optGo(),
+  optInfo: (handle) => handle.optInfo(),
+  optList: (handle) => handle.optList(),
+  optStructuredReply: (handle) => handle.optStructuredReply(),
+  optAbort: (handle) => handle.optAbort(),
+  pread: (handle) => handle.pread(512, 0),
+  preadInto: (handle) => handle.preadInto(new Uint8Array(512), 0),
+  pwrite: (handle) => handle.pwrite(new Uint8Array(512), 0),
+  zero: (handle) => handle.zero(512, 0),
+  trim: (handle) => handle.trim(512, 0),
+  cache: (handle) => handle.cache(512, 0),
+  flush: (handle) => handle.flush(),
+  shutdown: (handle) => handle.shutdown(),
+  asyncDispose: (handle) => handle[Symbol.asyncDispose](),
+  destroy: (handle) => handle.destroy(),
+  info: (handle) => handle.info,
+  session: (handle) => handle.session,
+  name: (handle) => handle.name,
+  state: (handle) => handle.state,
+  stats: (handle) => handle.stats,
+  inFlight: (handle) => handle.inFlight,
+}
+
+/** The calls that are no promises. */
+export const synchronous: ReadonlySet<string> = new Set([
+  'setExportName',
+  'setFullInfo',
+  'setRequestBlockSize',
+  'destroy',
+  'info',
+  'session',
+  'name',
+  'state',
+  'stats',
+  'inFlight',
+])
+
+interface Cell {
+  readonly call: string
+  readonly state: State
+  /** Undefined where the call is refused. */
+  readonly next: State | undefined
+}
+
+/** The table, cell by cell. */
+export function cells(): Cell[] {
+  const [head, ...rows] = table
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .filter((words) => words.length > 1)
+  const [, ...states] = head as [string, ...State[]]
+  return rows.flatMap(([call = '', ...results]) =>
+    states.map((state, column) => ({
+      call,
+      state,
+      next: results[column] === '-' ? undefined : (results[column] as State),
+    })),
+  )
+}

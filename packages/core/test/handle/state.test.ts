@@ -1,0 +1,264 @@
+import { describe, expect, test } from '@jest/globals'
+import { Handle, NbdStateError, type State, type Transport } from '@nbdjs/core'
+import { Cmd, encodeListEntry, Opt, Rep } from '@nbdjs/core/wire'
+import { negotiating, ready } from './connected.js'
+import { watchLeaks } from './leaks.js'
+import { EVERYTHING, ScriptedServer } from './scripted-server.js'
+import { rejection, settled } from './settled.js'
+import { calls, cells, legality, synchronous } from './state-table.js'
+
+watchLeaks()
+
+interface Stage {
+  readonly handle: Handle<boolean>
+  readonly server: ScriptedServer
+}
+
+const neverDialled: Transport = { address: 'never:', dial: () => new Promise(() => {}) }
+const refused: Transport = { address: 'none:', dial: () => Promise.reject(new Error('nobody listens')) }
+
+/** Every way into every state. */
+const stages: Readonly<Record<State, Readonly<Record<string, () => Promise<Stage>>>>> = {
+  created: {
+    'just made': async () => ({ handle: new Handle(), server: new ScriptedServer() }),
+  },
+  connecting: {
+    'while it dials': async () => {
+      const stage = { handle: new Handle(), server: new ScriptedServer() }
+      stage.handle.connect(neverDialled).catch(() => {})
+      return stage
+    },
+    'before the greeting': async () => {
+      const stage = { handle: new Handle(), server: new ScriptedServer() }
+      stage.handle.connect(stage.server.transport).catch(() => {})
+      await settled()
+      return stage
+    },
+    'while an option is answered': async () => {
+      const stage = await negotiating()
+      stage.handle.optList().catch(() => {})
+      await stage.server.option(Opt.List)
+      return stage
+    },
+  },
+  negotiating: {
+    'in opt mode': () => negotiating(),
+    'after a refusal': async () => {
+      const { handle, server } = await negotiating()
+      const going = rejection(handle.optGo())
+      await server.option(Opt.Go)
+      server.reply(Opt.Go, Rep.ErrUnknown)
+      await going
+      return { handle, server }
+    },
+  },
+  ready: {
+    connected: () => ready(),
+    'after optGo': async () => {
+      const { handle, server } = await negotiating()
+      const going = handle.optGo()
+      await server.option(Opt.Go)
+      server.grant(Opt.Go)
+      await going
+      return { handle, server }
+    },
+  },
+  closed: {
+    'after shutdown': async () => {
+      const { handle, server } = await ready()
+      await Promise.all([handle.shutdown(), server.farewell()])
+      return { handle, server }
+    },
+    'after the server hung up': async () => {
+      const { handle, server } = await ready()
+      await server.hangUp()
+      await handle.closed
+      return { handle, server }
+    },
+  },
+  dead: {
+    'after a failed dial': async () => {
+      const stage = { handle: new Handle(), server: new ScriptedServer() }
+      await rejection(stage.handle.connect(refused))
+      return stage
+    },
+    'destroyed before it was connected': async () => {
+      const stage = { handle: new Handle(), server: new ScriptedServer() }
+      stage.handle.destroy()
+      return stage
+    },
+    'after the connection broke': async () => {
+      const { handle, server } = await ready()
+      server.reset()
+      await rejection(handle.closed)
+      return { handle, server }
+    },
+  },
+}
+
+const cases = cells().flatMap(({ call, state, next }) =>
+  Object.entries(stages[state]).map(([how, stage]) => ({ call, state, how, next, stage })),
+)
+
+/** A server that grants whatever it is asked for. */
+async function serve(server: ScriptedServer, state: State): Promise<void> {
+  if (state === 'created') await server.handshake()
+  if (state !== 'negotiating') return await serveRequests(server)
+  for (;;) {
+    const { option } = await server.nextOption()
+    if (option === Opt.Abort) return await server.hangUp()
+    if (option === Opt.Go || option === Opt.Info) {
+      server.grant(option)
+    } else {
+      if (option === Opt.List)
+        server.reply(option, Rep.Server, encodeListEntry({ name: '', description: '' }))
+      server.reply(option, Rep.Ack)
+    }
+    if (option === Opt.Go) return
+  }
+}
+
+async function serveRequests(server: ScriptedServer): Promise<void> {
+  for (;;) {
+    const request = await server.nextRequest()
+    if (request.type === Cmd.Disc) return await server.hangUp()
+    server.answer(request, new Uint8Array(request.type === Cmd.Read ? request.length : 0))
+  }
+}
+
+test('the table names every public member of a handle', () => {
+  const members = Object.getOwnPropertyNames(Handle.prototype).filter((name) => name !== 'constructor')
+  const listed = Object.keys(calls).filter((name) => name !== 'asyncDispose' && name !== 'name')
+  expect(listed.sort()).toEqual(members.sort())
+  expect(cells()).toHaveLength(6 * Object.keys(calls).length)
+})
+
+describe('a legal call', () => {
+  const legal = cases.filter(({ next }) => next !== undefined)
+
+  test.each(legal)('$call in $state ($how): then $next', async ({ call, state, next, stage }) => {
+    const { handle, server } = await stage()
+    // It ends when the handle does, by finding the client gone.
+    serve(server, state).catch(() => {})
+    const returned = calls[call]?.(handle, server)
+    expect(returned instanceof Promise).toBe(!synchronous.has(call))
+    await returned
+    expect(handle.state).toBe(next)
+    handle.destroy()
+    await settled()
+  })
+})
+
+describe('an illegal call', () => {
+  const illegal = cases.filter(({ next }) => next === undefined)
+
+  test.each(illegal)('$call in $state ($how) is refused', async ({ call, state, stage }) => {
+    const { handle, server } = await stage()
+    const { bytesFromClient } = server
+    const { stats, inFlight } = handle
+    const events: unknown[] = []
+    for (const event of ['state', 'close', 'dead'] as const) {
+      handle.on(event, (...args: unknown[]) => events.push([event, ...args]))
+    }
+
+    const error = await refusal(() => calls[call]?.(handle, server), synchronous.has(call))
+    const isUnknown = call === 'info' && state === 'negotiating'
+    const why = isUnknown
+      ? 'the export is not known: optInfo() and optGo() ask for it'
+      : `it is legal in ${legality[call]} only`
+    expect(error).toBeInstanceOf(NbdStateError)
+    expect(error).toMatchObject({
+      code: 'ERR_NBD_STATE',
+      errno: state === 'created' ? 'ENOTCONN' : 'EINVAL',
+      message: `${call}: invalid state ${state}: ${why}`,
+    })
+
+    await settled()
+    expect(handle.state).toBe(state)
+    expect(server.bytesFromClient).toBe(bytesFromClient)
+    expect({ stats: handle.stats, inFlight: handle.inFlight }).toEqual({ stats, inFlight })
+    expect(events).toEqual([])
+    handle.destroy()
+    await settled()
+  })
+
+  /** What is thrown, or rejected with: never the one for the other. */
+  async function refusal(call: () => unknown, isSynchronous: boolean): Promise<unknown> {
+    let returned: unknown
+    try {
+      returned = call()
+    } catch (error) {
+      if (isSynchronous) return error
+      throw new Error('an asynchronous call threw instead of rejecting', { cause: error })
+    }
+    if (isSynchronous) throw new Error(`it returned ${String(returned)}`)
+    return await rejection(returned as Promise<unknown>)
+  }
+})
+
+test("the row of connect says what libnbd's manual says", () => {
+  const row = cells().filter(({ call }) => call === 'connect')
+  expect(row.map(({ state, next }) => [state, next === undefined ? 'error' : 'allowed'])).toEqual([
+    ['created', 'allowed'],
+    ['connecting', 'error'],
+    ['negotiating', 'error'],
+    ['ready', 'error'],
+    ['closed', 'error'],
+    ['dead', 'error'],
+  ])
+})
+
+test('a dead handle tells in every refusal what it died of', async () => {
+  const { handle, server } = await ready()
+  server.reset()
+  const reason = await rejection(handle.closed)
+  expect(await rejection(handle.pread(1, 0))).toHaveProperty('cause', reason)
+  expect(() => handle.session).toThrow(expect.objectContaining({ cause: reason }))
+  const refusedEarly = new Handle()
+  const early = await rejection(refusedEarly.connect(refused))
+  expect(await rejection(refusedEarly.connect(refused))).toHaveProperty('cause', early)
+})
+
+describe('once the goodbye is on its way', () => {
+  const taken = ['shutdown', 'asyncDispose', 'session', 'name', 'state', 'stats', 'inFlight']
+  const inReady = cells().filter(({ call, state }) => state === 'ready' && !taken.includes(call))
+  const inNegotiating = cells().filter(({ call, state }) => state === 'negotiating' && !taken.includes(call))
+
+  test.each(inReady.filter(({ call, next }) => next !== undefined && call !== 'destroy' && call !== 'info'))(
+    '$call is refused in ready',
+    async ({ call }) => {
+      const { handle, server } = await ready()
+      const flushing = handle.flush()
+      const flush = await server.request(Cmd.Flush)
+      const leaving = handle.shutdown()
+      expect(handle.state).toBe('ready')
+      expect(await rejection(calls[call]?.(handle, server) as Promise<unknown>)).toMatchObject({
+        code: 'ERR_NBD_STATE',
+        errno: 'EINVAL',
+        message: `${call}: invalid state ready: the connection is being shut down`,
+      })
+      expect(handle.info.size).toBe(1048576n)
+      server.answer(flush)
+      await Promise.all([flushing, leaving, server.farewell()])
+    },
+  )
+
+  test.each(inNegotiating.filter(({ call, next }) => next !== undefined && call !== 'destroy'))(
+    '$call is refused in negotiating',
+    async ({ call }) => {
+      const { handle, server } = await negotiating({ flags: EVERYTHING })
+      const leaving = handle.shutdown()
+      expect(handle.state).toBe('negotiating')
+      const attempt = async (): Promise<unknown> => await calls[call]?.(handle, server)
+      expect(await rejection(attempt())).toMatchObject({
+        code: 'ERR_NBD_STATE',
+        errno: 'EINVAL',
+        message: `${call}: invalid state negotiating: the connection is being shut down`,
+      })
+      await server.option(Opt.Abort)
+      await server.hangUp()
+      await leaving
+      expect(handle.state).toBe('closed')
+    },
+  )
+})
