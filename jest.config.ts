@@ -40,6 +40,7 @@ const packageProjects = packages.map((name) => project(`${name}${suffix}`, `pack
 const repositoryProjects = [
   project('architecture', 'tests/architecture'),
   project('workflow', 'tests/workflow'),
+  project('vsock-vm', 'tests/vsock-vm/host'),
   project('interop', 'tests/interop', {
     setupFilesAfterEnv: ['<rootDir>/peers/stop-after-each.ts'],
     globalSetup: '<rootDir>/peers/mark-run.mjs',
