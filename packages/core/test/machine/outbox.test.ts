@@ -5,6 +5,7 @@ import { concat, viewOf } from '../../src/wire/bytes.js'
 import { Cmd } from '../../src/wire/command.js'
 import { decodeRequest, REQUEST_LENGTH } from '../../src/wire/request.js'
 import { octets, repeated } from '../octets.js'
+import { detach, resizable } from './lost-memory.js'
 
 const MANY = 1024 * 1024
 
@@ -171,7 +172,7 @@ describe('memory that waits', () => {
     outbox.append(data)
     outbox.take(40)
     expect(outbox.isIntact).toBe(true)
-    structuredClone(data.buffer, { transfer: [data.buffer] })
+    detach(data)
     expect(outbox.isIntact).toBe(false)
   })
 
@@ -181,7 +182,7 @@ describe('memory that waits', () => {
     flush(outbox, 1)
     outbox.append(data)
     outbox.take(10)
-    structuredClone(data.buffer, { transfer: [data.buffer] })
+    detach(data)
     expect(outbox.isIntact).toBe(false)
   })
 
@@ -190,16 +191,16 @@ describe('memory that waits', () => {
     const data = repeated(1, 100)
     outbox.append(data)
     outbox.take(40)
-    structuredClone(data.buffer, { transfer: [data.buffer] })
+    detach(data)
     flush(outbox, 2)
     expect(outbox.isIntact).toBe(false)
   })
 
   test('is found to have shrunk', () => {
-    const buffer = new ArrayBuffer(100, { maxByteLength: 200 } as never)
+    const { view, resize } = resizable(100)
     const outbox = new Outbox()
-    outbox.append(new Uint8Array(buffer))
-    ;(buffer as unknown as { resize(length: number): void }).resize(50)
+    outbox.append(view)
+    resize(50)
     expect(outbox.isIntact).toBe(false)
   })
 })

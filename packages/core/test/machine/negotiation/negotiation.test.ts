@@ -1,0 +1,18 @@
+import { expect, test } from '@jest/globals'
+import { Dialogue } from './dialogue.js'
+
+test('a session is what was agreed so far, and does not change with it', () => {
+  const { negotiation } = new Dialogue()
+  const before = negotiation.session()
+  negotiation.structuredReplies = true
+  negotiation.handshakeFlags = { fixedNewstyle: true, noZeroes: true }
+  expect(before).toEqual({
+    ...{ protocol: 'newstyle-fixed', structuredReplies: false },
+    handshakeFlags: { fixedNewstyle: false, noZeroes: false },
+  })
+  expect(negotiation.session()).toEqual({
+    ...{ protocol: 'newstyle-fixed', structuredReplies: true },
+    handshakeFlags: { fixedNewstyle: true, noZeroes: true },
+  })
+  expect([Object.isFrozen(before), Object.isFrozen(before.handshakeFlags)]).toEqual([true, true])
+})
