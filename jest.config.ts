@@ -40,7 +40,8 @@ const packageProjects = packages.map((name) => project(`${name}${suffix}`, `pack
 const repositoryProjects = [
   project('architecture', 'tests/architecture'),
   project('workflow', 'tests/workflow'),
-  project('vsock-vm', 'tests/vsock-vm/host'),
+  // The guest's tests run in the virtual machine.
+  project('vsock-vm', 'tests/vsock-vm', { testMatch: ['<rootDir>/host/**/*.test.ts'] }),
   project('interop', 'tests/interop', {
     setupFilesAfterEnv: ['<rootDir>/peers/stop-after-each.ts'],
     globalSetup: '<rootDir>/peers/mark-run.mjs',
