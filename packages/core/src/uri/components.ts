@@ -28,7 +28,7 @@ export function splitUri(uri: string): Components {
     scheme,
     ...splitAuthority(whole.part('authority', start, slash)),
     path: checkCharacters(whole.part('export name', slash, question), legal.path),
-    query: checkCharacters(whole.part('query', question + 1, Math.max(question + 1, hash)), legal.query),
+    query: checkCharacters(whole.part('query', Math.min(question + 1, hash), hash), legal.query),
   }
 }
 

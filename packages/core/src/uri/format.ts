@@ -29,7 +29,7 @@ function printScheme(parsed: NbdUriInit): UriScheme {
   const scheme = schemeOf(transport, tls)
   if (given === undefined || given === scheme) return scheme
   throw new NbdUsageError(
-    `formatUri: scheme: expected ${scheme} for transport ${transport} with tls ${tls} (or leave it out), received ${given}`,
+    `formatUri: uri.scheme: expected ${scheme} for transport ${transport} with tls ${tls} (or leave it out), received ${given}`,
   )
 }
 

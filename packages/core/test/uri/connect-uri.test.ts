@@ -1,0 +1,204 @@
+import { afterEach, describe, expect, jest, test } from '@jest/globals'
+import { NbdUsageError, type Transport } from '@nbdjs/core'
+import { memory } from '@nbdjs/core/memory'
+import { memory as memoryExport, Server } from '@nbdjs/server'
+import { expectTypeOf } from 'expect-type'
+import { Handle } from '../../src/handle/handle.js'
+import { type ConnectUriOptions, connectUri, type UriTransports } from '../../src/uri/connect-uri.js'
+
+const server = new Server({ exports: { '': memoryExport(4096), 'a b/é': memoryExport(8192) } })
+
+let dials = 0
+
+/** Leads to the server in this process, whatever the address, and counts. */
+const toServer = (address: string): Transport => {
+  const { dial } = memory((connection) => server.accept(connection), { address })
+  return {
+    address,
+    dial: (options) => {
+      dials++
+      return dial(options)
+    },
+  }
+}
+
+const made = {
+  tcp: jest.fn((host: string, port: number) => toServer(`${host} ${port}`)),
+  unix: jest.fn((path: string) => toServer(path)),
+  vsock: jest.fn((cid: number, port: number) => toServer(`${cid} ${port}`)),
+}
+const transports: UriTransports = made
+
+afterEach(() => {
+  dials = 0
+  jest.clearAllMocks()
+})
+
+describe('connects', () => {
+  test.each([
+    ['nbd://host:99/a%20b/%C3%A9', 'tcp', ['host', 99]],
+    ['nbd:///a%20b%2F%C3%A9', 'tcp', ['localhost', 10809]],
+    ['nbd+unix:///a%20b/%C3%A9?socket=%00x&x-y=1', 'unix', ['\0x']],
+    ['nbd+vsock://3:99/a%20b/%C3%A9', 'vsock', [3, 99]],
+  ] as const)('%s', async (uri, transport, address) => {
+    await using nbd = await connectUri(uri, { transports })
+    expect(nbd).toBeInstanceOf(Handle)
+    expect(nbd.state).toBe('ready')
+    expect(nbd.info.size).toBe(8192n)
+    expect(made[transport].mock.calls).toEqual([address])
+    expect(dials).toBe(1)
+  })
+
+  test('with the options of a handle', async () => {
+    await using nbd = await connectUri('nbd:///', { transports, name: 'mine', optMode: true, allow: {} })
+    expectTypeOf(nbd).toEqualTypeOf<Handle<true>>()
+    expect([nbd.name, nbd.state]).toEqual(['mine', 'negotiating'])
+    await expect(nbd.optGo()).resolves.toMatchObject({ size: 4096n })
+  })
+
+  test('by the one transport that there is', async () => {
+    await using nbd = await connectUri('nbd+unix:///?socket=/s', { transports: { unix: made.unix } })
+    expect(nbd.state).toBe('ready')
+  })
+})
+
+/** Every refusal comes before a transport is made. */
+async function refusalOf(
+  uri: string,
+  options: unknown,
+  signalOptions?: unknown,
+): Promise<{ message: string; errno: unknown }> {
+  const error: unknown = await connectUri(uri, options as ConnectUriOptions, signalOptions as object).then(
+    (nbd) => nbd.shutdown(),
+    (reason) => reason,
+  )
+  expect(Object.values(made).flatMap(({ mock }) => mock.calls)).toEqual([])
+  if (error instanceof NbdUsageError) return error
+  throw error
+}
+
+describe('C17 checks everything before any side effect', () => {
+  test.each<readonly [uri: string, options: unknown, message: string, errno: string]>([
+    ['nbd://host:65536', { transports }, 'port at index 11: expected a whole number', 'EINVAL'],
+    [`nbd:///${'x'.repeat(4097)}`, { transports }, 'at most 4096 bytes', 'ENAMETOOLONG'],
+    ['nbd://', undefined, 'connectUri: options: expected an object, received undefined', 'EINVAL'],
+    ['nbd://', {}, 'connectUri: options.transports: expected an object, received undefined', 'EINVAL'],
+    [
+      'nbd://',
+      { transports: { tcp: 5 } },
+      'connectUri: options.transports.tcp: expected a function, received 5',
+      'EINVAL',
+    ],
+    [
+      'nbd://',
+      { transports: { ssh: made.tcp } },
+      'connectUri: options.transports.ssh: unknown, expected one of tcp, unix, vsock',
+      'EINVAL',
+    ],
+    [
+      'nbd://',
+      { transports, allow: { tls: 1 } },
+      'connectUri: options.allow.tls: expected one of disable, allow, require',
+      'EINVAL',
+    ],
+    [
+      'nbd://',
+      { transports, exportName: 'x' },
+      'connectUri: options.exportName: unknown option, the export is named in the URI',
+      'EINVAL',
+    ],
+    ['nbd://', { transports, nmae: 'x' }, 'options.nmae: unknown option', 'EINVAL'],
+    ['nbd://', { transports, optMode: 'yes' }, 'options.optMode: expected a boolean', 'EINVAL'],
+    [
+      'nbd+unix:///?socket=/s',
+      { transports: { tcp: made.tcp } },
+      'connectUri: nbd+unix: expected options.transports.unix, such as unix of @nbdjs/transport-unix',
+      'ENOTSUP',
+    ],
+    [
+      'nbd://',
+      { transports: {} },
+      'connectUri: nbd: expected options.transports.tcp, such as tcp of',
+      'ENOTSUP',
+    ],
+    [
+      'nbd+vsock://',
+      { transports: { vsock: undefined } },
+      'connectUri: nbd+vsock: expected options.transports.vsock, such as',
+      'ENOTSUP',
+    ],
+  ])('%s with %j', async (uri, options, message, errno) => {
+    const error = await refusalOf(uri, options)
+    expect(error.message).toContain(message)
+    expect(error.errno).toBe(errno)
+  })
+
+  test('the signal too', async () => {
+    const error = await refusalOf('nbd://', { transports }, { signal: 5 })
+    expect(error.message).toContain('connectUri: signal: expected an AbortSignal, received 5')
+    const reason = new Error('enough')
+    await expect(refusalOf('nbd://', { transports }, { signal: AbortSignal.abort(reason) })).rejects.toBe(
+      reason,
+    )
+  })
+})
+
+describe('C14, C15, C16 refuses what is not permitted, before TLS and transports are looked at', () => {
+  test.each([
+    ['nbd+unix:///?socket=/s', { transports: ['tcp'] }, 'the transport unix is not permitted'],
+    ['nbds://', { tls: 'disable' }, 'TLS is not permitted'],
+    ['nbd://', { tls: 'require' }, 'a connection that need not have TLS is not permitted'],
+    ['nbds:///?tls-certificates=/d', {}, 'local files are not permitted'],
+    ['nbds:///?tls-psk-file=/f', undefined, 'local files are not permitted'],
+  ])('%s by %j', async (uri, allow, message) => {
+    const error = await refusalOf(uri, { transports: {}, allow })
+    expect(error.message).toContain(message)
+    expect(error.errno).toBe('EPERM')
+  })
+})
+
+describe('TLS is never left out in silence', () => {
+  test.each([
+    ['nbds://', 'nbds'],
+    ['nbds+unix:///?socket=/s', 'nbds+unix'],
+    ['nbds+vsock://', 'nbds+vsock'],
+    ['NBDS://', 'nbds'],
+    ['nbd:///?tls-certificates=/d', 'tls-certificates'],
+    ['nbd:///?tls-psk-file=/f', 'tls-psk-file'],
+    ['nbd:///?tls-hostname=h', 'tls-hostname'],
+    ['nbd:///?tls-verify-peer=1', 'tls-verify-peer'],
+    ['nbd:///?tls-type=anon', 'tls-type'],
+  ])('%s', async (uri, what) => {
+    const error = await refusalOf(uri, { transports, allow: { localFiles: true } })
+    expect(error.message).toBe(`connectUri: ${what}: TLS is not supported`)
+    expect(error.errno).toBe('ENOTSUP')
+  })
+})
+
+describe('fails', () => {
+  test('as the transport does when it is made', async () => {
+    const refused = new NbdUsageError('unix: path is too long', { errno: 'ENAMETOOLONG' })
+    const unix = (): never => {
+      throw refused
+    }
+    await expect(connectUri('nbd+unix:///?socket=/s', { transports: { unix } })).rejects.toBe(refused)
+  })
+
+  test('as the server does, and leaves nothing open', async () => {
+    await expect(connectUri('nbd:///nowhere', { transports })).rejects.toMatchObject({
+      code: 'ERR_NBD_NEGOTIATION',
+      errno: 'ENOENT',
+    })
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(server.connections).toBe(0)
+  })
+
+  test('with the reason of a signal', async () => {
+    const reason = new Error('enough')
+    const abort = new AbortController()
+    const tcp = (): Transport => ({ address: 'nowhere', dial: () => new Promise(() => {}) })
+    const connecting = connectUri('nbd://', { transports: { tcp } }, { signal: abort.signal })
+    abort.abort(reason)
+    await expect(connecting).rejects.toBe(reason)
+  })
+})
