@@ -24,25 +24,23 @@ const test = async () => {
   const kernelFolder = prepareKernel()
   const base = prepareBaseArchive(kernelFolder)
   const workFolder = join(cacheFolder, `app.${process.pid}`)
+  // Whatever ends this program.
+  process.once('exit', () => rmSync(workFolder, { recursive: true, force: true }))
   const reader = new TapReader()
-  try {
-    const app = await makeAppArchive(workFolder)
-    const initrd = join(workFolder, 'initrd')
-    // The kernel unpacks archives one after the other.
-    run(['sh', '-c', 'cat "$0" "$1" > "$2"', base, app, initrd])
-    const ending = await runMachine({
-      kernel: join(kernelFolder, 'vmlinuz'),
-      initrd,
-      timeLimitMs: TIME_LIMIT_MS,
-      onLine(line) {
-        console.log(line)
-        reader.take(line)
-      },
-    })
-    return reader.results(mishap(ending))
-  } finally {
-    rmSync(workFolder, { recursive: true, force: true })
-  }
+  const app = await makeAppArchive(workFolder)
+  const initrd = join(workFolder, 'initrd')
+  // The kernel unpacks archives one after the other.
+  run(['sh', '-c', 'cat "$0" "$1" > "$2"', base, app, initrd])
+  const ending = await runMachine({
+    kernel: join(kernelFolder, 'vmlinuz'),
+    initrd,
+    timeLimitMs: TIME_LIMIT_MS,
+    onLine(line) {
+      console.log(line)
+      reader.take(line)
+    },
+  })
+  return reader.results(mishap(ending))
 }
 
 const requireMachine = () => {
@@ -65,9 +63,9 @@ const buildPackages = () => {
 }
 
 /** @param {import('./host/machine.mjs').Ending} ending */
-const mishap = ({ timedOut, exitCode, errorOutput }) => {
+const mishap = ({ timedOut, exit, errorOutput }) => {
   if (timedOut) return `it was switched off after ${TIME_LIMIT_MS / 1000} s`
-  if (exitCode !== 0) return `qemu ended with ${exitCode}: ${errorOutput.trim()}`
+  if (exit !== 0) return `qemu ended with ${exit}: ${errorOutput.trim()}`
   return undefined
 }
 

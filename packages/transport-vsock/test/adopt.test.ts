@@ -6,6 +6,7 @@ import { type Connection, NbdTransportError } from '@nbdjs/core'
 import { adopt, type OpenSocket } from '../src/adopt.js'
 import { connectVsock } from '../src/connect.js'
 import { type InetServer, inetSyscalls, listenInet } from './inet.js'
+import { describeOnLinux } from './on-linux.js'
 import { RecordingReceiver } from './recording-receiver.js'
 import { type Script, ScriptedSyscalls } from './scripted-syscalls.js'
 
@@ -76,7 +77,7 @@ describe('adopt, by the script', () => {
 })
 
 // The family of the descriptor makes no difference to the event loop: a TCP socket stands for the vsock here.
-describe('adopt, for real', () => {
+describeOnLinux('adopt, for real', () => {
   const { signal } = new AbortController()
   const syscalls = inetSyscalls()
   let server: InetServer
@@ -153,7 +154,7 @@ describe('adopt, for real', () => {
   })
 
   it('leaves no descriptor open', async () => {
-    const count = (): number => readdirSync('/proc/self/fd').length
+    const count = (): number => readdirSync('/dev/fd').length
     const turn = async (): Promise<void> => {
       const { connection, peer, receiver } = await dial()
       connection.start(receiver)

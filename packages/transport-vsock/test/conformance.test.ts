@@ -1,9 +1,10 @@
 import net from 'node:net'
-import { describe, it } from '@jest/globals'
+import { it } from '@jest/globals'
 import { describeTransport, peerServerOptions, serverListener, type TransportSetup } from '@nbdjs/conformance'
 import type { Syscalls } from '../src/syscalls.js'
 import { VsockTransport } from '../src/vsock.js'
 import { inetSyscalls } from './inet.js'
+import { describeOnLinux } from './on-linux.js'
 import { platformOf } from './platforms.js'
 
 // What is not of the family AF_VSOCK, but real otherwise: the sockets of a TCP port, adopted as vsocks are. The
@@ -43,4 +44,4 @@ const setup: TransportSetup = {
   },
 }
 
-describeTransport('an adopted socket', setup, { describe, it })
+describeTransport('an adopted socket', setup, { describe: describeOnLinux, it })

@@ -1,15 +1,19 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { build } from 'esbuild'
 
-// The package is bundled to a place where no ffi-rs can be found, as on a system that it has no binary for.
+// The package is bundled to a place where ffi-rs fails to load, as on a system that it has no binary for. So no
+// dial gets as far as a vsock.
 const folder = mkdtempSync(join(tmpdir(), 'transport-vsock-'))
 
 beforeAll(async () => {
+  const ffi = join(folder, 'node_modules', 'ffi-rs')
+  mkdirSync(ffi, { recursive: true })
+  writeFileSync(join(ffi, 'index.js'), "throw new Error('no binary')")
   await build({
     entryPoints: [fileURLToPath(import.meta.resolve('@nbdjs/transport-vsock'))],
     outfile: join(folder, 'index.mjs'),
@@ -41,7 +45,7 @@ describe('the package', () => {
   it('can be imported without ffi-rs, and says what is missing when it is needed', () => {
     const [first, second] = run('').split('\n')
     expect(first).toBe('4 hybrid-vsock:/run/vm.sock:1 false')
-    expect(second).toContain('ffi-rs, which makes the system calls, could not be loaded (Cannot find module')
+    expect(second).toContain('ffi-rs, which makes the system calls, could not be loaded (no binary)')
   })
 
   it.each(['darwin', 'win32', 'freebsd'])(

@@ -1,9 +1,10 @@
 import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import { afterEach, beforeEach, expect, it } from '@jest/globals'
 import { loadLibc } from '../src/libc.js'
 import { linuxSyscalls } from '../src/linux-syscalls.js'
 import { type InetServer, inetConnect, inetSocket, listenInet } from './inet.js'
+import { describeOnLinux } from './on-linux.js'
 
 const syscalls = linuxSyscalls(loadLibc())
 
@@ -16,7 +17,7 @@ const isOpen = (fd: number): boolean => {
   }
 }
 
-describe('socketpair, dup3 and close', () => {
+describeOnLinux('socketpair, dup3 and close', () => {
   it('make, rename and close descriptors', () => {
     const pair = syscalls.socketpair()
     const [left, right] = pair.value ?? [-1, -1]
@@ -58,7 +59,7 @@ describe('socketpair, dup3 and close', () => {
   })
 })
 
-describe('poll, SO_ERROR and getpeername', () => {
+describeOnLinux('poll, SO_ERROR and getpeername', () => {
   let server: InetServer
   let fd: number
 
@@ -110,7 +111,7 @@ describe('poll, SO_ERROR and getpeername', () => {
 })
 
 // No vsock is connected on the machine that runs the tests: what answers there is nobody's business.
-describe('vsockSocket', () => {
+describeOnLinux('vsockSocket', () => {
   it('opens a vsock with the timeout that is set, or says that this system has none', () => {
     const { value: fd, errno } = syscalls.vsockSocket()
     if (fd === undefined) {
@@ -130,7 +131,7 @@ describe('vsockSocket', () => {
   })
 })
 
-describe('localCid', () => {
+describeOnLinux('localCid', () => {
   it('fails on what is not the device', () => {
     const file = openSync('/dev/null', 'r')
     expect(syscalls.localCid(file)).toEqual({ errno: 'ENOTTY' })

@@ -3,6 +3,7 @@ import { NbdUsageError } from '@nbdjs/core'
 import type { Syscalls } from '../src/syscalls.js'
 import { VsockTransport, vsock } from '../src/vsock.js'
 import { type InetServer, inetSyscalls, listenInet } from './inet.js'
+import { describeOnLinux } from './on-linux.js'
 import { loadNothing, platformOf } from './platforms.js'
 import { RecordingReceiver } from './recording-receiver.js'
 import { ScriptedSyscalls } from './scripted-syscalls.js'
@@ -69,7 +70,7 @@ describe('a dial', () => {
   })
 
   // What is not of the family AF_VSOCK, but real otherwise.
-  describe('for real', () => {
+  describeOnLinux('for real', () => {
     let server: InetServer
     let transport: VsockTransport
 

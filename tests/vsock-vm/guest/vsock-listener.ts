@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { connectionPeer, type Listener, type Peer } from '@nbdjs/conformance'
 import type { Connection, Transport } from '@nbdjs/core'
 import { Cid, vsock } from '@nbdjs/transport-vsock'
+import type { SyscallResult } from '../../../packages/transport-vsock/src/syscalls.js'
 import { adopt, decodeSockaddrVm, encodeSockaddrVm, linuxSyscalls, loadLibc } from './built.js'
 
 const libc = loadLibc()
@@ -62,7 +63,7 @@ function emptyAddress(): [address: Uint8Array, length: Uint8Array] {
   return [new Uint8Array(SOCKADDR_LENGTH), new Uint8Array(Uint32Array.of(SOCKADDR_LENGTH).buffer)]
 }
 
-function required(syscall: string, { value, errno }: { value?: number; errno?: string }): number {
+function required(syscall: string, { value, errno }: SyscallResult): number {
   if (value === undefined) throw new Error(`${syscall} failed with ${errno}`)
   return value
 }

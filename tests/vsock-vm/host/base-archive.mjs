@@ -14,8 +14,8 @@ import { libraryEntries } from './libraries.mjs'
  */
 export const prepareBaseArchive = (kernelFolder) => {
   const entries = [...programEntries(), ...moduleEntries(kernelFolder)]
-  const key = fingerprint([import.meta.filename, ...entries.map(({ from }) => from)])
-  return cached(`base-${key}.cpio`, (workFolder) => makeArchive(entries, workFolder))
+  const key = fingerprint(entries.map(({ from }) => from))
+  return cached('base', `${key}.cpio`, (workFolder) => makeArchive(entries, workFolder))
 }
 
 /** @param {string} kernelFolder */

@@ -1,10 +1,12 @@
 /** The kernel of the virtual machine: Debian's for clouds, unpacked from its package, never installed. */
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { chmodSync, copyFileSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { run } from '../../../scripts/peers/privilege.mjs'
-import { cached, cacheFolder } from './cache.mjs'
+import { cached, cachedKinds } from './cache.mjs'
 
 const METAPACKAGE = 'linux-image-cloud-amd64'
+
+const KIND = 'kernel'
 
 /** In the order in which they are loaded. */
 const modules = [
@@ -25,17 +27,15 @@ export const moduleNames = modules.map((path) => basename(path))
  */
 export const prepareKernel = () => {
   const candidate = newestPackage()
-  if (candidate !== undefined)
-    return cached(candidate.replace('=', '_'), (folder) => unpack(candidate, folder))
-  const [kept] = existsSync(cacheFolder) ? readdirSync(cacheFolder).filter(isKernel).sort().reverse() : []
-  if (kept !== undefined) return join(cacheFolder, kept)
+  if (candidate !== undefined) {
+    return cached(KIND, candidate.replace('=', '_'), (folder) => unpack(candidate, folder))
+  }
+  const [kept] = cachedKinds(KIND)
+  if (kept !== undefined) return kept
   throw new Error(
     `apt knows no package ${METAPACKAGE}. On Debian run "apt-get update"; other systems cannot run this suite.`,
   )
 }
-
-/** @param {string} name */
-const isKernel = (name) => name.startsWith('linux-image-')
 
 /** @returns {string | undefined} `package=version` of the kernel that the metapackage stands for. */
 const newestPackage = () => {

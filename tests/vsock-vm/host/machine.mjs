@@ -13,7 +13,7 @@ import { createInterface } from 'node:readline'
 /**
  * @typedef {object} Ending
  * @property {boolean} timedOut
- * @property {number | null} exitCode
+ * @property {number | string | null} exit Its exit code, or the signal that ended it.
  * @property {string} errorOutput What qemu itself had to say.
  */
 
@@ -40,10 +40,10 @@ export const runMachine = ({ kernel, initrd, timeLimitMs, onLine }) =>
     })
     createInterface({ input: machine.stdout }).on('line', onLine)
     machine.once('error', reject)
-    machine.once('close', (exitCode) => {
+    machine.once('close', (exitCode, signal) => {
       clearTimeout(timer)
       process.off('exit', onExit)
-      resolve({ timedOut, exitCode, errorOutput })
+      resolve({ timedOut, exit: exitCode ?? signal, errorOutput })
     })
   })
 
