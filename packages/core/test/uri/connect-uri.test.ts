@@ -45,7 +45,8 @@ describe('connects', () => {
     expect(nbd).toBeInstanceOf(Handle)
     expect(nbd.state).toBe('ready')
     expect(nbd.info.size).toBe(8192n)
-    expect(made[transport].mock.calls).toEqual([address])
+    const calls: readonly unknown[] = made[transport].mock.calls
+    expect(calls).toEqual([address])
     expect(dials).toBe(1)
   })
 
