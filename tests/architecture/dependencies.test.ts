@@ -19,6 +19,7 @@ const partsOfCore: Readonly<Record<string, RegExp>> = {
   'wire/': /^(wire\/|errors\.ts$)/,
   'machine/': /^((wire|machine)\/|errors\.ts$)/,
   'handle/': /^((wire|machine|handle)\/|(errors|options|transport)\.ts$|eventemitter3$)/,
+  'uri/': /^(uri\/|wire\/text\.ts$|errors\.ts$)/,
   'adapters/': /^(adapters\/|(errors|transport)\.ts$)/,
 }
 

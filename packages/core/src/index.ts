@@ -1,3 +1,4 @@
+export { type ConnectUriOptions, connectUri, type UriTransports } from './connect-uri.js'
 export {
   type Errno,
   NbdClosedError,
@@ -32,10 +33,25 @@ export type { Protocol, Session } from './machine/session.js'
 export type { Stats } from './machine/stats.js'
 export type { HandleOptions, Strict, Timeouts } from './options.js'
 export { type Connection, type DialOptions, deliver, type Receiver, type Transport } from './transport.js'
-export { type ConnectUriOptions, connectUri, type UriTransports } from './uri/connect-uri.js'
 export { formatUri } from './uri/format.js'
-export type { NbdUri, NbdUriInit, UriParameter, UriTlsParameters } from './uri/nbd-uri.js'
+export type {
+  NbdTcpUri,
+  NbdTcpUriInit,
+  NbdUnixUri,
+  NbdUnixUriInit,
+  NbdUri,
+  NbdUriInit,
+  NbdVsockUri,
+  NbdVsockUriInit,
+  TcpAddress,
+  UnixAddress,
+  UriAddress,
+  UriParameter,
+  UriTlsParameters,
+  UriTlsType,
+  VsockAddress,
+} from './uri/nbd-uri.js'
 export { parseUri } from './uri/parse.js'
 export type { UriAllowance } from './uri/policy.js'
-export { isUri } from './uri/scheme.js'
+export { isUri, type UriScheme, type UriTransport } from './uri/scheme.js'
 export type { ListEntry } from './wire/option-reply.js'

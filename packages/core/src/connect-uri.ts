@@ -1,12 +1,12 @@
-import { NbdUsageError } from '../errors.js'
-import { parseSignal } from '../handle/arguments.js'
-import { Handle, type SignalOptions } from '../handle/handle.js'
-import type { HandleOptions } from '../options.js'
-import type { Transport } from '../transport.js'
-import type { NbdUri } from './nbd-uri.js'
-import { parseUri } from './parse.js'
-import { checkAllowance, requirePermission, tlsWish, type UriAllowance, whatWantsTls } from './policy.js'
-import { aFunction, anObject, checkShape, requireRule, type Shape } from './shape.js'
+import { NbdUsageError } from './errors.js'
+import { parseSignal } from './handle/arguments.js'
+import { Handle, type SignalOptions } from './handle/handle.js'
+import type { HandleOptions } from './options.js'
+import type { Transport } from './transport.js'
+import type { NbdUri } from './uri/nbd-uri.js'
+import { parseUri } from './uri/parse.js'
+import { checkAllowance, requirePermission, tlsWish, type UriAllowance, whatWantsTls } from './uri/policy.js'
+import { aFunction, anObject, checkShape, requireRule, type Shape } from './uri/shape.js'
 
 /**
  * What makes a transport of the address in a URI: functions like `tcp`, `unix` and `vsock` of the transport

@@ -3,8 +3,8 @@ import { NbdUsageError, type Transport } from '@nbdjs/core'
 import { memory } from '@nbdjs/core/memory'
 import { memory as memoryExport, Server } from '@nbdjs/server'
 import { expectTypeOf } from 'expect-type'
-import { Handle } from '../../src/handle/handle.js'
-import { type ConnectUriOptions, connectUri, type UriTransports } from '../../src/uri/connect-uri.js'
+import { type ConnectUriOptions, connectUri, type UriTransports } from '../src/connect-uri.js'
+import { Handle } from '../src/handle/handle.js'
 
 const server = new Server({ exports: { '': memoryExport(4096), 'a b/é': memoryExport(8192) } })
 
