@@ -118,10 +118,10 @@ export class Server {
   #allSessionsClosed(): Promise<void> {
     if (this.#sessions.size === 0) return Promise.resolve()
     return new Promise((resolve) => {
-      const timer = new SessionTimer()
-      timer.start(this.#settings.timeouts.closeMs, () => this.#destroySessions())
+      const { closeMs } = this.#settings.timeouts
+      const timer = closeMs > 0 ? setTimeout(() => this.#destroySessions(), closeMs) : undefined
       this.#lastClosed = () => {
-        timer.stop()
+        clearTimeout(timer)
         resolve()
       }
     })
@@ -164,9 +164,10 @@ export class Server {
 class SessionTimer {
   #timer: NodeJS.Timeout | undefined
 
+  /** Does not keep the process alive: the connection does, if it can. */
   start(delayMs: number, late: () => void): void {
     this.stop()
-    if (delayMs > 0) this.#timer = setTimeout(late, delayMs)
+    if (delayMs > 0) this.#timer = setTimeout(late, delayMs).unref()
   }
 
   stop(): void {

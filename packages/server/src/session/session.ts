@@ -23,7 +23,7 @@ export interface SessionOptions {
 
 /** What becomes of a session. */
 export interface SessionEvents {
-  /** The handshake is over. */
+  /** The handshake is over: the next is transmission, or `closing()`. */
   agreed(): void
   /** The last word was said: the connection is closed as soon as the client closes it, too. */
   closing(): void
@@ -147,9 +147,9 @@ export class Session implements Receiver {
   }
 
   #agreed(agreement: Agreement): void {
+    this.#options.events.agreed()
     if (agreement.kind === 'close') this.#close()
     else this.#transmit(agreement.export)
-    this.#options.events.agreed()
   }
 
   #transmit(of: Export): void {

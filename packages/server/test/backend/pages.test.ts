@@ -1,0 +1,131 @@
+import { describe, expect, it } from '@jest/globals'
+import { concat } from '@nbdjs/core/wire'
+import fc from 'fast-check'
+import type { ReadResult } from '../../src/backend/backend.js'
+import { PAGE_SIZE, Pages } from '../../src/backend/pages.js'
+import { noise } from '../peer/noise.js'
+
+const noLimit = Number.POSITIVE_INFINITY
+
+const flatten = (result: ReadResult): Uint8Array => {
+  const parts = Array.isArray(result) ? (result as Exclude<ReadResult, Uint8Array>) : [result as Uint8Array]
+  return concat(...parts.map((part) => ('hole' in part ? new Uint8Array(part.hole) : part)))
+}
+
+describe('Pages', () => {
+  it('reads as a hole where nothing was written', () => {
+    const pages = new Pages(noLimit)
+    expect(pages.read(100, 5)).toEqual([{ hole: 100 }])
+    expect(pages.read(PAGE_SIZE + 1, PAGE_SIZE - 1)).toEqual([{ hole: 1 }, { hole: PAGE_SIZE }])
+    expect(pages.allocated).toBe(0)
+  })
+
+  it('takes a page where it is written to, and gives it back where it is zeroed', () => {
+    const pages = new Pages(noLimit)
+    pages.write(noise(10), 3 * PAGE_SIZE - 5)
+    expect(pages.allocated).toBe(2 * PAGE_SIZE)
+    pages.zero(PAGE_SIZE, 3 * PAGE_SIZE, false)
+    expect(pages.allocated).toBe(PAGE_SIZE)
+    pages.zero(PAGE_SIZE - 1, 2 * PAGE_SIZE, false)
+    expect(pages.allocated).toBe(PAGE_SIZE)
+  })
+
+  it('keeps pages where zeroes must be allocated', () => {
+    const pages = new Pages(noLimit)
+    pages.write(noise(PAGE_SIZE), 0)
+    pages.zero(2 * PAGE_SIZE, 0, true)
+    expect(pages.allocated).toBe(2 * PAGE_SIZE)
+    expect(flatten(pages.read(2 * PAGE_SIZE, 0))).toEqual(new Uint8Array(2 * PAGE_SIZE))
+  })
+
+  it('is exact at the end of the largest export', () => {
+    const pages = new Pages(noLimit)
+    const offset = 2n ** 63n - 1n - 100n
+    const data = noise(100)
+    pages.write(data, offset)
+    expect(flatten(pages.read(100, offset))).toEqual(data)
+    expect(flatten(pages.read(50, offset + 50n))).toEqual(data.slice(50))
+    expect(pages.read(100, offset - 65536n)).toEqual([{ hole: 100 }])
+  })
+
+  it('finds with a number what was written with a bigint', () => {
+    const pages = new Pages(noLimit)
+    const offset = Number.MAX_SAFE_INTEGER - 10
+    pages.write(noise(20), offset)
+    expect(flatten(pages.read(20, BigInt(offset)))).toEqual(noise(20))
+  })
+
+  it('fails with ENOSPC at its limit, and what is there can still be written', () => {
+    const pages = new Pages(2 * PAGE_SIZE)
+    pages.write(noise(2 * PAGE_SIZE), 0)
+    const write = (): void => pages.write(noise(1), 2 * PAGE_SIZE)
+    expect(write).toThrow(
+      expect.objectContaining({
+        code: 'ENOSPC',
+        message: `the memory of the export is full: its limit is ${2 * PAGE_SIZE} bytes`,
+      }),
+    )
+    pages.write(noise(5, 2), 0)
+    pages.zero(PAGE_SIZE, 0, false)
+    expect(write).not.toThrow()
+  })
+
+  it.each([
+    ['a write of a part', (pages: Pages) => pages.write(noise(3, 9), 70)],
+    ['a write of the whole page', (pages: Pages) => pages.write(noise(PAGE_SIZE, 9), 0)],
+    ['zeroes', (pages: Pages) => pages.zero(3, 70, false)],
+    ['zeroes of the whole page', (pages: Pages) => pages.zero(PAGE_SIZE, 0, false)],
+    ['allocated zeroes', (pages: Pages) => pages.zero(PAGE_SIZE, 0, true)],
+  ])('never changes memory that it lent: %s', (_, change) => {
+    const pages = new Pages(noLimit)
+    pages.write(noise(PAGE_SIZE), 0)
+    const lent = pages.read(PAGE_SIZE, 0) as Uint8Array
+    const before = lent.slice()
+    change(pages)
+    expect(lent).toEqual(before)
+    expect(flatten(pages.read(PAGE_SIZE, 0))).not.toEqual(before)
+  })
+
+  it('changes memory in place that nobody holds', () => {
+    const pages = new Pages(noLimit)
+    pages.write(noise(PAGE_SIZE), 0)
+    // Short enough to be copied by whoever reads it.
+    const short = pages.read(100, 0) as Uint8Array
+    pages.write(noise(100, 5), 0)
+    expect(short).toEqual(noise(100, 5))
+    pages.write(noise(PAGE_SIZE, 6), 0)
+    expect(short).toEqual(noise(PAGE_SIZE, 6).slice(0, 100))
+  })
+
+  it('does what flat memory does', () => {
+    const size = 5 * PAGE_SIZE
+    const range = fc
+      .tuple(fc.nat(size - 1), fc.nat(3 * PAGE_SIZE))
+      .map(([offset, length]) => ({ offset, length: Math.min(length, size - offset) }))
+    const step = fc.record({
+      what: fc.constantFrom('write' as const, 'zero' as const, 'allocate' as const, 'read' as const),
+      range,
+    })
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 20 }), (steps) => {
+        const flat = new Uint8Array(size)
+        const pages = new Pages(noLimit)
+        for (const [index, { what, range: at }] of steps.entries()) {
+          if (what === 'read') {
+            const read = flatten(pages.read(at.length, at.offset))
+            expect(Buffer.compare(read, flat.subarray(at.offset, at.offset + at.length))).toBe(0)
+          } else if (what === 'write') {
+            const data = new Uint8Array(at.length).fill(index + 1)
+            flat.set(data, at.offset)
+            pages.write(data, at.offset)
+          } else {
+            flat.fill(0, at.offset, at.offset + at.length)
+            pages.zero(at.length, at.offset, what === 'allocate')
+          }
+        }
+        expect(Buffer.compare(flatten(pages.read(size, 0)), flat)).toBe(0)
+      }),
+      { numRuns: 50 },
+    )
+  })
+})

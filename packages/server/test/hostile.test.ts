@@ -1,0 +1,120 @@
+import { describe, expect, it } from '@jest/globals'
+import { NbdProtocolError } from '@nbdjs/core'
+import { Cmd, concat, encodeClientFlags, encodeInfoRequest, encodeOption, Opt } from '@nbdjs/core/wire'
+import { memory } from '@nbdjs/server'
+import fc from 'fast-check'
+import { noise } from './peer/noise.js'
+import { allFlags, RawClient, requestBytes } from './peer/raw-client.js'
+
+/** Small enough that a client cannot fill it with much. */
+const exports = () => ({ '': memory(2 ** 20, { limit: 2 ** 20 }) })
+
+/** The server lives, and whatever it did to this client, it did by the rules. */
+const expectDecency = (client: RawClient): void => {
+  for (const { error } of client.errors) expect(error).toBeInstanceOf(NbdProtocolError)
+  expect(client.errors.length).toBeLessThanOrEqual(1)
+  expect(client.connection.destroyReason).toBe(client.errors[0]?.error)
+  const next = new RawClient({ exports: exports() }).enter()
+  next.send({ type: Cmd.Read, length: 1 })
+  expect(next.simpleReply().error).toBe(0)
+}
+
+const pieces = fc.array(fc.uint8Array({ maxLength: 200 }), { maxLength: 10 })
+const optionCode = fc.oneof(fc.constantFrom<number>(...Object.values(Opt)), fc.nat(0xffffffff))
+const type = fc.oneof(fc.constantFrom<number>(...Object.values(Cmd)), fc.nat(0xffff))
+
+const anyOption = fc.record({ option: optionCode, data: fc.uint8Array({ maxLength: 60 }) })
+const anyRequest = fc.record({
+  type,
+  flags: fc.oneof(fc.constant(0), fc.nat(0xffff)),
+  cookie: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+  offset: fc.oneof(fc.nat(2 ** 20), fc.bigInt({ min: 0n, max: 2n ** 64n - 1n })),
+  length: fc.oneof(fc.nat(2 ** 20), fc.nat(0xffffffff)),
+})
+
+describe('a hostile client', () => {
+  it('may send anything instead of a greeting', () => {
+    fc.assert(
+      fc.property(pieces, (parts) => {
+        const client = new RawClient({ exports: exports() })
+        for (const part of parts) client.connection.push(part)
+        client.connection.hangUp()
+        expectDecency(client)
+      }),
+    )
+  })
+
+  it('may send any options, with any data', () => {
+    fc.assert(
+      fc.property(
+        fc.array(anyOption, { maxLength: 20 }),
+        fc.integer({ min: 1, max: 99 }),
+        (options, step) => {
+          const client = new RawClient({ exports: exports() })
+          const bytes = options.map(({ option, data }) => encodeOption(option, data))
+          client.connection.push(concat(encodeClientFlags(allFlags), ...bytes), step)
+          client.connection.hangUp()
+          expectDecency(client)
+        },
+      ),
+    )
+  })
+
+  it('may send any requests', () => {
+    fc.assert(
+      fc.property(fc.array(anyRequest, { maxLength: 20 }), fc.boolean(), (requests, structured) => {
+        const client = new RawClient({ exports: exports() }).enter({ structured })
+        client.connection.push(concat(...requests.map((request) => requestBytes(request))))
+        client.connection.hangUp()
+        expectDecency(client)
+      }),
+    )
+  })
+
+  it('may send anything instead of requests', () => {
+    fc.assert(
+      fc.property(pieces, (parts) => {
+        const client = new RawClient({ exports: exports() }).enter()
+        for (const part of parts) client.connection.push(part)
+        client.connection.hangUp()
+        expectDecency(client)
+      }),
+    )
+  })
+
+  it('may hang up, or break, at every byte of a session', () => {
+    const session = concat(
+      encodeClientFlags(allFlags),
+      encodeOption(Opt.List),
+      encodeOption(Opt.StructuredReply),
+      encodeOption(Opt.Go, encodeInfoRequest({ exportName: '', infos: [3] })),
+      requestBytes({ type: Cmd.Write, data: noise(100) }),
+      requestBytes({ type: Cmd.Read, length: 100 }),
+      requestBytes({ type: Cmd.Disc }),
+    )
+    for (let count = 0; count <= session.length; count++) {
+      const rude = new RawClient({ exports: exports() })
+      rude.connection.push(session.subarray(0, count))
+      rude.connection.hangUp()
+      expectDecency(rude)
+      expect(rude.server.connections).toBe(rude.errors.length === 0 ? 0 : 1)
+      const broken = new RawClient({ exports: exports() })
+      broken.connection.push(session.subarray(0, count))
+      broken.connection.break(new Error('connection reset'))
+      expect(broken.server.connections).toBe(0)
+    }
+  })
+
+  it('does not get more memory than it pays for by lengths alone', () => {
+    const before = process.memoryUsage().arrayBuffers
+    const clients = Array.from({ length: 20 }, () => {
+      const client = new RawClient({ exports: exports() }).greet()
+      const header = encodeOption(Opt.Go)
+      new DataView(header.buffer).setUint32(12, 65536)
+      client.connection.push(header)
+      return client
+    })
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(20 * 200_000)
+    for (const client of clients) client.connection.hangUp()
+  })
+})

@@ -1,0 +1,205 @@
+import {
+  CHUNK_HEADER_LENGTH,
+  Chunk,
+  type Cmd,
+  concat,
+  decodeErrorPayload,
+  decodeOptionReplyHeader,
+  encodeClientFlags,
+  encodeInfoRequest,
+  encodeOption,
+  encodeRequest,
+  encodeText,
+  errorName,
+  HandshakeFlag,
+  Magic,
+  OPTION_REPLY_HEADER_LENGTH,
+  Opt,
+  REQUEST_LENGTH,
+  SIMPLE_REPLY_LENGTH,
+  type U64,
+  viewOf,
+} from '@nbdjs/core/wire'
+import { type Client, memory, Server, type ServerOptions } from '@nbdjs/server'
+import { TestConnection } from './test-connection.js'
+
+export interface OptionReply {
+  readonly option: number
+  readonly reply: number
+  readonly data: Uint8Array
+}
+
+export interface ReplyChunk {
+  readonly flags: number
+  readonly type: number
+  readonly cookie: bigint
+  readonly payload: Uint8Array
+}
+
+export interface SimpleReply {
+  readonly error: number
+  readonly cookie: bigint
+}
+
+export interface RequestFields {
+  readonly type: Cmd | number
+  readonly flags?: number
+  readonly cookie?: bigint
+  readonly offset?: U64
+  readonly length?: number
+  readonly data?: Uint8Array
+}
+
+export const allFlags = HandshakeFlag.FixedNewstyle | HandshakeFlag.NoZeroes
+
+/** The bytes of a request, with its data. */
+export function requestBytes(fields: RequestFields): Uint8Array {
+  const { type, flags = 0, cookie = 1n, offset = 0, data } = fields
+  const length = fields.length ?? data?.length ?? 0
+  const header = new Uint8Array(REQUEST_LENGTH)
+  const high = Number(cookie >> 32n)
+  const low = Number(cookie & 0xffffffffn)
+  encodeRequest(viewOf(header), 0, flags, type, high, low, offset, length)
+  return data === undefined ? header : concat(header, data)
+}
+
+/** A client of bytes, joined to a server of its own, unless it is given one. */
+export class RawClient {
+  readonly connection = new TestConnection()
+  readonly server: Server
+  /** What the server reported. */
+  readonly errors: { error: Error; client: Client | undefined }[] = []
+
+  constructor(options: Partial<ServerOptions> = {}) {
+    this.server = new Server({
+      exports: { '': memory(1024 * 1024) },
+      onError: (error, client) => this.errors.push({ error, client }),
+      ...options,
+    })
+    this.server.accept(this.connection, 'test:')
+  }
+
+  /** The message of the only error that was reported, and that the connection was destroyed with it. */
+  get fatal(): string {
+    const [first, ...rest] = this.errors
+    if (first === undefined || rest.length > 0 || !this.connection.isDestroyed) {
+      throw new Error(
+        `expected one fatal error, found ${this.errors.length}: ${this.errors.map(({ error }) => error.message)}`,
+      )
+    }
+    return first.error.message
+  }
+
+  get isAlive(): boolean {
+    return !this.connection.isDestroyed && !this.connection.isClosing && this.errors.length === 0
+  }
+
+  /** Takes the greeting and answers it. */
+  greet(clientFlags: number = allFlags): this {
+    this.connection.take()
+    this.connection.push(encodeClientFlags(clientFlags))
+    return this
+  }
+
+  /** Sends an option and takes the replies to it. */
+  option(option: number, data?: Uint8Array): OptionReply[] {
+    this.connection.push(encodeOption(option, data))
+    return parseOptionReplies(this.connection.take())
+  }
+
+  /** Sends NBD_OPT_GO or NBD_OPT_INFO. */
+  inform(
+    option: typeof Opt.Go | typeof Opt.Info,
+    exportName = '',
+    infos: readonly number[] = [],
+  ): OptionReply[] {
+    return this.option(option, encodeInfoRequest({ exportName, infos }))
+  }
+
+  /** Goes into transmission. */
+  enter(options: { exportName?: string; structured?: boolean } = {}): this {
+    const { exportName = '', structured = false } = options
+    this.greet()
+    if (structured) this.option(Opt.StructuredReply)
+    this.inform(Opt.Go, exportName)
+    return this
+  }
+
+  /** Sends NBD_OPT_EXPORT_NAME and takes what comes in return. */
+  exportName(name = ''): Uint8Array {
+    this.connection.push(encodeOption(Opt.ExportName, encodeText(name)))
+    return this.connection.take()
+  }
+
+  send(...requests: readonly RequestFields[]): this {
+    this.connection.push(concat(...requests.map(requestBytes)))
+    return this
+  }
+
+  /** Takes one simple reply, with the bytes behind it. */
+  simpleReply(): SimpleReply & { readonly data: Uint8Array } {
+    return parseSimpleReply(this.connection.take())
+  }
+
+  /** Takes the chunks that were sent. */
+  chunks(): ReplyChunk[] {
+    return parseChunks(this.connection.take())
+  }
+
+  /** Takes an error chunk that is the whole reply. */
+  errorChunk(): { error: string; message: string; offset: U64 | undefined; cookie: bigint } {
+    const [chunk, ...rest] = this.chunks()
+    if (chunk === undefined || rest.length > 0)
+      throw new Error(`expected one chunk, found ${rest.length + 1}`)
+    const payload = decodeErrorPayload(chunk.type, chunk.payload)
+    if (payload === undefined || chunk.type < Chunk.Error) throw new Error(`chunk ${chunk.type} is no error`)
+    return {
+      error: errorName(payload.value),
+      message: payload.message,
+      offset: payload.offset,
+      cookie: chunk.cookie,
+    }
+  }
+}
+
+/** Lets promises that are settled have their say. */
+export async function settled(): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve))
+}
+
+export function parseOptionReplies(bytes: Uint8Array): OptionReply[] {
+  const replies: OptionReply[] = []
+  for (let at = 0; at < bytes.length; ) {
+    const { option, reply, length } = decodeOptionReplyHeader(bytes.subarray(at))
+    at += OPTION_REPLY_HEADER_LENGTH
+    if (at + length > bytes.length) throw new Error('an option reply is cut off')
+    replies.push({ option, reply, data: bytes.slice(at, at + length) })
+    at += length
+  }
+  return replies
+}
+
+export function parseSimpleReply(bytes: Uint8Array): SimpleReply & { readonly data: Uint8Array } {
+  const view = viewOf(bytes)
+  if (view.getUint32(0) !== Magic.SimpleReply) throw new Error('this is no simple reply')
+  return { error: view.getUint32(4), cookie: view.getBigUint64(8), data: bytes.slice(SIMPLE_REPLY_LENGTH) }
+}
+
+export function parseChunks(bytes: Uint8Array): ReplyChunk[] {
+  const chunks: ReplyChunk[] = []
+  for (let at = 0; at < bytes.length; ) {
+    const view = viewOf(bytes.subarray(at))
+    if (view.getUint32(0) !== Magic.StructuredReply) throw new Error(`no chunk begins at ${at}`)
+    const length = view.getUint32(16)
+    const end = at + CHUNK_HEADER_LENGTH + length
+    if (end > bytes.length) throw new Error('a chunk is cut off')
+    chunks.push({
+      flags: view.getUint16(4),
+      type: view.getUint16(6),
+      cookie: view.getBigUint64(8),
+      payload: bytes.slice(at + CHUNK_HEADER_LENGTH, end),
+    })
+    at = end
+  }
+  return chunks
+}

@@ -1,0 +1,101 @@
+import { type Connection, deliver, type Receiver } from '@nbdjs/core'
+import { concat } from '@nbdjs/core/wire'
+
+/**
+ * A connection whose other end is the test: it delivers at once and in pieces of the test's choice, keeps what is
+ * written as it was lent, and is blocked when told so.
+ */
+export class TestConnection implements Connection {
+  /** How many calls of `write` there were. */
+  writes = 0
+  /** What `write` answers. */
+  isBlocked = false
+  isClosing = false
+  destroyReason: Error | undefined
+  isDestroyed = false
+  #receiver: Receiver | undefined
+  #chunks: Uint8Array[] = []
+  #resolveClosed: () => void = () => {}
+  readonly #closed = new Promise<void>((resolve) => {
+    this.#resolveClosed = resolve
+  })
+
+  get isOpen(): boolean {
+    return !this.isDestroyed
+  }
+
+  start(receiver: Receiver): void {
+    this.#receiver = receiver
+  }
+
+  write(chunks: readonly Uint8Array[]): boolean {
+    if (this.isClosing || this.isDestroyed) return true
+    this.writes++
+    this.#chunks.push(...chunks)
+    return !this.isBlocked
+  }
+
+  close(): Promise<void> {
+    this.isClosing = true
+    return this.#closed
+  }
+
+  destroy(reason?: Error): void {
+    if (this.isDestroyed) return
+    this.isDestroyed = true
+    this.destroyReason = reason
+    queueMicrotask(() => this.#end(reason))
+  }
+
+  /** Delivers bytes from the client, in pieces of at most `step` bytes. */
+  push(bytes: Uint8Array, step: number = bytes.length): void {
+    for (let at = 0; at < bytes.length && this.isOpen; at += step) {
+      deliver(this.#started(), bytes.subarray(at, at + step), () => this.isOpen)
+    }
+  }
+
+  /** The client takes what was written. */
+  drain(): void {
+    this.isBlocked = false
+    this.#started().drained()
+  }
+
+  /** The client half-closes. */
+  end(): void {
+    if (this.isOpen) this.#started().ended()
+  }
+
+  /** The client's part in an orderly close. */
+  hangUp(): void {
+    this.end()
+    if (this.isOpen) this.#end(undefined)
+  }
+
+  /** The connection breaks. */
+  break(error: Error): void {
+    this.isDestroyed = true
+    this.#end(error)
+  }
+
+  /** What was written since the last call, still in the memory in which it was lent. */
+  takeChunks(): readonly Uint8Array[] {
+    const chunks = this.#chunks
+    this.#chunks = []
+    return chunks
+  }
+
+  take(): Uint8Array {
+    return concat(...this.takeChunks())
+  }
+
+  #end(error: Error | undefined): void {
+    this.isDestroyed = true
+    this.#receiver?.closed(error)
+    this.#resolveClosed()
+  }
+
+  #started(): Receiver {
+    if (this.#receiver === undefined) throw new Error('the connection was not started')
+    return this.#receiver
+  }
+}

@@ -1,0 +1,33 @@
+import { describe, expect, it } from '@jest/globals'
+import { encodeText } from '@nbdjs/core/wire'
+import { clipText } from '../../src/session/clip-text.js'
+
+describe('clipText', () => {
+  it('leaves text that fits', () => {
+    expect(clipText('bad sector')).toBe('bad sector')
+    expect(clipText('x'.repeat(4096))).toBe('x'.repeat(4096))
+    expect(clipText('')).toBe('')
+  })
+
+  it('cuts at 4096 bytes', () => {
+    expect(clipText('x'.repeat(5000))).toBe('x'.repeat(4096))
+  })
+
+  it.each([
+    ['é', 2],
+    ['€', 3],
+    ['😀', 4],
+  ])('does not cut %s in two', (character, size) => {
+    for (let shift = 0; shift < size; shift++) {
+      const clipped = clipText('x'.repeat(shift) + character.repeat(4096))
+      const length = encodeText(clipped).length
+      expect(length).toBeLessThanOrEqual(4096)
+      expect(length).toBeGreaterThan(4096 - size)
+      expect(clipped).toBe('x'.repeat(shift) + character.repeat((length - shift) / size))
+    }
+  })
+
+  it('has no NUL', () => {
+    expect(clipText('a\0b')).toBe('a\u{fffd}b')
+  })
+})

@@ -1,0 +1,101 @@
+import { describe, expect, it } from '@jest/globals'
+import { Input } from '../../src/session/input.js'
+import { noise } from '../peer/noise.js'
+
+/** Puts bytes where the input wants them, as far as one view takes them. Returns how many that was. */
+const put = (input: Input, bytes: Uint8Array): number => {
+  const view = input.buffer()
+  const count = Math.min(view.length, bytes.length)
+  view.set(bytes.subarray(0, count))
+  input.received(count)
+  return count
+}
+
+const putAll = (input: Input, bytes: Uint8Array): void => {
+  for (let at = 0; at < bytes.length; ) at += put(input, bytes.subarray(at))
+}
+
+describe('Input', () => {
+  it('shows what arrived, in place and in order', () => {
+    const input = new Input()
+    put(input, Uint8Array.of(1, 2, 3, 4, 5, 6))
+    expect(input.available).toBe(6)
+    expect(input.view.getUint16(input.position)).toBe(0x0102)
+    input.skip(2)
+    expect(input.take(3)).toEqual(Uint8Array.of(3, 4, 5))
+    expect(input.available).toBe(1)
+  })
+
+  it('keeps what was not consumed when it makes room', () => {
+    const input = new Input()
+    const bytes = noise(6000)
+    putAll(input, bytes.subarray(0, 4000))
+    expect(input.take(3990)).toEqual(bytes.slice(0, 3990))
+    putAll(input, bytes.subarray(4000))
+    expect(input.available).toBe(2010)
+    expect(input.take(2010)).toEqual(bytes.slice(3990))
+  })
+
+  it('takes the last view that was asked for', () => {
+    const input = new Input()
+    input.buffer()
+    put(input, Uint8Array.of(9))
+    expect(input.take(1)).toEqual(Uint8Array.of(9))
+  })
+
+  it('is full at its capacity, and grows when it is asked to', () => {
+    const input = new Input()
+    putAll(input, noise(4096))
+    expect(input.isFull).toBe(true)
+    input.reserve(5000)
+    expect(input.isFull).toBe(false)
+    expect(input.take(4096)).toEqual(noise(4096))
+    input.reserveForTransmission()
+    putAll(input, noise(100_000))
+    expect(input.available).toBe(100_000)
+  })
+
+  it('drops everything', () => {
+    const input = new Input()
+    put(input, noise(10))
+    input.clear()
+    expect(input.available).toBe(0)
+  })
+
+  it('leaves what it showed to its holder', () => {
+    const input = new Input()
+    put(input, noise(20))
+    const held = input.take(10)
+    input.detach()
+    expect(input.take(10)).toEqual(noise(20).slice(10))
+    putAll(input, new Uint8Array(4000))
+    input.buffer().fill(0xff)
+    expect(held).toEqual(noise(20).slice(0, 10))
+  })
+
+  it('receives a payload into memory of its own, from what is there and what comes', () => {
+    const input = new Input()
+    put(input, noise(10))
+    input.skip(4)
+    const payload = new Uint8Array(100)
+    input.receiveInto(payload)
+    expect(input.available).toBe(0)
+    expect(input.takePayload()).toBeUndefined()
+    expect(input.buffer().buffer).toBe(payload.buffer)
+    expect(put(input, noise(200, 7))).toBe(94)
+    expect(input.takePayload()).toBe(payload)
+    expect(payload.subarray(0, 6)).toEqual(noise(10).subarray(4))
+    expect(payload.subarray(6)).toEqual(noise(200, 7).subarray(0, 94))
+    expect(input.takePayload()).toBeUndefined()
+    put(input, Uint8Array.of(1))
+    expect(input.available).toBe(1)
+  })
+
+  it('leaves what follows a payload that is there whole', () => {
+    const input = new Input()
+    put(input, noise(10))
+    input.receiveInto(new Uint8Array(6))
+    expect(input.takePayload()).toEqual(noise(10).subarray(0, 6))
+    expect(input.take(4)).toEqual(noise(10).subarray(6))
+  })
+})

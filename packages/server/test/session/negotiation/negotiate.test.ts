@@ -1,0 +1,228 @@
+import { describe, expect, it } from '@jest/globals'
+import { NbdProtocolError } from '@nbdjs/core'
+import {
+  concat,
+  decodeErrorText,
+  encodeClientFlags,
+  encodeGreeting,
+  encodeOption,
+  HandshakeFlag,
+  Opt,
+  optName,
+  Rep,
+  repName,
+} from '@nbdjs/core/wire'
+import { memory } from '@nbdjs/server'
+import { allFlags, parseOptionReplies, RawClient } from '../../peer/raw-client.js'
+
+const reply = (option: number, type: number, text?: string) => [
+  { option, reply: type, data: text === undefined ? expect.anything() : new TextEncoder().encode(text) },
+]
+
+const noData = new Uint8Array(0)
+
+describe('the greeting', () => {
+  it('is a newstyle one, and sent at once', () => {
+    expect(new RawClient().connection.take()).toEqual(encodeGreeting(allFlags))
+  })
+
+  it.each([
+    [{ fixedNewstyle: false }, HandshakeFlag.NoZeroes],
+    [{ noZeroes: false }, HandshakeFlag.FixedNewstyle],
+    [{ fixedNewstyle: false, noZeroes: false }, 0],
+  ])('does not offer what is off: %p', (features, flags) => {
+    expect(new RawClient({ features }).connection.take()).toEqual(encodeGreeting(flags))
+  })
+})
+
+describe('the client flags', () => {
+  it.each([0, HandshakeFlag.FixedNewstyle, HandshakeFlag.NoZeroes, allFlags])('may be %i', (flags) => {
+    expect(new RawClient().greet(flags).isAlive).toBe(true)
+  })
+
+  it.each([4, 0x80000000, 0xffffffff])('must not be unknown: %i', (flags) => {
+    const client = new RawClient().greet(flags)
+    expect(client.fatal).toBe(
+      `client flags: expected at most 0x00000003, which were offered, received 0x${flags.toString(16).padStart(8, '0')}`,
+    )
+    expect(client.errors[0]?.error).toBeInstanceOf(NbdProtocolError)
+    expect(client.errors[0]?.client).toEqual({ address: 'test:', exportName: undefined })
+  })
+
+  it('must not be what was not offered', () => {
+    const client = new RawClient({ features: { noZeroes: false } }).greet(allFlags)
+    expect(client.fatal).toBe(
+      'client flags: expected at most 0x00000001, which were offered, received 0x00000003',
+    )
+  })
+})
+
+describe('an option', () => {
+  it.each([4, Opt.StartTls, Opt.ListMetaContext, Opt.SetMetaContext, Opt.ExtendedHeaders, 999, 0xffffffff])(
+    'that the server does not know is answered by NBD_REP_ERR_UNSUP, and the next one is understood: %i',
+    (option) => {
+      const client = new RawClient().greet()
+      const text = `${optName(option)}: this server does not know the option`
+      expect(client.option(option, new Uint8Array(100_000))).toEqual(reply(option, Rep.ErrUnsup, text))
+      expect(client.option(Opt.List).at(-1)).toMatchObject({ reply: Rep.Ack })
+    },
+  )
+
+  it.each([
+    ['list', Opt.List],
+    ['go', Opt.Go],
+    ['info', Opt.Info],
+    ['structuredReplies', Opt.StructuredReply],
+  ])('that is off is unknown: %s', (feature, option) => {
+    const client = new RawClient({ features: { [feature]: false } }).greet()
+    expect(client.option(option, Uint8Array.of(0, 0, 0, 0, 0, 0))).toEqual(reply(option, Rep.ErrUnsup))
+    expect(client.isAlive).toBe(true)
+  })
+
+  it('with more data than any needs is too big, and its data is skipped', () => {
+    const client = new RawClient().greet()
+    const text = 'NBD_OPT_GO: expected at most 65536 bytes of data, received 65537'
+    expect(client.option(Opt.Go, new Uint8Array(65537))).toEqual(reply(Opt.Go, Rep.ErrTooBig, text))
+    expect(client.option(Opt.Go, new Uint8Array(1024 * 1024))).toEqual(reply(Opt.Go, Rep.ErrTooBig))
+    expect(client.inform(Opt.Go).at(-1)).toMatchObject({ reply: Rep.Ack })
+  })
+
+  it.each([Opt.Go, Opt.ExportName, 999])(
+    'with data that is not worth skipping ends the connection: %i',
+    (option) => {
+      const client = new RawClient().greet()
+      const header = encodeOption(option)
+      new DataView(header.buffer).setUint32(12, 1024 * 1024 + 1)
+      client.connection.push(header)
+      expect(client.fatal).toBe(
+        `${optName(option)}: expected at most 1048576 bytes of data, received 1048577`,
+      )
+    },
+  )
+
+  it('with a wrong magic ends the connection', () => {
+    const client = new RawClient().greet()
+    const option = encodeOption(Opt.List)
+    option[0] = 0
+    client.connection.push(option)
+    expect(client.fatal).toBe('option: expected IHAVEOPT (0x49484156454f5054), received 0x00484156454f5054')
+  })
+
+  it('that is malformed is answered by NBD_REP_ERR_INVALID, with what is wrong', () => {
+    const client = new RawClient().greet()
+    expect(client.option(Opt.Go, Uint8Array.of(0, 0, 0, 9, 0, 0))).toEqual(
+      reply(Opt.Go, Rep.ErrInvalid, 'NBD_OPT_GO: expected a name of at most 0 bytes, received 9'),
+    )
+    expect(client.isAlive).toBe(true)
+  })
+
+  it('has a limit to its repetition', () => {
+    const client = new RawClient({ limits: { options: 3 } }).greet()
+    for (let count = 0; count < 3; count++) client.option(Opt.List)
+    expect(client.fatal).toBe('handshake: the client sent more than 3 options (limits.options)')
+  })
+
+  it('other than NBD_OPT_EXPORT_NAME ends the connection in nonfixed newstyle', () => {
+    const refuses = (client: RawClient): void => {
+      client.connection.push(encodeOption(Opt.List))
+      expect(client.fatal).toBe(
+        'NBD_OPT_LIST: expected NBD_OPT_EXPORT_NAME, because fixed newstyle was not negotiated',
+      )
+    }
+    refuses(new RawClient().greet(HandshakeFlag.NoZeroes))
+    refuses(new RawClient({ features: { fixedNewstyle: false } }).greet(0))
+  })
+})
+
+describe('the handshake', () => {
+  const whole = concat(
+    encodeClientFlags(allFlags),
+    encodeOption(999, new Uint8Array(5000)),
+    encodeOption(Opt.List),
+    encodeOption(Opt.StructuredReply),
+    encodeOption(Opt.Abort),
+  )
+
+  it.each([1, 2, 3, 7, 4096, whole.length])('is the same however it is cut: in pieces of %i', (step) => {
+    const client = new RawClient()
+    client.connection.take()
+    client.connection.push(whole, step)
+    const replies = parseOptionReplies(client.connection.take())
+    expect(replies.map(({ reply: type }) => repName(type))).toEqual([
+      'NBD_REP_ERR_UNSUP',
+      'NBD_REP_SERVER',
+      'NBD_REP_ACK',
+      'NBD_REP_ACK',
+      'NBD_REP_ACK',
+    ])
+    expect(client.connection.isClosing).toBe(true)
+  })
+
+  it('ends quietly with a client that hangs up between two messages', () => {
+    for (const client of [new RawClient(), new RawClient().greet()]) {
+      client.connection.hangUp()
+      expect(client.errors).toEqual([])
+      expect(client.server.connections).toBe(0)
+    }
+  })
+
+  it('ends with a report when a client hangs up in the middle of one', () => {
+    const client = new RawClient().greet()
+    client.connection.push(encodeOption(Opt.Go, new Uint8Array(10)).subarray(0, 20))
+    client.connection.end()
+    expect(client.fatal).toBe(
+      'handshake: the client hung up in the middle of a message: expected 10 bytes, received 4',
+    )
+  })
+
+  it('does not go on while the client does not take its replies', () => {
+    const client = new RawClient().greet()
+    client.connection.isBlocked = true
+    client.connection.push(concat(encodeOption(Opt.List), encodeOption(Opt.Abort)))
+    expect(parseOptionReplies(client.connection.take()).map(({ option }) => option)).toEqual([
+      Opt.List,
+      Opt.List,
+    ])
+    expect(client.isAlive).toBe(true)
+    client.connection.drain()
+    expect(parseOptionReplies(client.connection.take())).toEqual([
+      { option: Opt.Abort, reply: Rep.Ack, data: noData },
+    ])
+  })
+
+  it('ends when a client has ever more replies made and takes none', () => {
+    const client = new RawClient().greet()
+    client.connection.isBlocked = true
+    client.connection.push(encodeOption(Opt.List))
+    client.connection.push(concat(...Array.from({ length: 300 }, () => encodeOption(Opt.List))))
+    expect(client.fatal).toBe(
+      'handshake: the client sent another 4096 bytes without taking the replies that it asked for',
+    )
+    expect(parseOptionReplies(client.connection.take()).length).toBe(2)
+  })
+
+  it('answers with NBD_REP_ERR_SHUTDOWN while the server is being closed, but to NBD_OPT_ABORT', async () => {
+    const client = new RawClient().greet()
+    const closed = client.server.close()
+    expect(client.inform(Opt.Go)).toEqual(reply(Opt.Go, Rep.ErrShutdown, 'the server is being shut down'))
+    expect(client.option(Opt.Abort)).toEqual(reply(Opt.Abort, Rep.Ack, ''))
+    client.connection.hangUp()
+    await closed
+    expect(client.errors).toEqual([])
+  })
+
+  it('cannot be ended by NBD_OPT_EXPORT_NAME while the server is being closed', () => {
+    const client = new RawClient({ exports: { a: memory(1) } }).greet()
+    void client.server.close()
+    client.exportName('a')
+    expect(client.fatal).toContain('the server is being shut down')
+  })
+})
+
+it('clips what it says about a long name, so that the text is a string of the protocol', () => {
+  const client = new RawClient().greet()
+  const [refusal] = client.inform(Opt.Info, 'x'.repeat(4096))
+  expect(refusal).toMatchObject({ reply: Rep.ErrUnknown })
+  expect(refusal?.data.length).toBe(4096)
+  expect(decodeErrorText(refusal?.data ?? noData)).toMatch(/^there is no export 'x+$/)
+})

@@ -1,0 +1,83 @@
+import { describe, expect, it } from '@jest/globals'
+import { TransmissionFlag } from '@nbdjs/core/wire'
+import { type Backend, type Features, memory } from '@nbdjs/server'
+import { exportOf } from '../../src/exports/export.js'
+import { settingsOf } from '../../src/options.js'
+import { transmissionFlags } from '../../src/session/transmission-flags.js'
+
+const flagNames = (
+  backend: Backend,
+  features: Partial<Features> = {},
+  structuredReplies = true,
+): string[] => {
+  const settings = settingsOf({ exports: {}, features })
+  const flags = transmissionFlags(exportOf('', backend), settings.features, structuredReplies)
+  return Object.entries(TransmissionFlag)
+    .filter(([, flag]) => (flags & flag) !== 0)
+    .map(([name]) => name)
+}
+
+const all = [
+  'HasFlags',
+  'SendFlush',
+  'SendFua',
+  'SendTrim',
+  'SendWriteZeroes',
+  'SendDf',
+  'CanMultiConn',
+  'SendCache',
+  'SendFastZero',
+]
+const without = (...names: string[]): string[] => all.filter((name) => !names.includes(name))
+
+const bare: Backend = { size: 1, read: () => new Uint8Array(1) }
+const writable: Backend = { ...bare, write() {} }
+
+describe('transmissionFlags', () => {
+  it('announces all that memory can do', () => {
+    expect(flagNames(memory(1))).toEqual(all)
+  })
+
+  it('announces what the methods of a backend tell', () => {
+    expect(flagNames(bare)).toEqual(['HasFlags', 'ReadOnly', 'SendDf'])
+    expect(flagNames(writable)).toEqual(['HasFlags', 'SendDf'])
+    expect(flagNames({ ...writable, flush() {} })).toEqual(['HasFlags', 'SendFlush', 'SendFua', 'SendDf'])
+    expect(flagNames({ ...writable, canFua: true })).toEqual(['HasFlags', 'SendFua', 'SendDf'])
+    expect(flagNames({ ...writable, trim() {} })).toEqual(['HasFlags', 'SendTrim', 'SendDf'])
+    expect(flagNames({ ...writable, zero() {} })).toEqual(['HasFlags', 'SendWriteZeroes', 'SendDf'])
+    expect(flagNames({ ...writable, cache() {} })).toEqual(['HasFlags', 'SendDf', 'SendCache'])
+    expect(flagNames({ ...writable, rotational: true })).toEqual(['HasFlags', 'Rotational', 'SendDf'])
+  })
+
+  it('announces fast zeroes only with zeroes', () => {
+    expect(flagNames({ ...writable, canFastZero: true })).toEqual(['HasFlags', 'SendDf'])
+    expect(flagNames(memory(1), { zero: false })).toEqual(without('SendWriteZeroes', 'SendFastZero'))
+  })
+
+  it('offers nothing that modifies where nothing may be modified', () => {
+    expect(flagNames(memory(1, { readOnly: true }))).toEqual([
+      'HasFlags',
+      'ReadOnly',
+      'SendFlush',
+      'SendDf',
+      'CanMultiConn',
+      'SendCache',
+    ])
+  })
+
+  it('leaves DF clear without structured replies', () => {
+    expect(flagNames(memory(1), {}, false)).toEqual(without('SendDf'))
+  })
+
+  it.each([
+    ['flush', 'SendFlush'],
+    ['fua', 'SendFua'],
+    ['trim', 'SendTrim'],
+    ['fastZero', 'SendFastZero'],
+    ['df', 'SendDf'],
+    ['cache', 'SendCache'],
+    ['multiConn', 'CanMultiConn'],
+  ])('does not announce %s when it is off', (feature, flag) => {
+    expect(flagNames(memory(1), { [feature]: false })).toEqual(without(flag))
+  })
+})
