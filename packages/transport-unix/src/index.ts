@@ -1,2 +1,1 @@
-export { maxPathLength } from './socket-path.js'
 export { unix } from './unix.js'

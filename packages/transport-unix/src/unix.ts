@@ -1,7 +1,6 @@
 import net from 'node:net'
 import type { Connection, DialOptions, Transport } from '@nbdjs/core'
-import { dialSocket } from '@nbdjs/node-socket'
-import { checkPath } from './socket-path.js'
+import { checkSocketPath, dialSocket } from '@nbdjs/node-socket'
 
 /**
  * NBD over a unix domain socket.
@@ -13,7 +12,7 @@ import { checkPath } from './socket-path.js'
  * ENAMETOOLONG when it has more bytes than the system's `sun_path`.
  */
 export function unix(path: string): Transport {
-  checkPath(path)
+  checkSocketPath('unix', path)
   const address = `unix:${path.replace('\0', '@')}`
   const dial = ({ signal }: DialOptions): Promise<Connection> =>
     dialSocket({ address, signal, create: (onread) => net.connect({ path, allowHalfOpen: true, onread }) })

@@ -1,13 +1,6 @@
 import { connect } from 'node:net'
-import { inspect } from 'node:util'
-import {
-  type Connection,
-  type DialOptions,
-  NbdTransportError,
-  NbdUsageError,
-  type Transport,
-} from '@nbdjs/core'
-import { dialSocket, exchangeLine } from '@nbdjs/node-socket'
+import { type Connection, type DialOptions, NbdTransportError, type Transport } from '@nbdjs/core'
+import { checkSocketPath, dialSocket, exchangeLine } from '@nbdjs/node-socket'
 import { requireUint32 } from './uint32.js'
 
 /**
@@ -22,7 +15,7 @@ import { requireUint32 } from './uint32.js'
  * docs/vsock.md.
  */
 export function hybridVsock(path: string, port: number): Transport {
-  requirePath(path)
+  checkSocketPath('hybridVsock', path)
   requireUint32('port', port)
   return new HybridVsockTransport(path, port)
 }
@@ -74,20 +67,4 @@ class HybridVsockTransport implements Transport {
 
 function isReset(error: unknown): error is NbdTransportError {
   return error instanceof NbdTransportError && error.errno === 'ECONNRESET'
-}
-
-// The size of sun_path less its NUL. Beyond it, Node would connect to the path that is left when it is cut off.
-const LONGEST_PATH = process.platform === 'linux' ? 107 : 103
-
-function requirePath(path: unknown): asserts path is string {
-  if (typeof path !== 'string' || path === '' || path.includes('\0')) {
-    throw new NbdUsageError(`path must be a string that is not empty and has no NUL, got ${inspect(path)}`)
-  }
-  const length = Buffer.byteLength(path)
-  if (length <= LONGEST_PATH) return
-  throw new NbdUsageError(
-    `path must have ${LONGEST_PATH} bytes at most, got ${length}: ${inspect(path)}. Use one that is relative to ` +
-      'the current directory',
-    { errno: 'ENAMETOOLONG' },
-  )
 }

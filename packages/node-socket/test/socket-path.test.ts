@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { NbdUsageError } from '@nbdjs/core'
-import { checkPath, maxPathLength } from '../src/socket-path.js'
+import { checkSocketPath, maxPathLength } from '../src/socket-path.js'
 
 describe('maxPathLength', () => {
   it.each([
@@ -18,7 +18,7 @@ describe('maxPathLength', () => {
   })
 })
 
-describe('checkPath accepts', () => {
+describe('checkSocketPath accepts', () => {
   it.each([
     ['/run/nbd.sock', 'darwin'],
     ['x'.repeat(107), 'linux'],
@@ -26,11 +26,11 @@ describe('checkPath accepts', () => {
     [`\0${'x'.repeat(107)}`, 'linux'],
     [`\\\\.\\pipe\\${'x'.repeat(200)}`, 'win32'],
   ] as const)('%j on %s', (path, platform) => {
-    expect(checkPath(path, platform)).toBeUndefined()
+    expect(checkSocketPath('unix', path, platform)).toBeUndefined()
   })
 })
 
-describe('checkPath refuses', () => {
+describe('checkSocketPath refuses', () => {
   it.each([
     ['', 'linux', 'EINVAL', 'unix: path is "": expected the path of a socket'],
     [undefined, 'linux', 'EINVAL', 'unix: path is undefined: expected the path of a socket'],
@@ -50,7 +50,7 @@ describe('checkPath refuses', () => {
     ['ü'.repeat(54), 'linux', 'ENAMETOOLONG', 'unix: path has 108 bytes, linux allows 107: "üüü'],
     [`\0${'x'.repeat(108)}`, 'linux', 'ENAMETOOLONG', 'unix: path has 109 bytes, linux allows 108'],
   ] as const)('%j on %s', (path, platform, errno, message) => {
-    const refuse = (): void => checkPath(path, platform)
+    const refuse = (): void => checkSocketPath('unix', path, platform)
     expect(refuse).toThrow(NbdUsageError)
     expect(refuse).toThrow(message)
     expect(refuse).toThrow(expect.objectContaining({ errno }))
