@@ -14,7 +14,7 @@ import {
   SIMPLE_REPLY_ERROR,
   SIMPLE_REPLY_LENGTH,
 } from '../../wire/reply.js'
-import { distance, getU64 } from '../../wire/u64.js'
+import { distance, getU64, type U64 } from '../../wire/u64.js'
 import type { Intake } from '../intake.js'
 import type { Tally } from '../stats.js'
 import type { Command } from './command.js'
@@ -211,9 +211,8 @@ export class ReplyReader<C extends Command> {
     const { view, start, length } = this.#intake
     if (length < 8) return false
     const command = this.#command as C
-    const at = distance(getU64(view, start), command.offset)
+    const at = cover(command, getU64(view, start), this.#remaining - 8)
     this.#intake.skip(8)
-    this.#cover(command, at, this.#remaining - 8)
     this.#expectData(command, at, this.#remaining - 8)
     return true
   }
@@ -222,11 +221,10 @@ export class ReplyReader<C extends Command> {
     const { view, start, length } = this.#intake
     if (length < 12) return false
     const command = this.#command as C
-    const at = distance(getU64(view, start), command.offset)
     const holeLength = view.getUint32(start + 8)
+    const at = cover(command, getU64(view, start), holeLength)
     this.#intake.skip(12)
     this.#remaining = 0
-    this.#cover(command, at, holeLength)
     if (isWanted(command)) destinationOf(command).fill(0, at, at + holeLength)
     this.#finishChunk(command)
     return true
@@ -256,28 +254,6 @@ export class ReplyReader<C extends Command> {
     this.#remaining = length
     this.#expectation = 'data'
     if (length === 0) this.#finishChunk(command)
-  }
-
-  /** NBD_CMD_READ, "Structured replies": inside of the request, at least one byte, no byte twice. */
-  #cover(command: C, at: number, length: number): void {
-    if (length === 0) throw violation(command, 'at least one byte in a chunk', 'none')
-    if (at < 0 || at + length > command.length) {
-      throw violation(
-        command,
-        'data within the request',
-        `${length} bytes ${at < 0 ? `from ${-at} before its start` : `from ${at} after its start`}`,
-      )
-    }
-    if (command.coverage === undefined) command.coverage = new Coverage()
-    else if ((command.flags & CommandFlag.Df) !== 0)
-      throw violation(command, 'one content chunk, for NBD_CMD_FLAG_DF was set', 'another')
-    if (!command.coverage.add(at, at + length)) {
-      throw violation(
-        command,
-        `each byte once, in at most ${MAX_PIECES} pieces apart`,
-        `again or scattered: ${length} bytes from ${at} after its start`,
-      )
-    }
   }
 
   #copyData(): boolean {
@@ -346,6 +322,28 @@ function isWanted(command: Command): boolean {
   if (command.destination === undefined || command.destination.length === command.length) return true
   command.error ??= new NbdUsageError(`${command}: the buffer was detached or resized before the reply came`)
   return false
+}
+
+/**
+ * Notes what a content chunk is about, and tells where in the destination that is. NBD_CMD_READ, "Structured
+ * replies": inside of the request, at least one byte, no byte twice.
+ */
+function cover(command: Command, offset: U64, length: number): number {
+  const at = distance(offset, command.offset)
+  if (length === 0) throw violation(command, 'at least one byte in a chunk', 'none')
+  if (at < 0 || at + length > command.length)
+    throw violation(command, 'data within the request', `${length} bytes at ${offset}`)
+  if (command.coverage === undefined) command.coverage = new Coverage()
+  else if ((command.flags & CommandFlag.Df) !== 0)
+    throw violation(command, 'one content chunk, for NBD_CMD_FLAG_DF was set', 'another')
+  if (!command.coverage.add(at, at + length)) {
+    throw violation(
+      command,
+      `each byte once, in at most ${MAX_PIECES} pieces apart`,
+      `again or scattered: ${length} bytes at ${offset}`,
+    )
+  }
+  return at
 }
 
 /** "Structured replies": unless an error came, every byte did. */

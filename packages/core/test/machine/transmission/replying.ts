@@ -1,0 +1,55 @@
+import { Intake } from '../../../src/machine/intake.js'
+import { Tally } from '../../../src/machine/stats.js'
+import type { Command } from '../../../src/machine/transmission/command.js'
+import { InFlight } from '../../../src/machine/transmission/in-flight.js'
+import { ReplyReader } from '../../../src/machine/transmission/reply-reader.js'
+import { concat } from '../../../src/wire/bytes.js'
+
+export interface ReplyingOptions {
+  readonly structuredReplies?: boolean
+  /** At most so many bytes at a time. */
+  readonly cut?: number
+}
+
+/** A reader of replies on its own, fed as a connection would feed it. */
+export class Replying {
+  readonly intake = new Intake(64 * 1024)
+  readonly inFlight = new InFlight<Command>()
+  readonly tally = new Tally()
+  readonly settled: Command[] = []
+  readonly reader: ReplyReader<Command>
+  /** Bytes that went through the staging buffer, and such that went straight to where they belong. */
+  readonly moved = { staged: 0, inPlace: 0 }
+  readonly #cut: number
+
+  constructor({ structuredReplies = true, cut = Number.POSITIVE_INFINITY }: ReplyingOptions = {}) {
+    this.#cut = cut
+    this.reader = new ReplyReader(this.intake, this.inFlight, this.tally, structuredReplies, (command) =>
+      this.settled.push(command),
+    )
+  }
+
+  /** Commands that were sent. */
+  send<T extends Command>(...commands: T[]): void {
+    for (const command of commands) {
+      this.inFlight.add(command)
+      command.state = 'sent'
+    }
+  }
+
+  arrive(...parts: readonly Uint8Array[]): void {
+    const bytes = concat(...parts)
+    for (let at = 0; at < bytes.length; ) {
+      const view = this.reader.buffer()
+      const count = Math.min(view.length, this.#cut, bytes.length - at)
+      view.set(bytes.subarray(at, at + count))
+      this.moved[this.isStaging(view) ? 'staged' : 'inPlace'] += count
+      at += count
+      this.reader.received(count)
+    }
+  }
+
+  isStaging({ buffer }: Uint8Array): boolean {
+    return buffer === this.intake.view.buffer
+  }
+}
