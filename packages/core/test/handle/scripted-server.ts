@@ -57,7 +57,9 @@ export class ScriptedServer implements Receiver {
 
   #connection: Connection | undefined
   readonly #view = new Uint8Array(64 * 1024)
-  #inbox = new Uint8Array(0)
+  /** What came and was not read, as it came. */
+  #inbox: Uint8Array[] = []
+  #inboxLength = 0
   #hasClientEnded = false
   #wake: () => void = () => {}
 
@@ -168,13 +170,11 @@ export class ScriptedServer implements Receiver {
 
   /** The next bytes that the client sends. `what` they are goes into the error when they never come. */
   async read(length: number, what = `${length} bytes`): Promise<Uint8Array> {
-    while (this.#inbox.length < length) {
+    while (this.#inboxLength < length) {
       if (this.#hasClientEnded || this.end !== undefined) throw new Error(`expected ${what}, the client left`)
       await this.#change()
     }
-    const bytes = this.#inbox.slice(0, length)
-    this.#inbox = this.#inbox.slice(length)
-    return bytes
+    return this.#take(length)
   }
 
   /** Closes this side in order, and waits for the client's. */
@@ -195,7 +195,7 @@ export class ScriptedServer implements Receiver {
   /** Waits until the client has half-closed or broken the connection. No byte may have come that was not read. */
   async clientLeft(): Promise<void> {
     while (!this.#hasClientEnded && this.end === undefined) await this.#change()
-    if (this.#inbox.length > 0) throw new Error(`the client left with ${this.#inbox.length} bytes unread`)
+    if (this.#inboxLength > 0) throw new Error(`the client left with ${this.#inboxLength} bytes unread`)
   }
 
   /** Waits until the connection is gone. */
@@ -211,10 +211,8 @@ export class ScriptedServer implements Receiver {
 
   received(count: number): void {
     this.bytesFromClient += count
-    const inbox = new Uint8Array(this.#inbox.length + count)
-    inbox.set(this.#inbox)
-    inbox.set(this.#view.subarray(0, count), this.#inbox.length)
-    this.#inbox = inbox
+    this.#inbox.push(this.#view.slice(0, count))
+    this.#inboxLength += count
     this.#wake()
   }
 
@@ -235,6 +233,21 @@ export class ScriptedServer implements Receiver {
   #connected(): Connection {
     if (this.#connection === undefined) throw new Error('nobody has dialled yet')
     return this.#connection
+  }
+
+  #take(length: number): Uint8Array {
+    const taken = new Uint8Array(length)
+    let done = 0
+    while (done < length) {
+      const chunk = this.#inbox[0] as Uint8Array
+      const piece = chunk.subarray(0, length - done)
+      taken.set(piece, done)
+      done += piece.length
+      if (piece.length === chunk.length) this.#inbox.shift()
+      else this.#inbox[0] = chunk.subarray(piece.length)
+    }
+    this.#inboxLength -= length
+    return taken
   }
 
   #change(): Promise<void> {

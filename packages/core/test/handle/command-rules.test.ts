@@ -1,0 +1,464 @@
+import { describe, expect, test } from '@jest/globals'
+import { type Handle, type HandleOptions, NbdUsageError, type Strict } from '@nbdjs/core'
+import { Cmd, CommandFlag, encodeInfoBlockSize, TransmissionFlag } from '@nbdjs/core/wire'
+import { ready } from './connected.js'
+import { watchLeaks } from './leaks.js'
+import { EVERYTHING, type Offer, type ReceivedRequest } from './scripted-server.js'
+import { rejection, settled } from './settled.js'
+
+watchLeaks()
+
+const { HasFlags, ReadOnly, SendFlush, SendFua, SendTrim, SendWriteZeroes, SendCache, SendFastZero } =
+  TransmissionFlag
+const MIB = 1024 * 1024
+const GIB = 1024 * MIB
+
+const without = (flag: number): number => EVERYTHING & ~flag
+/** A whole set of sizes, of which one is looked at. */
+const sizes = (minimum: number, maximum: number): Offer => ({
+  infos: [encodeInfoBlockSize({ minimum, preferred: 4096, maximum })],
+})
+const zeroes = (length: number): Uint8Array => new Uint8Array(length)
+const untyped = (options: object): never => options as never
+
+interface Case {
+  /** The check that refuses it, and lets it pass when it is off. */
+  readonly check: keyof Strict
+  readonly title: string
+  readonly offer?: Offer
+  readonly call: (handle: Handle) => Promise<unknown>
+  readonly message: string
+  readonly errno: string
+  /** What is sent once the check is off. */
+  readonly sent: Partial<ReceivedRequest> & { readonly type: Cmd }
+}
+
+const cases: readonly Case[] = [
+  // commands: what the server does not offer
+  {
+    check: 'commands',
+    title: 'pwrite to a read-only export',
+    offer: { flags: EVERYTHING | ReadOnly },
+    call: (handle) => handle.pwrite(zeroes(1), 0),
+    message: 'pwrite: the export is read-only',
+    errno: 'EPERM',
+    sent: { type: Cmd.Write },
+  },
+  {
+    check: 'commands',
+    title: 'trim of a read-only export',
+    offer: { flags: EVERYTHING | ReadOnly },
+    call: (handle) => handle.trim(1, 0),
+    message: 'trim: the export is read-only',
+    errno: 'EPERM',
+    sent: { type: Cmd.Trim },
+  },
+  {
+    check: 'commands',
+    title: 'zero of a read-only export',
+    offer: { flags: EVERYTHING | ReadOnly },
+    call: (handle) => handle.zero(1, 0),
+    message: 'zero: the export is read-only',
+    errno: 'EPERM',
+    sent: { type: Cmd.WriteZeroes },
+  },
+  {
+    check: 'commands',
+    title: 'flush that is not offered',
+    offer: { flags: without(SendFlush) },
+    call: (handle) => handle.flush(),
+    message: 'flush: the server does not offer it (canFlush is false)',
+    errno: 'EINVAL',
+    sent: { type: Cmd.Flush },
+  },
+  {
+    check: 'commands',
+    title: 'trim that is not offered',
+    offer: { flags: without(SendTrim) },
+    call: (handle) => handle.trim(1, 0),
+    message: 'trim: the server does not offer it (canTrim is false)',
+    errno: 'EINVAL',
+    sent: { type: Cmd.Trim },
+  },
+  {
+    check: 'commands',
+    title: 'zero that is not offered',
+    offer: { flags: without(SendWriteZeroes) },
+    call: (handle) => handle.zero(1, 0),
+    message: 'zero: the server does not offer it (canZero is false)',
+    errno: 'EINVAL',
+    sent: { type: Cmd.WriteZeroes },
+  },
+  {
+    check: 'commands',
+    title: 'cache that is not offered',
+    offer: { flags: without(SendCache) },
+    call: (handle) => handle.cache(1, 0),
+    message: 'cache: the server does not offer it (canCache is false)',
+    errno: 'EINVAL',
+    sent: { type: Cmd.Cache },
+  },
+  {
+    check: 'commands',
+    title: 'fua that is not offered',
+    offer: { flags: without(SendFua) },
+    call: (handle) => handle.pwrite(zeroes(1), 0, { fua: true }),
+    message: 'pwrite: fua: the server does not offer it (canFua is false)',
+    errno: 'EINVAL',
+    sent: { type: Cmd.Write, flags: CommandFlag.Fua },
+  },
+  {
+    check: 'commands',
+    title: 'fastZero that is not offered',
+    offer: { flags: without(SendFastZero) },
+    call: (handle) => handle.zero(1, 0, { fastZero: true }),
+    message: 'zero: fastZero: the server does not offer it (canFastZero is false)',
+    errno: 'EINVAL',
+    sent: { type: Cmd.WriteZeroes, flags: CommandFlag.FastZero },
+  },
+
+  // flags: what does not belong to the command
+  {
+    check: 'flags',
+    title: 'pread with fua',
+    call: (handle) => handle.pread(1, 0, untyped({ fua: true })),
+    message: 'pread: fua: this flag does not belong to the command',
+    errno: 'EINVAL',
+    sent: { type: Cmd.Read, flags: CommandFlag.Fua },
+  },
+  {
+    check: 'flags',
+    title: 'preadInto with noHole',
+    call: (handle) => handle.preadInto(zeroes(1), 0, untyped({ noHole: true })),
+    message: 'preadInto: noHole: this flag does not belong to the command',
+    errno: 'EINVAL',
+    sent: { type: Cmd.Read, flags: CommandFlag.NoHole },
+  },
+  {
+    check: 'flags',
+    title: 'pwrite with fastZero',
+    call: (handle) => handle.pwrite(zeroes(1), 0, untyped({ fastZero: true })),
+    message: 'pwrite: fastZero: this flag does not belong to the command',
+    errno: 'EINVAL',
+    sent: { type: Cmd.Write, flags: CommandFlag.FastZero },
+  },
+  {
+    check: 'flags',
+    title: 'trim with noHole',
+    call: (handle) => handle.trim(1, 0, untyped({ fua: true, noHole: true })),
+    message: 'trim: noHole: this flag does not belong to the command',
+    errno: 'EINVAL',
+    sent: { type: Cmd.Trim, flags: CommandFlag.Fua | CommandFlag.NoHole },
+  },
+  {
+    check: 'flags',
+    title: 'cache with fua',
+    call: (handle) => handle.cache(1, 0, untyped({ fua: true })),
+    message: 'cache: fua: this flag does not belong to the command',
+    errno: 'EINVAL',
+    sent: { type: Cmd.Cache, flags: CommandFlag.Fua },
+  },
+  {
+    check: 'flags',
+    title: 'flush with fua',
+    call: (handle) => handle.flush(untyped({ fua: true })),
+    message: 'flush: fua: this flag does not belong to the command',
+    errno: 'EINVAL',
+    sent: { type: Cmd.Flush, flags: CommandFlag.Fua },
+  },
+
+  // bounds: ENOSPC where it would write, EINVAL elsewhere
+  ...(
+    [
+      ['pread', (handle: Handle) => handle.pread(2, MIB - 1), 'EINVAL', Cmd.Read],
+      ['preadInto', (handle: Handle) => handle.preadInto(zeroes(2), MIB - 1), 'EINVAL', Cmd.Read],
+      ['cache', (handle: Handle) => handle.cache(2, MIB - 1), 'EINVAL', Cmd.Cache],
+      ['pwrite', (handle: Handle) => handle.pwrite(zeroes(2), MIB - 1), 'ENOSPC', Cmd.Write],
+      ['trim', (handle: Handle) => handle.trim(2, MIB - 1), 'ENOSPC', Cmd.Trim],
+      ['zero', (handle: Handle) => handle.zero(2, MIB - 1), 'ENOSPC', Cmd.WriteZeroes],
+    ] as const
+  ).map(
+    ([name, call, errno, type]): Case => ({
+      check: 'bounds',
+      title: `${name} across the end`,
+      call,
+      message: `${name}: 2 bytes at offset 1048575 reach beyond the end of the export, 1048576 bytes`,
+      errno,
+      sent: { type, offset: MIB - 1, length: 2 },
+    }),
+  ),
+  {
+    check: 'bounds',
+    title: 'pread far beyond the end',
+    call: (handle) => handle.pread(1, 2n ** 63n - 1n),
+    message: 'pread: 1 bytes at offset 9223372036854775807 reach beyond the end of the export, 1048576 bytes',
+    errno: 'EINVAL',
+    sent: { type: Cmd.Read, offset: 2n ** 63n - 1n },
+  },
+
+  // zeroSize
+  ...(
+    [
+      ['pread', 'length', (handle: Handle) => handle.pread(0, 0), Cmd.Read],
+      ['preadInto', 'buffer', (handle: Handle) => handle.preadInto(zeroes(0), 0), Cmd.Read],
+      ['pwrite', 'data', (handle: Handle) => handle.pwrite(zeroes(0), 0), Cmd.Write],
+      ['zero', 'length', (handle: Handle) => handle.zero(0, 0), Cmd.WriteZeroes],
+      ['trim', 'length', (handle: Handle) => handle.trim(0, 0), Cmd.Trim],
+      ['cache', 'length', (handle: Handle) => handle.cache(0, 0), Cmd.Cache],
+    ] as const
+  ).map(
+    ([name, argument, call, type]): Case => ({
+      check: 'zeroSize',
+      title: `${name} of nothing`,
+      call,
+      message: `${name}: ${argument}: expected at least 1 byte, received 0`,
+      errno: 'EINVAL',
+      sent: { type, length: 0 },
+    }),
+  ),
+
+  // align: offset and length to the server's minimum
+  {
+    check: 'align',
+    title: 'a length that is not aligned',
+    offer: sizes(512, 0xffffffff),
+    call: (handle) => handle.pread(511, 512),
+    message: 'pread: 511 bytes at offset 512 are not aligned to info.blockSize.minimum, 512 bytes',
+    errno: 'EINVAL',
+    sent: { type: Cmd.Read, length: 511 },
+  },
+  {
+    check: 'align',
+    title: 'an offset that is not aligned',
+    offer: { ...sizes(512, 0xffffffff), size: 2n ** 62n },
+    call: (handle) => handle.trim(512, 2n ** 61n + 1n),
+    message:
+      'trim: 512 bytes at offset 2305843009213693953 are not aligned to info.blockSize.minimum, 512 bytes',
+    errno: 'EINVAL',
+    sent: { type: Cmd.Trim, offset: 2n ** 61n + 1n },
+  },
+
+  // payload: writes only
+  {
+    check: 'payload',
+    title: 'pwrite beyond the maximum that was advertised',
+    offer: { ...sizes(1, 2 * MIB), size: GIB },
+    call: (handle) => handle.pwrite(zeroes(2 * MIB + 1), 0),
+    message: 'pwrite: data: expected at most 2097152 bytes (info.blockSize.payload), received 2097153',
+    errno: 'ERANGE',
+    sent: { type: Cmd.Write, length: 2 * MIB + 1 },
+  },
+  {
+    check: 'payload',
+    title: 'pwrite beyond what every server takes',
+    offer: { size: GIB },
+    call: (handle) => handle.pwrite(zeroes(32 * MIB + 1), 0),
+    message: 'pwrite: data: expected at most 33554432 bytes (info.blockSize.payload), received 33554433',
+    errno: 'ERANGE',
+    sent: { type: Cmd.Write, length: 32 * MIB + 1 },
+  },
+]
+
+async function expectRefusal(
+  call: (handle: Handle) => Promise<unknown>,
+  offer: Offer | undefined,
+  options: HandleOptions<false> | undefined,
+  expected: { readonly message: string; readonly errno: string },
+): Promise<void> {
+  const { handle, server } = await ready(offer, options)
+  const { bytesFromClient } = server
+  const error = await rejection(call(handle))
+  expect(error).toBeInstanceOf(NbdUsageError)
+  expect(error).toMatchObject(expected)
+  await settled()
+  expect(server.bytesFromClient).toBe(bytesFromClient)
+  expect(handle).toMatchObject({ state: 'ready', inFlight: 0 })
+  handle.destroy()
+}
+
+describe('on, which is the default', () => {
+  test.each(cases)('$check refuses $title', async ({ call, offer, message, errno }) => {
+    await expectRefusal(call, offer, undefined, { message, errno })
+  })
+
+  test.each(cases)('$check refuses $title, with every other check off', async ({ check, ...rest }) => {
+    const { call, offer, message, errno } = rest
+    const strict = {
+      commands: false,
+      flags: false,
+      bounds: false,
+      zeroSize: false,
+      align: false,
+      payload: false,
+      [check]: true,
+    }
+    await expectRefusal(call, offer, { strict }, { message, errno })
+  })
+})
+
+describe('off', () => {
+  const variants = cases.flatMap((each) => [
+    { ...each, how: 'alone', strict: { [each.check]: false } },
+    { ...each, how: 'with all others', strict: false },
+  ])
+
+  test.each(variants)('$check ($how) lets $title pass', async ({ call, offer, sent, strict }) => {
+    const { handle, server } = await ready(offer, { strict })
+    const calling = call(handle).catch((error: unknown) => error)
+    const request = await server.request(sent.type, sent)
+    expect(request).toMatchObject(sent)
+    expect(handle.inFlight).toBe(1)
+    handle.destroy()
+    await calling
+  })
+})
+
+describe('never off: what one request can be', () => {
+  const size = 2n ** 40n
+  test.each([
+    [
+      'pread',
+      (handle: Handle) => handle.pread(64 * MIB + 1, 0),
+      'length: expected at most 67108864 bytes, received 67108865',
+    ],
+    [
+      'pread',
+      (handle: Handle) => handle.pread(2 ** 53 - 1, 0),
+      'length: expected at most 67108864 bytes, received 9007199254740991',
+    ],
+    [
+      'preadInto',
+      (handle: Handle) => handle.preadInto(zeroes(64 * MIB + 1), 0),
+      'buffer: expected at most 67108864 bytes, received 67108865',
+    ],
+    [
+      'pwrite',
+      (handle: Handle) => handle.pwrite(zeroes(64 * MIB + 1), 0),
+      'data: expected at most 67108864 bytes, received 67108865',
+    ],
+    [
+      'trim',
+      (handle: Handle) => handle.trim(2 ** 32, 0),
+      'length: expected at most 4294967295 bytes, received 4294967296',
+    ],
+    [
+      'zero',
+      (handle: Handle) => handle.zero(2 ** 32, 0),
+      'length: expected at most 4294967295 bytes, received 4294967296',
+    ],
+    [
+      'cache',
+      (handle: Handle) => handle.cache(2 ** 32, 0),
+      'length: expected at most 4294967295 bytes, received 4294967296',
+    ],
+  ])('%s %#', async (name, call, complaint) => {
+    await expectRefusal(
+      call,
+      { size },
+      { strict: false },
+      { message: `${name}: ${complaint}`, errno: 'ERANGE' },
+    )
+  })
+
+  test.each([
+    ['pread of 64 MiB', Cmd.Read, (handle: Handle) => handle.pread(64 * MIB, 0), 64 * MIB],
+    ['trim of 4 GiB less one', Cmd.Trim, (handle: Handle) => handle.trim(2 ** 32 - 1, 0), 2 ** 32 - 1],
+    ['zero of 4 GiB less one', Cmd.WriteZeroes, (handle: Handle) => handle.zero(2 ** 32 - 1, 0), 2 ** 32 - 1],
+  ] as const)('%s is the longest', async (_, type, call, length) => {
+    const { handle, server } = await ready({ size })
+    const calling = call(handle).catch(() => {})
+    await server.request(type, { length })
+    handle.destroy()
+    await calling
+  })
+
+  test('a pwrite of 64 MiB is the longest, where the server takes it', async () => {
+    const { handle, server } = await ready({ ...sizes(1, 0xffffffff), size })
+    expect(handle.info.blockSize.payload).toBe(64 * MIB)
+    const calling = handle.pwrite(zeroes(64 * MIB), 0).catch(() => {})
+    const header = await server.read(28)
+    expect(new DataView(header.buffer).getUint32(24)).toBe(64 * MIB)
+    handle.destroy()
+    await calling
+  })
+})
+
+describe('the order of the checks', () => {
+  const offer = {
+    ...sizes(512, 2 * MIB),
+    size: MIB,
+    flags: HasFlags | ReadOnly,
+  }
+  const everythingWrong = (handle: Handle): Promise<unknown> =>
+    handle.zero(0, MIB + 1, untyped({ fastZero: true, df: true }))
+
+  /** Switches off one check after the other: the next one speaks. */
+  const order: readonly [keyof Strict, string, string][] = [
+    ['flags', 'zero: df: this flag does not belong to the command', 'EINVAL'],
+    ['commands', 'zero: the export is read-only', 'EPERM'],
+    ['zeroSize', 'zero: length: expected at least 1 byte, received 0', 'EINVAL'],
+    ['bounds', 'zero: 0 bytes at offset 1048577 reach beyond the end of the export, 1048576 bytes', 'ENOSPC'],
+    [
+      'align',
+      'zero: 0 bytes at offset 1048577 are not aligned to info.blockSize.minimum, 512 bytes',
+      'EINVAL',
+    ],
+  ]
+
+  test.each(order.map(([, message, errno], index) => ({ index, message, errno })))(
+    '$index: $message',
+    async ({ index, message, errno }) => {
+      const strict = Object.fromEntries(order.slice(0, index).map(([check]) => [check, false]))
+      await expectRefusal(everythingWrong, offer, { strict }, { message, errno })
+    },
+  )
+
+  test('beyond the end comes before too long: 65 MiB of a small export is EINVAL', async () => {
+    await expectRefusal((handle) => handle.pread(65 * MIB, 0), undefined, undefined, {
+      message: 'pread: 68157440 bytes at offset 0 reach beyond the end of the export, 1048576 bytes',
+      errno: 'EINVAL',
+    })
+  })
+
+  test('a read-only export is told before a missing feature, and that before a missing flag', async () => {
+    const trim = (handle: Handle): Promise<unknown> => handle.trim(1, 0, { fua: true })
+    await expectRefusal(trim, { flags: HasFlags | ReadOnly }, undefined, {
+      message: 'trim: the export is read-only',
+      errno: 'EPERM',
+    })
+    await expectRefusal(trim, { flags: HasFlags }, undefined, {
+      message: 'trim: the server does not offer it (canTrim is false)',
+      errno: 'EINVAL',
+    })
+    await expectRefusal(trim, { flags: HasFlags | SendTrim }, undefined, {
+      message: 'trim: fua: the server does not offer it (canFua is false)',
+      errno: 'EINVAL',
+    })
+  })
+
+  test('a wrong argument comes before all of them', async () => {
+    await expectRefusal((handle) => handle.pwrite(zeroes(0), -1), { flags: HasFlags | ReadOnly }, undefined, {
+      message: 'pwrite: offset: expected a safe integer or a bigint, from 0 to 2^63-1, received -1',
+      errno: 'EINVAL',
+    })
+  })
+})
+
+describe('what is allowed', () => {
+  test.each<[string, (handle: Handle) => Promise<unknown>, Cmd, Offer]>([
+    ['up to the very end', (handle) => handle.pread(1, MIB - 1), Cmd.Read, {}],
+    ['the whole export', (handle) => handle.zero(MIB, 0), Cmd.WriteZeroes, {}],
+    ['reading what is read-only', (handle) => handle.pread(1, 0), Cmd.Read, { flags: HasFlags | ReadOnly }],
+    ['any alignment where none is known', (handle) => handle.pread(3, 1), Cmd.Read, {}],
+    ['any alignment where the minimum is 1', (handle) => handle.pread(3, 1), Cmd.Read, sizes(1, 0xffffffff)],
+    ['what is aligned', (handle) => handle.pread(1024, 512), Cmd.Read, sizes(512, 0xffffffff)],
+    ['a read beyond the payload of writes', (handle) => handle.pread(MIB, 0), Cmd.Read, sizes(1, 4096)],
+    ['a flag that is false', (handle) => handle.pread(1, 0, untyped({ fua: false })), Cmd.Read, {}],
+  ])('%s', async (_, call, type, offer) => {
+    const { handle, server } = await ready(offer)
+    const calling = call(handle).catch(() => {})
+    await server.request(type)
+    handle.destroy()
+    await calling
+  })
+})

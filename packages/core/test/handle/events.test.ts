@@ -1,0 +1,338 @@
+import { afterEach, describe, expect, jest, test } from '@jest/globals'
+import { Handle, type State } from '@nbdjs/core'
+import { Cmd, encodeInfoExport, encodeOptionReply, Opt, Rep } from '@nbdjs/core/wire'
+import { octets } from '../octets.js'
+import { negotiating, ready } from './connected.js'
+import { watchLeaks } from './leaks.js'
+import { EVERYTHING, ScriptedServer } from './scripted-server.js'
+import { rejection, settled } from './settled.js'
+
+watchLeaks()
+
+/** Every event but `debug`, in order, in words. */
+function logOf(handle: Handle<boolean>): string[] {
+  const log: string[] = []
+  handle.on('state', (next, previous) => log.push(`${previous} -> ${next}`))
+  handle.on('close', () => log.push('close'))
+  handle.on('dead', (error) => log.push(`dead: ${error.message}`))
+  return log
+}
+
+describe('state, close and dead come in order', () => {
+  test('from connect to shutdown', async () => {
+    const server = new ScriptedServer()
+    const handle = new Handle()
+    const log = logOf(handle)
+    void handle.closed.then(() => log.push('closed resolved'))
+    const connecting = handle.connect(server.transport).then(() => log.push('connect resolved'))
+    await server.handshake()
+    await connecting
+    const leaving = handle.shutdown().then(() => log.push('shutdown resolved'))
+    await server.farewell()
+    await leaving
+    expect(log).toEqual([
+      'created -> connecting',
+      'connecting -> ready',
+      'connect resolved',
+      'ready -> closed',
+      'close',
+      'closed resolved',
+      'shutdown resolved',
+    ])
+  })
+
+  test('in opt mode', async () => {
+    const { handle, server } = await negotiating()
+    const log = logOf(handle)
+    const listing = handle.optList()
+    await server.option(Opt.List)
+    server.reply(Opt.List, Rep.ErrPolicy)
+    await rejection(listing)
+    const going = handle.optGo()
+    await server.option(Opt.Go)
+    server.grant(Opt.Go)
+    await going
+    expect(log).toEqual([
+      'negotiating -> connecting',
+      'connecting -> negotiating',
+      'negotiating -> connecting',
+      'connecting -> ready',
+    ])
+    handle.destroy()
+    await settled()
+    expect(log.slice(4)).toEqual(['ready -> dead', 'dead: the handle was destroyed'])
+  })
+
+  test('close comes when the connection is closed, not before', async () => {
+    const { handle, server } = await ready()
+    const log = logOf(handle)
+    const leaving = handle.shutdown()
+    await server.request(Cmd.Disc)
+    await settled()
+    expect(log).toEqual([])
+    await server.hangUp()
+    await leaving
+    expect(log).toEqual(['ready -> closed', 'close'])
+  })
+
+  test('dead comes once, whatever follows', async () => {
+    const { handle, server } = await ready()
+    const log = logOf(handle)
+    handle.destroy(new Error('first'))
+    handle.destroy(new Error('second'))
+    server.reset()
+    await settled()
+    await handle[Symbol.asyncDispose]()
+    expect(log).toEqual(['ready -> dead', 'dead: first'])
+  })
+
+  test('a failed dial', async () => {
+    const handle = new Handle()
+    const log = logOf(handle)
+    await rejection(handle.connect({ address: 'none:', dial: () => Promise.reject(new Error('no')) }))
+    expect(log).toEqual(['created -> connecting', 'connecting -> dead', 'dead: dial of none: failed: no'])
+  })
+})
+
+describe('debug', () => {
+  test('tells of the handshake, of every phase and of the end', async () => {
+    const server = new ScriptedServer()
+    const handle = new Handle()
+    const messages: string[] = []
+    handle.on('debug', (message) => messages.push(message))
+    const connecting = handle.connect(server.transport)
+    await server.handshake()
+    await connecting
+    await Promise.all([handle.shutdown(), server.farewell()])
+    expect(messages).toEqual([
+      'received the greeting of a server that speaks newstyle-fixed',
+      'send NBD_OPT_STRUCTURED_REPLY',
+      'received NBD_REP_ERR_UNSUP to NBD_OPT_STRUCTURED_REPLY, 0 bytes',
+      'send NBD_OPT_GO',
+      'received NBD_REP_INFO to NBD_OPT_GO, 12 bytes',
+      'received NBD_REP_ACK to NBD_OPT_GO, 0 bytes',
+      'opening -> transmission',
+      'transmission -> disconnecting',
+      'disconnecting -> closed',
+    ])
+  })
+
+  test('can be listened to from any moment on, and no longer', async () => {
+    const { handle, server } = await ready()
+    const messages: string[] = []
+    const listener = (message: string): void => {
+      messages.push(message)
+    }
+    handle.on('debug', listener)
+    server.endOfFile()
+    await handle.closed
+    expect(messages).toEqual(['transmission -> closed'])
+
+    const { handle: other, server: another } = await negotiating()
+    other.on('debug', listener)
+    other.off('debug', listener)
+    const going = other.optInfo()
+    await another.option(Opt.Info)
+    another.grant(Opt.Info)
+    await going
+    expect(messages).toHaveLength(1)
+    other.destroy()
+  })
+})
+
+describe('a listener that throws', () => {
+  /** Catches what would end the process as an uncaught exception. */
+  function catchSurfacing(): unknown[] {
+    const caught: unknown[] = []
+    jest.spyOn(globalThis, 'queueMicrotask').mockImplementation((task) => {
+      Promise.resolve()
+        .then(task)
+        .catch((error: unknown) => caught.push(error))
+    })
+    return caught
+  }
+
+  afterEach(() => {
+    jest.restoreAllMocks()
+  })
+
+  test.each(['state', 'debug', 'close'] as const)('for %s: its error surfaces on its own', async (event) => {
+    const caught = catchSurfacing()
+    const server = new ScriptedServer()
+    const handle = new Handle()
+    let thrown = 0
+    handle.on(event, () => {
+      thrown++
+      throw new Error(`from a listener to ${event}`)
+    })
+    const connecting = handle.connect(server.transport)
+    await server.handshake()
+    await connecting
+    const flushing = handle.flush()
+    server.answer(await server.request(Cmd.Flush))
+    await flushing
+    await Promise.all([handle.shutdown(), server.farewell()])
+    await settled()
+    expect(handle.state).toBe('closed')
+    expect(thrown).toBeGreaterThan(0)
+    expect(caught).toEqual(Array.from({ length: thrown }, () => new Error(`from a listener to ${event}`)))
+  })
+
+  test('for dead: everything rejects all the same', async () => {
+    const caught = catchSurfacing()
+    const { handle, server } = await ready()
+    handle.on('dead', () => {
+      throw new Error('from a listener')
+    })
+    const flushing = rejection(handle.flush())
+    await server.request(Cmd.Flush)
+    server.reset()
+    expect(await flushing).toHaveProperty('errno', 'ECONNRESET')
+    await settled()
+    expect(caught).toEqual([new Error('from a listener')])
+  })
+})
+
+describe('a listener may call the handle', () => {
+  test('optGo as soon as it negotiates: connect and optGo each get their own answer', async () => {
+    const server = new ScriptedServer()
+    const handle = new Handle({ optMode: true })
+    let going: Promise<unknown> | undefined
+    handle.on('state', (next) => {
+      if (next === 'negotiating') going ??= handle.optGo()
+    })
+    const connecting = handle.connect(server.transport)
+    await server.open()
+    await server.option(Opt.Go)
+    expect(await connecting).toBeUndefined()
+    server.grant(Opt.Go)
+    expect(await going).toMatchObject({ size: 1048576n })
+    expect(handle.state).toBe('ready')
+    handle.destroy()
+  })
+
+  test('pread as soon as it is ready', async () => {
+    const server = new ScriptedServer()
+    const handle = new Handle()
+    let reading: Promise<unknown> | undefined
+    handle.on('state', (next) => {
+      if (next === 'ready') reading = handle.pread(1, 0)
+    })
+    const connecting = handle.connect(server.transport)
+    await server.handshake()
+    server.answer(await server.request(Cmd.Read), octets('2a'))
+    await connecting
+    expect(await reading).toEqual(octets('2a'))
+    handle.destroy()
+  })
+
+  test('pread when the connection is dead already, in the turn that made it ready: it rejects', async () => {
+    const server = new ScriptedServer()
+    const handle = new Handle()
+    const seen: [State, State][] = []
+    let reading: Promise<unknown> | undefined
+    handle.on('state', (next) => {
+      seen.push([next, handle.state])
+      if (next === 'ready') reading = rejection(handle.pread(1, 0))
+    })
+    const connecting = handle.connect(server.transport)
+    await server.open()
+    await server.option(Opt.Go)
+    // In one piece: the end of the handshake, and then what no server may say.
+    const info = encodeInfoExport({ size: 512, transmissionFlags: EVERYTHING })
+    const granted = [encodeOptionReply(Opt.Go, Rep.Info, info), encodeOptionReply(Opt.Go, Rep.Ack)]
+    server.send(...granted, octets('de ad be ef'))
+    await connecting
+    expect(await reading).toMatchObject({
+      code: 'ERR_NBD_STATE',
+      message: 'pread: invalid state dead: it is legal in ready only',
+      cause: expect.objectContaining({ code: 'ERR_NBD_PROTOCOL' }),
+    })
+    expect(seen).toEqual([
+      ['connecting', 'connecting'],
+      ['ready', 'dead'],
+      ['dead', 'dead'],
+    ])
+  })
+
+  describe.each([
+    ['state', 3],
+    ['debug', 9],
+  ] as const)('destroy from %s', (event, last) => {
+    test.each(Array.from({ length: last }, (_, index) => index + 1))('at the event number %d', async (at) => {
+      const server = new ScriptedServer()
+      const handle = new Handle()
+      const log = logOf(handle)
+      const reason = new Error('enough')
+      let happened = 0
+      handle.on(event, () => {
+        happened++
+        if (happened === at) handle.destroy(reason)
+      })
+      const living = async (): Promise<void> => {
+        await handle.connect(server.transport)
+        await handle.pread(1, 0)
+        await handle.shutdown()
+      }
+      const serving = async (): Promise<void> => {
+        await server.handshake()
+        server.answer(await server.request(Cmd.Read), octets('2a'))
+        await server.farewell()
+      }
+      const lived = living().catch(() => {})
+      serving().catch(() => {})
+      await lived
+      await settled()
+      expect(happened).toBeGreaterThanOrEqual(at)
+      expect(handle.inFlight).toBe(0)
+      // The last event tells that it is closed: there is nothing to destroy any more.
+      expect(handle.state).toBe(at === last ? 'closed' : 'dead')
+      expect(log.at(-1)).toBe(at === last ? 'close' : 'dead: enough')
+      expect(log.filter((line) => line === log.at(-1))).toHaveLength(1)
+    })
+  })
+
+  test('destroy and shutdown from dead and close have no effect', async () => {
+    const { handle, server } = await ready()
+    const outcomes: unknown[] = []
+    handle.on('dead', () => {
+      handle.destroy(new Error('again'))
+      handle.shutdown().catch((error: Error) => outcomes.push(error.message))
+    })
+    const reason = new Error('enough')
+    handle.destroy(reason)
+    expect(await rejection(handle.closed)).toBe(reason)
+    await server.disconnected()
+    expect(outcomes).toEqual(['shutdown: invalid state dead: it is legal in negotiating and ready only'])
+  })
+
+  test('shutdown as soon as it is ready', async () => {
+    const server = new ScriptedServer()
+    const handle = new Handle()
+    let leaving: Promise<void> | undefined
+    handle.on('state', (next) => {
+      if (next === 'ready') leaving = handle.shutdown()
+    })
+    const connecting = handle.connect(server.transport)
+    await server.handshake()
+    await server.farewell()
+    await connecting
+    await leaving
+    expect(handle.state).toBe('closed')
+  })
+
+  test('a whole new handle from close', async () => {
+    const next = new ScriptedServer()
+    const second = new Handle()
+    const { handle, server } = await ready()
+    let connecting: Promise<unknown> | undefined
+    handle.on('close', () => {
+      connecting = second.connect(next.transport)
+    })
+    await Promise.all([handle.shutdown(), server.farewell()])
+    await next.handshake()
+    await connecting
+    expect(second.state).toBe('ready')
+    second.destroy()
+  })
+})

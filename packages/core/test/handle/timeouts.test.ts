@@ -1,0 +1,295 @@
+import { describe, expect, jest, test } from '@jest/globals'
+import { Handle, type NbdTransportError, type Transport } from '@nbdjs/core'
+import { Cmd, encodeSimpleReply, Opt } from '@nbdjs/core/wire'
+import { octets, repeated } from '../octets.js'
+import { negotiating, ready } from './connected.js'
+import { watchLeaks } from './leaks.js'
+import { ScriptedServer } from './scripted-server.js'
+import { outcomeOf, rejection, settled } from './settled.js'
+
+watchLeaks()
+
+/** Lets so much time pass, and all that comes of it happen. */
+async function pass(ms: number): Promise<void> {
+  await jest.advanceTimersByTimeAsync(ms)
+  await settled()
+}
+
+const timeout = (message: string, operation = 'read', address = 'memory:'): object => ({
+  name: 'NbdTransportError',
+  code: 'ERR_NBD_TRANSPORT',
+  errno: 'ETIMEDOUT',
+  operation,
+  address,
+  message,
+})
+
+describe('dialMs', () => {
+  const never = (aborted: unknown[] = []): Transport => ({
+    address: 'never:',
+    dial: ({ signal }) =>
+      new Promise(() => {
+        signal.addEventListener('abort', () => aborted.push(signal.reason))
+      }),
+  })
+
+  test('ends a dial that takes longer, and aborts it', async () => {
+    const aborted: unknown[] = []
+    const handle = new Handle({ timeouts: { dialMs: 100 } })
+    const connecting = handle.connect(never(aborted))
+    await pass(99)
+    expect(await outcomeOf(connecting)).toBe('pending')
+    await pass(1)
+    const error = (await rejection(connecting)) as NbdTransportError
+    expect(error).toMatchObject(
+      timeout('dial of never: failed: no connection within 100 ms (timeouts.dialMs)', 'dial', 'never:'),
+    )
+    expect(aborted).toEqual([error])
+    expect(handle.state).toBe('dead')
+    expect(await rejection(handle.closed)).toBe(error)
+  })
+
+  test('is 30 s unless told', async () => {
+    const connecting = new Handle().connect(never())
+    await pass(29_999)
+    expect(await outcomeOf(connecting)).toBe('pending')
+    await pass(1)
+    expect(await rejection(connecting)).toHaveProperty('errno', 'ETIMEDOUT')
+  })
+
+  test('0 is for ever', async () => {
+    const handle = new Handle({ timeouts: { dialMs: 0 } })
+    const connecting = handle.connect(never())
+    await pass(1e9)
+    expect(await outcomeOf(connecting)).toBe('pending')
+    handle.destroy()
+    await rejection(connecting)
+  })
+
+  test('does not count what comes after the dial', async () => {
+    const server = new ScriptedServer()
+    const handle = new Handle({ timeouts: { dialMs: 100, handshakeMs: 0 } })
+    const connecting = handle.connect(server.transport)
+    await pass(1e9)
+    await server.handshake()
+    await connecting
+    handle.destroy()
+  })
+})
+
+describe('handshakeMs', () => {
+  test.each([
+    ['a greeting that never comes', async () => {}],
+    ['a greeting that breaks off', async (server: ScriptedServer) => server.send(octets('4e 42 44 4d'))],
+    [
+      'an option that is never answered',
+      async (server: ScriptedServer) => {
+        await server.greet()
+        await server.option(Opt.StructuredReply)
+      },
+    ],
+    [
+      'the last option',
+      async (server: ScriptedServer) => {
+        await server.open()
+        await server.option(Opt.Go)
+      },
+    ],
+  ])('ends %s', async (_, play) => {
+    const server = new ScriptedServer()
+    const handle = new Handle({ timeouts: { handshakeMs: 100 } })
+    const connecting = handle.connect(server.transport)
+    await server.dialled()
+    await play(server)
+    await pass(99)
+    expect(await outcomeOf(connecting)).toBe('pending')
+    await pass(1)
+    const error = await rejection(connecting)
+    expect(error).toMatchObject(
+      timeout('memory:: the handshake was not done within 100 ms (timeouts.handshakeMs)'),
+    )
+    expect(handle.state).toBe('dead')
+    expect(await rejection(handle.closed)).toBe(error)
+    await server.disconnected()
+  })
+
+  test('a server that trickles does not get more time', async () => {
+    const server = new ScriptedServer()
+    const connecting = rejection(new Handle({ timeouts: { handshakeMs: 100 } }).connect(server.transport))
+    await server.dialled()
+    for (let ms = 0; ms < 100; ms += 10) {
+      server.send(octets('4e'))
+      await pass(10)
+    }
+    expect(await connecting).toHaveProperty('errno', 'ETIMEDOUT')
+  })
+
+  test('in opt mode it is for one option: the time between two does not count', async () => {
+    const { handle, server } = await negotiating({}, { timeouts: { handshakeMs: 100 } })
+    await pass(1e6)
+    expect(handle.state).toBe('negotiating')
+    const asking = handle.optInfo()
+    await server.option(Opt.Info)
+    await pass(99)
+    server.grant(Opt.Info)
+    await asking
+    await pass(1e6)
+    const listing = rejection(handle.optList())
+    await server.option(Opt.List)
+    await pass(100)
+    expect(await listing).toMatchObject(
+      timeout('memory:: optList was not done within 100 ms (timeouts.handshakeMs)'),
+    )
+    expect(handle.state).toBe('dead')
+  })
+
+  test('does not count once connected', async () => {
+    const { handle } = await ready({}, { timeouts: { handshakeMs: 100 } })
+    await pass(1e6)
+    expect(handle.state).toBe('ready')
+    handle.destroy()
+  })
+})
+
+describe('requestMs', () => {
+  const timeouts = { requestMs: 100 }
+
+  test('ends a handle whose command is not answered, with all that is in flight', async () => {
+    const { handle, server } = await ready({}, { timeouts })
+    const pending = [handle.pread(4096, 512), handle.flush()].map(rejection)
+    await server.request(Cmd.Read)
+    await pass(200)
+    const [error, other] = await Promise.all(pending)
+    expect(error).toMatchObject(
+      timeout('memory:: pread of 4096 bytes at 512 made no progress for 100 ms (timeouts.requestMs)'),
+    )
+    expect(other).toBe(error)
+    expect(handle.state).toBe('dead')
+    expect(await rejection(handle.closed)).toBe(error)
+    await server.disconnected()
+  })
+
+  test('an answer in time keeps it alive', async () => {
+    const { handle, server } = await ready({}, { timeouts })
+    for (let round = 0; round < 10; round++) {
+      const flushing = handle.flush()
+      const request = await server.request(Cmd.Flush)
+      await pass(90)
+      server.answer(request)
+      await flushing
+    }
+    expect(handle.state).toBe('ready')
+    handle.destroy()
+  })
+
+  test('a reply that trickles keeps it alive', async () => {
+    const { handle, server } = await ready({}, { timeouts })
+    const reading = handle.pread(20, 0)
+    server.send(encodeSimpleReply(await server.request(Cmd.Read), 0))
+    for (let count = 0; count < 20; count++) {
+      await pass(90)
+      server.send(repeated(7, 1))
+    }
+    expect(await reading).toEqual(repeated(7, 20))
+    handle.destroy()
+  })
+
+  test('an idle connection lives for ever, with no timer', async () => {
+    const { handle, server } = await ready({}, { timeouts })
+    await pass(1e6)
+    const flushing = handle.flush()
+    server.answer(await server.request(Cmd.Flush))
+    await flushing
+    await pass(1e6)
+    expect(handle.state).toBe('ready')
+    expect(jest.getTimerCount()).toBe(0)
+    handle.destroy()
+  })
+
+  test('is off unless told', async () => {
+    const { handle, server } = await ready()
+    const flushing = handle.flush()
+    const request = await server.request(Cmd.Flush)
+    await pass(1e9)
+    server.answer(request)
+    await flushing
+    handle.destroy()
+  })
+
+  test('shutdown that waits for a stalled command ends with it', async () => {
+    const { handle, server } = await ready({}, { timeouts })
+    const pending = [handle.flush(), handle.shutdown()].map(rejection)
+    await server.request(Cmd.Flush)
+    await pass(200)
+    const [error, other] = await Promise.all(pending)
+    expect(error).toHaveProperty('errno', 'ETIMEDOUT')
+    expect(other).toBe(error)
+  })
+})
+
+describe('closeMs', () => {
+  test('a server that never closes after NBD_CMD_DISC is left, and the handle is closed', async () => {
+    const { handle, server } = await ready({}, { timeouts: { closeMs: 100 } })
+    const leaving = handle.shutdown()
+    await server.request(Cmd.Disc)
+    await server.clientLeft()
+    await pass(99)
+    expect(await outcomeOf(leaving)).toBe('pending')
+    expect(handle.state).toBe('ready')
+    await pass(1)
+    await leaving
+    expect(handle.state).toBe('closed')
+    await server.disconnected()
+  })
+
+  test('nor after NBD_OPT_ABORT', async () => {
+    const { handle, server } = await negotiating({}, { timeouts: { closeMs: 100 } })
+    const leaving = handle.optAbort()
+    await server.option(Opt.Abort)
+    await pass(100)
+    await leaving
+    expect(handle.state).toBe('closed')
+  })
+
+  test('nor after a refused handshake: the refusal is told at once, the connection is dropped later', async () => {
+    const server = new ScriptedServer()
+    const handle = new Handle({ timeouts: { closeMs: 100 } })
+    const connecting = rejection(handle.connect(server.transport))
+    await server.open()
+    await server.option(Opt.Go)
+    server.reply(Opt.Go, 0x8000_0006)
+    expect(await connecting).toHaveProperty('code', 'ERR_NBD_NEGOTIATION')
+    await server.option(Opt.Abort)
+    await server.clientLeft()
+    expect(server.end).toBeUndefined()
+    await pass(100)
+    expect(server.end).toBeDefined()
+  })
+
+  test('does not begin while a command waits for its reply', async () => {
+    const { handle, server } = await ready({}, { timeouts: { closeMs: 100 } })
+    const flushing = handle.flush()
+    const leaving = handle.shutdown()
+    const request = await server.request(Cmd.Flush)
+    await pass(1e6)
+    server.answer(request)
+    await Promise.all([flushing, leaving, server.farewell()])
+    expect(handle.state).toBe('closed')
+  })
+
+  test('leaves no timer behind when the server closes', async () => {
+    const { handle, server } = await ready()
+    await Promise.all([handle.shutdown(), server.farewell()])
+    expect(jest.getTimerCount()).toBe(0)
+  })
+
+  test('0: it is waited for for ever', async () => {
+    const { handle, server } = await ready({}, { timeouts: { closeMs: 0 } })
+    const leaving = handle.shutdown()
+    await server.request(Cmd.Disc)
+    await pass(1e9)
+    expect(await outcomeOf(leaving)).toBe('pending')
+    await server.hangUp()
+    await leaving
+  })
+})
