@@ -1,0 +1,64 @@
+import { readFileSync } from 'node:fs'
+import { open, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it, jest } from '@jest/globals'
+import { connect, type Handle, NbdServerError, NbdTransportError } from '@nbdjs/core'
+import { memory as inProcess } from '@nbdjs/core/memory'
+import { Server } from '@nbdjs/server'
+import { noise } from './peer/noise.js'
+import { broken, flaky } from './readme/faulty.js'
+import { FileBackend } from './readme/file-backend.js'
+
+const read = (path: string): string => readFileSync(new URL(path, import.meta.url), 'utf8')
+
+const connected = (server: Server): Promise<Handle> =>
+  connect(inProcess((connection) => server.accept(connection)))
+
+describe('README.md', () => {
+  it.each(['embedded', 'file-backend', 'faulty'])('shows the example that is run here: %s', (name) => {
+    expect(read('../README.md')).toContain(`\`\`\`ts\n${read(`readme/${name}.ts`)}\`\`\`\n`)
+  })
+
+  it('has an embedded server that works', async () => {
+    const log = jest.spyOn(console, 'log').mockImplementation(() => {})
+    await import('./readme/embedded.js')
+    const lines = log.mock.calls.map(([line]) => line)
+    log.mockRestore()
+    expect(lines).toEqual([expect.stringMatching(/^listening: nbd:\/\/127.0.0.1:\d+$/), 'hello'])
+  })
+
+  it('has a backend that works', async () => {
+    const path = join(tmpdir(), `nbdjs-readme-${process.pid}`)
+    await writeFile(path, noise(100_000))
+    const file = await open(path)
+    await using server = new Server({ exports: { '': new FileBackend(file, 100_001) } })
+    const nbd = await connected(server)
+    expect(nbd.info.readOnly).toBe(true)
+    expect(Buffer.compare(await nbd.pread(50_000, 50_000), noise(100_000).subarray(50_000))).toBe(0)
+    await expect(nbd.pread(2, 99_999)).rejects.toMatchObject({
+      errno: 'EIO',
+      serverText: 'the file has shrunk',
+      errorOffset: 100_000n,
+    })
+    await nbd.shutdown()
+    await file.close()
+    await rm(path)
+  })
+
+  it('has faults that work', async () => {
+    const nbd = await connected(flaky)
+    expect(nbd.session.structuredReplies).toBe(false)
+    const results = await Promise.allSettled([
+      nbd.pread(4096, 0),
+      nbd.pread(1, 4096),
+      nbd.pread(10, 5000),
+      nbd.pread(10, 9000),
+    ])
+    expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'fulfilled'])
+    expect(results[1]).toMatchObject({ reason: expect.any(NbdServerError) })
+    await nbd.shutdown()
+    await expect(connected(broken)).rejects.toBeInstanceOf(NbdTransportError)
+    await Promise.all([flaky.close(), broken.close()])
+  })
+})
