@@ -52,7 +52,10 @@ class ConnectionPeer implements Peer, Receiver {
   }
 
   reset(): void {
-    this.#connection.destroy(new Error('reset by the suite'))
+    const error = new Error('the peer was reset by the suite')
+    this.#closed ??= { error }
+    this.#connection.destroy(error)
+    this.#change()
   }
 
   buffer(): Uint8Array {
@@ -77,7 +80,7 @@ class ConnectionPeer implements Peer, Receiver {
   }
 
   closed(error?: Error): void {
-    this.#closed = { error }
+    this.#closed ??= { error }
     this.#change()
   }
 

@@ -50,9 +50,15 @@ export class Recorder implements Receiver {
     return concat(this.#chunks)
   }
 
-  /** The memory that is lent now. */
-  get view(): Uint8Array | undefined {
-    return this.#view
+  /** All memory that was lent last, and what lies around it. */
+  get memory(): Uint8Array {
+    return this.#memory
+  }
+
+  /** What was called how often, for the message of a scenario that hangs. */
+  get summary(): string {
+    const closed = this.isClosed ? `closed with ${print(this.closedErrors[0])}` : 'not closed'
+    return `received ${this.receivedLength} bytes, drained ${this.drainedCount}, ended ${this.endedCount}, ${closed}`
   }
 
   /** Destroys the connection; from here on only `closed()` is allowed. */
@@ -113,13 +119,14 @@ export class Recorder implements Receiver {
     })
   }
 
-  /** Resolves as soon as `condition` holds, which is tried after every call. */
+  /** Resolves as soon as `condition` holds, which is tried after every call; rejects at the first violation. */
   until(condition: () => boolean): Promise<void> {
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       const attempt = (): void => {
-        if (!condition()) return
+        if (this.violations.length > 0) reject(this.#violation)
+        else if (condition()) resolve()
+        else return
         this.#waiting.delete(attempt)
-        resolve()
       }
       this.#waiting.add(attempt)
       attempt()
@@ -132,9 +139,13 @@ export class Recorder implements Receiver {
     return this.closedErrors[0]
   }
 
-  /** Throws the first violation, if there is any. */
+  /** Throws the violations, if there are any. */
   check(): void {
-    if (this.violations.length > 0) throw new ConformanceError(this.violations.join('; '))
+    if (this.violations.length > 0) throw this.#violation
+  }
+
+  get #violation(): ConformanceError {
+    return new ConformanceError(this.violations.join('; '))
   }
 
   #call<Result>(name: string, body: () => Result): Result {

@@ -29,7 +29,7 @@ export const defaultTimeLimitMs = 10_000
 /** Plays the script, then ends what is left of it; nothing is left open, whether it passed or failed. */
 export async function perform<Place extends Stage>(script: Script<Place>, stage: Place): Promise<void> {
   const limitMs = (script.timeLimitMs ?? defaultTimeLimitMs) * stage.timeScale
-  const hangs = (): string => `hangs: waited ${limitMs} ms for ${stage.step}`
+  const hangs = (): string => `hangs: waited ${limitMs} ms for ${stage.progress}`
   const unhandled = new UnhandledErrors()
   let failure: unknown
   try {

@@ -21,7 +21,7 @@ export abstract class Stage {
   readonly #options: SuiteOptions
   #links: Link[] = []
   #started: { readonly connection: Connection; readonly recorder: Recorder }[] = []
-  #step = 'the first step'
+  readonly #awaited = new Set<string>()
 
   constructor(options: SuiteOptions) {
     this.#options = options
@@ -31,19 +31,23 @@ export abstract class Stage {
     return this.#options.timeScale ?? 1
   }
 
-  /** What was being waited for last. */
-  get step(): string {
-    return this.#step
+  /** What is being waited for, and how far the receivers have come: for the message when it never comes. */
+  get progress(): string {
+    const awaited = [...this.#awaited].join(' and ') || 'something that has no name'
+    const receivers = this.#started.map(
+      ({ recorder }, index) => `; receiver ${index + 1}: ${recorder.summary}`,
+    )
+    return awaited + receivers.join('')
   }
 
   protected abstract makeLink(): Promise<Link>
   protected abstract release(): Promise<void>
 
-  /** Names what is waited for, for the message when it never comes. */
-  async waitFor<Value>(step: string, promise: Promise<Value>): Promise<Value> {
-    this.#step = step
+  /** Names what is waited for. */
+  async waitFor<Value>(what: string, promise: Promise<Value>): Promise<Value> {
+    this.#awaited.add(what)
     const value = await promise
-    this.#step = `the step after ${step}`
+    this.#awaited.delete(what)
     return value
   }
 

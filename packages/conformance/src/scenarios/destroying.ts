@@ -64,13 +64,13 @@ export const destroying: readonly Script<Stage>[] = [
         recorder.until(() => recorder.receivedLength === 1000),
       )
       recorder.destroy(connection)
-      const lent = recorder.view?.fill(0xee)
+      const lent = recorder.memory.fill(0xee)
       inBackground(peer.write(pattern(100_000, 2)))
       await stage.grace()
-      const touched = lent?.findIndex((byte) => byte !== 0xee) ?? -1
-      check(touched === -1, `byte ${touched} of the lent memory was written to after destroy()`)
-      checkSame('bytes received', recorder.receivedLength, 1000)
       recorder.check()
+      const touched = lent.findIndex((byte) => byte !== 0xee)
+      check(touched === -1, `byte ${touched} of the memory was written to after destroy()`)
+      checkSame('bytes received', recorder.receivedLength, 1000)
     },
   },
   {
