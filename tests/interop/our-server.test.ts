@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from '@jest/globals'
-import { memory, Server, type ServerOptions } from '@nbdjs/server'
+import { memory, type ServerOptions } from '@nbdjs/server'
 import { firstDifference } from './first-difference.js'
 import { noise } from './noise.js'
 import { describeWith } from './peers/describe-with.js'
@@ -11,31 +11,9 @@ import { nbdinfo } from './peers/nbdinfo.js'
 import { qemuImg } from './peers/qemu-img.js'
 import { qemuIo } from './peers/qemu-io.js'
 import { scratchFolder } from './peers/scratch.js'
+import { listenOn, withServer } from './with-server.js'
 
 const MiB = 2 ** 20
-const listenOn = ['unix', '127.0.0.1', '::1'] as const
-type ListenOn = (typeof listenOn)[number]
-
-/** Runs `body` beside a server of ours, which must have had nothing to complain about. */
-const withServer = async (
-  where: ListenOn,
-  options: ServerOptions,
-  body: (uri: string) => Promise<void>,
-): Promise<void> => {
-  const complaints: Error[] = []
-  const server = new Server({ ...options, onError: (error) => complaints.push(error) })
-  try {
-    const { uri } = await server.listen(
-      where === 'unix' ? { path: join(scratchFolder(), 'nbd.sock') } : { host: where, port: 0 },
-    )
-    await body(uri)
-  } finally {
-    await server.close()
-  }
-  expect(complaints).toEqual([])
-  expect(server.connections).toBe(0)
-}
-
 /** Some data, a hole, some data, and a tail that fills no page. */
 const content = (): Uint8Array => {
   const bytes = noise(4 * MiB + 512)

@@ -1,0 +1,174 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from '@jest/globals'
+import { NbdTransportError } from '@nbdjs/core'
+import { type Backend, memory, type Offset, type ServerOptions } from '@nbdjs/server'
+import { cutAt, delay, type Fault, failing, reorder } from '@nbdjs/server/faults'
+import { firstDifference } from './first-difference.js'
+import { noise } from './noise.js'
+import { describeWith } from './peers/describe-with.js'
+import { type Installation, installations } from './peers/installation.js'
+import { nbdcopy } from './peers/nbdcopy.js'
+import { nbdinfo } from './peers/nbdinfo.js'
+import { qemuImg } from './peers/qemu-img.js'
+import { qemuIo } from './peers/qemu-io.js'
+import { scratchFolder } from './peers/scratch.js'
+import { complaintsOf, withServer } from './with-server.js'
+
+const MiB = 2 ** 20
+
+const fileWith = (bytes: Uint8Array): string => {
+  const path = join(scratchFolder(), 'data.img')
+  writeFileSync(path, bytes)
+  return path
+}
+
+/** Memory that takes its time: some calls longer than others, so that replies overtake one another. */
+const slowMemory = (size: number): Backend => {
+  const disk = memory(size)
+  const later = <T>(result: () => T): Promise<T> =>
+    new Promise((resolve) => setTimeout(() => resolve(result()), Math.random() * 5))
+  return {
+    size,
+    canMultiConn: true,
+    read: (length: number, offset: Offset) => later(() => disk.read(length, offset)),
+    write: (data: Uint8Array, offset: Offset) => later(() => disk.write(data, offset)),
+    zero: (length: number, offset: Offset, options) => later(() => disk.zero(length, offset, options)),
+    trim: (length: number, offset: Offset) => later(() => disk.trim(length, offset)),
+    flush: () => later(() => disk.flush()),
+  }
+}
+
+/** A client that fails leaves without a word, perhaps before it has taken all of its replies. */
+const expectDeparturesOnly = (complaints: readonly Error[]): void => {
+  for (const complaint of complaints) expect(complaint).toBeInstanceOf(NbdTransportError)
+}
+
+const isReply: Parameters<typeof delay>[1] = ({ kind }) => kind === 'simpleReply' || kind === 'chunk'
+
+const lawfulFaults: readonly (readonly [string, readonly Fault[]])[] = [
+  ['replies in another order', [reorder(5)]],
+  ['late replies', [delay(2, isReply)]],
+]
+
+const sectors = (minimum: number): Backend => memory(8 * MiB, { blockSize: { minimum, preferred: 65536 } })
+
+describe.each(installations)('%s', (installation: Installation) => {
+  describeWith('nbdcopy', { programs: ['nbdcopy'], installation }, () => {
+    /** Copies into a server and out again. */
+    const roundTrip = async (options: ServerOptions): Promise<void> => {
+      const data = noise(8 * MiB)
+      const copy = join(scratchFolder(), 'copy.img')
+      await withServer('unix', options, async (uri) => {
+        await nbdcopy(fileWith(data), uri, { installation, options: ['--flush'] })
+        await nbdcopy(uri, copy, { installation })
+      })
+      expect(firstDifference(readFileSync(copy), data)).toBeUndefined()
+    }
+
+    it('copies both ways with a backend that takes its time', async () => {
+      await roundTrip({ exports: { '': slowMemory(8 * MiB) } })
+    })
+
+    it('copies both ways with a backend that takes its time, one call after the other', async () => {
+      await roundTrip({ exports: { '': slowMemory(8 * MiB) }, limits: { inFlight: 1 } })
+    })
+
+    it.each(lawfulFaults)('copies both ways with %s', async (_, faults) => {
+      await roundTrip({ exports: { '': memory(8 * MiB) }, faults })
+    })
+
+    it.each([512, 4096])('copies both ways with blocks of %i bytes', async (minimum) => {
+      await roundTrip({ exports: { '': sectors(minimum) }, features: { requireBlockSize: true } })
+    })
+
+    it('fails where the disk does', async () => {
+      const exports = { '': failing(memory(MiB, { content: noise(MiB) }), { offset: 4096 }) }
+      const complaints = await complaintsOf('unix', { exports }, async (uri) => {
+        await expect(nbdcopy(uri, 'null:', { installation })).rejects.toThrow('Input/output error')
+      })
+      expectDeparturesOnly(complaints)
+    })
+
+    it('fails where the stream ends, and the server goes on', async () => {
+      const exports = { '': memory(MiB, { content: noise(MiB) }) }
+      const cutOnce = (): Fault => {
+        let isFirst = true
+        return (link) => {
+          if (!isFirst) return { message: (message) => link.send(message) }
+          isFirst = false
+          return cutAt(100_000)(link)
+        }
+      }
+      const complaints = await complaintsOf('unix', { exports, faults: [cutOnce()] }, async (uri) => {
+        const options = ['--connections=1']
+        await expect(nbdcopy(uri, 'null:', { installation, options })).rejects.toThrow('read at offset')
+        await nbdcopy(uri, 'null:', { installation, options })
+      })
+      expectDeparturesOnly(complaints)
+    })
+  })
+
+  describeWith('nbdinfo', { programs: ['nbdinfo'], installation }, () => {
+    it('sees the largest export', async () => {
+      await withServer('unix', { exports: { '': memory(2n ** 63n - 1n) } }, async (uri) => {
+        const { exports } = await nbdinfo(uri, { installation })
+        // JSON.parse rounds it.
+        expect(exports[0]?.['export-size']).toBe(2 ** 63)
+      })
+    })
+
+    it('sees blocks that it must keep to', async () => {
+      const options = { exports: { '': sectors(4096) }, features: { requireBlockSize: true } }
+      await withServer('unix', options, async (uri) => {
+        const { exports } = await nbdinfo(uri, { installation })
+        expect(exports[0]).toMatchObject({ block_size_minimum: 4096, block_size_preferred: 65536 })
+      })
+    })
+
+    it('follows the empty name to the default export', async () => {
+      const exports = { system: memory(MiB), data: memory(512) }
+      await withServer('unix', { exports, defaultExport: 'data' }, async (uri) => {
+        expect((await nbdinfo(uri, { installation })).exports[0]).toMatchObject({ 'export-size': 512 })
+      })
+    })
+  })
+
+  describeWith('qemu', { programs: ['qemu-img', 'qemu-io'], installation }, () => {
+    it.each(lawfulFaults)('converts and compares with %s', async (_, faults) => {
+      const source = fileWith(noise(4 * MiB))
+      await withServer('unix', { exports: { '': memory(4 * MiB) }, faults }, async (uri) => {
+        await qemuImg(installation, 'convert', '-n', '-f', 'raw', '-O', 'raw', source, uri)
+        await qemuImg(installation, 'compare', '-f', 'raw', '-F', 'raw', source, uri)
+      })
+    })
+
+    it('converts and compares with a backend that takes its time', async () => {
+      const source = fileWith(noise(4 * MiB))
+      await withServer('127.0.0.1', { exports: { '': slowMemory(4 * MiB) } }, async (uri) => {
+        await qemuImg(installation, 'convert', '-n', '-W', '-m', '16', '-f', 'raw', '-O', 'raw', source, uri)
+        await qemuImg(installation, 'compare', '-f', 'raw', '-F', 'raw', source, uri)
+      })
+    })
+
+    it('keeps to blocks, by reading what it must not write alone', async () => {
+      await withServer('unix', { exports: { '': sectors(4096) } }, async (uri) => {
+        await qemuIo(installation, uri, [
+          'write -P 0x11 0 64k',
+          'write -P 0x22 512 512',
+          'read -P 0x11 0 512',
+          'read -P 0x22 512 512',
+          'read -P 0x11 1k 63k',
+        ])
+      })
+    })
+
+    it('gets the error of a command, and goes on with the next', async () => {
+      const disk = failing(memory(MiB), { offset: 65536, code: 'ENOSPC', methods: ['write'] })
+      await withServer('unix', { exports: { '': disk } }, async (uri) => {
+        await expect(qemuIo(installation, uri, ['write 64k 4k'])).rejects.toThrow('No space left on device')
+        await qemuIo(installation, uri, ['write -P 0x77 0 64k', 'read -P 0x77 0 64k', 'read -P 0 64k 4k'])
+      })
+    })
+  })
+})
