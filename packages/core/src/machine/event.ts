@@ -5,7 +5,7 @@ export type MachineEvent =
   | { readonly kind: 'phase'; readonly next: Phase; readonly previous: Phase }
   /** The operation that was begun last has ended. */
   | { readonly kind: 'operation'; readonly outcome: Outcome }
-  /** Nothing more will be sent: flush, half-close, and wait for the peer to close. */
+  /** Nothing more will be sent: flush, half-close, and wait for the peer to close. Comes once at most. */
   | { readonly kind: 'close' }
   /** The conversation is over: drop the connection now. */
   | { readonly kind: 'destroy'; readonly error: Error }

@@ -147,12 +147,11 @@ export class Machine<C extends Command> {
         this.fail(this.#hangup('during the handshake, between two options'))
         return
       case 'transmission':
-        if (this.#replies?.isBetweenReplies === true) this.#close('the server closed the connection')
-        else this.fail(this.#hangup(`in ${this.#replies?.progress}`))
+        this.#endTransmission()
         return
       case 'aborting':
       case 'disconnecting':
-        this.#close('the connection was shut down')
+        this.#end('closed', unanswered('the connection was shut down'))
         return
       case 'closed':
       case 'dead':
@@ -394,9 +393,14 @@ export class Machine<C extends Command> {
 
   // --- within: the end -----------------------------------------------------------------------------------
 
-  #close(reason: string): void {
-    this.#end('closed', unanswered(reason))
-    this.#events.push({ kind: 'close' })
+  /** The server may end between two replies; in one, it broke. */
+  #endTransmission(): void {
+    if (this.#replies?.isBetweenReplies === true) {
+      this.#end('closed', unanswered('the server closed the connection'))
+      this.#events.push({ kind: 'close' })
+    } else {
+      this.fail(this.#hangup(`in ${this.#replies?.progress}`))
+    }
   }
 
   #die(error: Error): void {

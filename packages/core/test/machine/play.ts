@@ -1,0 +1,140 @@
+import type { MachineEvent } from '../../src/machine/event.js'
+import { defaultLimits, type Limits } from '../../src/machine/limits.js'
+import { Machine } from '../../src/machine/machine.js'
+import type { NegotiationSettings } from '../../src/machine/negotiation/negotiation.js'
+import type { Command } from '../../src/machine/transmission/command.js'
+import { concat } from '../../src/wire/bytes.js'
+import { settings } from './negotiation/dialogue.js'
+import { cookieOf } from './transmission/commands.js'
+
+/**
+ * When the connection asks for memory: when bytes are there, or long before, as Node does, or twice. The
+ * contract allows each.
+ */
+export type Asking = 'late' | 'early' | 'twice'
+export const askings: readonly Asking[] = ['late', 'early', 'twice']
+
+export interface PlayOptions extends Partial<NegotiationSettings> {
+  readonly limits?: Partial<Limits>
+  readonly asking?: Asking
+  readonly isTracing?: boolean
+}
+
+/** A machine with the least of a connection and of a driver around it, and a record of what comes out. */
+export class Play {
+  readonly machine: Machine<Command>
+  readonly events: MachineEvent[] = []
+  readonly settled: Command[] = []
+  /** Of each write, how long its chunks are. */
+  readonly writes: number[][] = []
+  /** Bytes that went through the staging buffer, and such that went straight to where they belong. */
+  readonly moved = { staged: 0, inPlace: 0 }
+  readonly #asking: Asking
+  readonly #commands = new Map<string, Command>()
+  readonly #output: Uint8Array[] = []
+  readonly #staging: ArrayBufferLike
+  #view: Uint8Array
+  /** The connection takes no more for now. */
+  isBlocked = false
+
+  constructor({ limits, asking = 'late', isTracing = false, ...changes }: PlayOptions = {}) {
+    this.#asking = asking
+    this.machine = new Machine({
+      address: 'test:',
+      settings: { ...settings, ...changes },
+      limits: { ...defaultLimits, ...limits },
+    })
+    this.machine.isTracing = isTracing
+    this.#view = this.machine.buffer()
+    this.#staging = this.#view.buffer
+    this.machine.begin('connect')
+    this.drain()
+  }
+
+  /** All that was written. */
+  get output(): Uint8Array {
+    return concat(...this.#output)
+  }
+
+  get phases(): string[] {
+    return this.events.flatMap((event) => (event.kind === 'phase' ? [event.next] : []))
+  }
+
+  /** The errors and results of the operations of the handshake. */
+  get outcomes(): unknown[] {
+    return this.events.flatMap((event) =>
+      event.kind === 'operation' ? [event.outcome.ok ? event.outcome.value : event.outcome.error] : [],
+    )
+  }
+
+  /** Takes out what is due, in the order in which a driver must. */
+  drain(): void {
+    for (let isBusy = true; isBusy; ) {
+      this.#write()
+      const settled = this.machine.takeSettled()
+      this.settled.push(...settled)
+      const event = this.machine.nextEvent()
+      if (event !== undefined) this.events.push(event)
+      isBusy = event !== undefined || settled.length > 0
+    }
+  }
+
+  /** The caller's turn. */
+  act(wish: (machine: Machine<Command>) => void): void {
+    wish(this.machine)
+    this.drain()
+  }
+
+  submit(commands: Readonly<Record<string, Command>>): void {
+    for (const [name, command] of Object.entries(commands)) {
+      this.#commands.set(name, command)
+      this.machine.submit(command)
+    }
+    this.drain()
+  }
+
+  command(name: string): Command {
+    const command = this.#commands.get(name)
+    if (command === undefined) throw new Error(`there is no command ${name}`)
+    return command
+  }
+
+  get commands(): readonly Command[] {
+    return [...this.#commands.values()]
+  }
+
+  cookie(name: string): { cookieHigh: number; cookieLow: number } {
+    return cookieOf(this.command(name))
+  }
+
+  /** Bytes arrive, at most so many at a time; each count is taken once, the last one again and again. */
+  arrive(bytes: Uint8Array, counts: readonly number[] = [Number.POSITIVE_INFINITY]): void {
+    const rest = [...counts]
+    for (let at = 0; at < bytes.length; ) {
+      const atMost = (rest.length > 1 ? rest.shift() : rest[0]) as number
+      at += this.#receive(bytes.subarray(at, at + atMost))
+    }
+  }
+
+  #receive(bytes: Uint8Array): number {
+    if (this.#asking !== 'early') this.#view = this.machine.buffer()
+    if (this.#asking === 'twice') this.#view = this.machine.buffer()
+    const count = Math.min(this.#view.length, bytes.length)
+    if (count === 0) throw new Error('the machine lent an empty view')
+    this.#view.set(bytes.subarray(0, count))
+    this.moved[this.#view.buffer === this.#staging ? 'staged' : 'inPlace'] += count
+    this.machine.received(count)
+    this.drain()
+    if (this.#asking === 'early') this.#view = this.machine.buffer()
+    return count
+  }
+
+  #write(): void {
+    while (!this.isBlocked) {
+      const chunks = this.machine.takeOutput()
+      if (chunks.length === 0) return
+      this.writes.push(chunks.map(({ length }) => length))
+      this.#output.push(...chunks.map((chunk) => chunk.slice()))
+    }
+  }
+}
