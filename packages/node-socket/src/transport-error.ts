@@ -11,6 +11,7 @@ const operations: Readonly<Record<string, string>> = {
 
 const remedies: Readonly<Record<string, string>> = {
   EACCES: 'may this user open it?',
+  EAGAIN: 'does the server accept at all? Its queue is full',
   EAI_AGAIN: 'is the name server reachable?',
   ECONNREFUSED: 'is a server listening there?',
   ENOENT: 'is a server running, and is the path right?',

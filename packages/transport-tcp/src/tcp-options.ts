@@ -9,6 +9,11 @@ export interface TcpOptions {
    * system counts in whole seconds: at least 1000, rounded down. Default: 0, no probes.
    */
   readonly keepAliveMs?: number
+  /**
+   * How long each address but the last may take before it is given up for the next one, in milliseconds, from 10.
+   * Default: 1000.
+   */
+  readonly attemptTimeoutMs?: number
   /** Turns the host's name into addresses. Default: `dns.lookup` of Node. */
   readonly lookup?: net.LookupFunction
 }
@@ -19,6 +24,10 @@ const checks: { readonly [Name in keyof Required<TcpOptions>]: (value: unknown) 
     value === 0 || (Number.isSafeInteger(value) && (value as number) >= 1000)
       ? undefined
       : 'expected 0, or a whole number of milliseconds from 1000',
+  attemptTimeoutMs: (value) =>
+    Number.isSafeInteger(value) && (value as number) >= 10
+      ? undefined
+      : 'expected a whole number of milliseconds from 10',
   lookup: (value) => (typeof value === 'function' ? undefined : 'expected a function'),
 }
 

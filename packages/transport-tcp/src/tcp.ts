@@ -8,8 +8,14 @@ import { checkHost, checkPort, checkTcpOptions, type TcpOptions } from './tcp-op
 export const defaultPort = 10809
 
 /**
- * NBD over TCP. All addresses of the host are tried, both families in turn, until one is connected (RFC 8305,
- * by Node's `autoSelectFamily`); TCP_NODELAY is set.
+ * Node's own default of 250 ms is from RFC 8305, where the attempt that is late goes on beside the next one. Node
+ * gives it up, and with it a server that is far away.
+ */
+const defaultAttemptTimeoutMs = 1000
+
+/**
+ * NBD over TCP. All addresses of the host are tried one after the other, the families by turns, until one is
+ * connected (Node's `autoSelectFamily`); TCP_NODELAY is set.
  *
  * Throws a NbdUsageError for arguments that can never work. When every address failed, the NbdTransportError of
  * `dial` lists each of them, and `errno` is the first one's.
@@ -29,13 +35,16 @@ export function tcp(host: string, port: number = defaultPort, options: TcpOption
 export function tcpConnectOptions(
   host: string,
   port: number,
-  { family, keepAliveMs = 0, lookup = dns.lookup as net.LookupFunction }: TcpOptions = {},
+  options: TcpOptions = {},
 ): net.TcpNetConnectOpts {
+  const { family, keepAliveMs = 0, attemptTimeoutMs = defaultAttemptTimeoutMs } = options
+  const { lookup = dns.lookup as net.LookupFunction } = options
   return {
     host,
     port,
     allowHalfOpen: true,
     autoSelectFamily: true,
+    autoSelectFamilyAttemptTimeout: attemptTimeoutMs,
     noDelay: true,
     keepAlive: keepAliveMs > 0,
     keepAliveInitialDelay: keepAliveMs,

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from '@jest/globals'
 import { NbdTransportError, NbdUsageError } from '@nbdjs/core'
 import { defaultPort, tcp } from '@nbdjs/transport-tcp'
 import { tcpConnectOptions } from '../src/tcp.js'
-import { deadPort, listening } from './loopback.js'
+import { deadPort, listening, silentPort } from './loopback.js'
 
 const { signal } = new AbortController()
 
@@ -63,6 +63,21 @@ describe('dial', () => {
     await connection.close()
   })
 
+  it('gives up an address that does not answer for the next one', async () => {
+    const silent = await silentPort()
+    const server = net.createServer((socket) => socket.on('error', () => {}))
+    servers.push(server)
+    server.listen(silent.port, '127.0.0.2')
+    await once(server, 'listening')
+    const lookup = resolvesTo('127.0.0.1', '127.0.0.2')
+    const transport = tcp('disk.example', silent.port, { lookup, attemptTimeoutMs: 10 })
+    const connection = await transport.dial({ signal })
+    expect((connection as unknown as { socket: net.Socket }).socket.remoteAddress).toBe('127.0.0.2')
+    connection.destroy()
+    await connection.close()
+    await silent.close()
+  })
+
   it('lists each address with its error when all failed, with the errno of the first', async () => {
     const lookup = resolvesTo('127.0.0.2', '127.0.0.3')
     const error = await failureOf(tcp('disk.example', deadPort, { lookup }).dial({ signal }))
@@ -117,6 +132,7 @@ describe('tcpConnectOptions', () => {
       port: 10809,
       allowHalfOpen: true,
       autoSelectFamily: true,
+      autoSelectFamilyAttemptTimeout: 1000,
       noDelay: true,
       keepAlive: false,
       keepAliveInitialDelay: 0,
@@ -161,8 +177,9 @@ describe('usage', () => {
     [{ family: 5 }, 'family is 5: expected 4 or 6'],
     [{ keepAliveMs: 999 }, 'keepAliveMs is 999: expected 0, or a whole number of milliseconds from 1000'],
     [{ keepAliveMs: -1 }, 'keepAliveMs is -1: expected 0, or a whole number of milliseconds from 1000'],
+    [{ attemptTimeoutMs: 9 }, 'attemptTimeoutMs is 9: expected a whole number of milliseconds from 10'],
     [{ lookup: 'dns' }, 'lookup is "dns": expected a function'],
-    [{ nodelay: true }, 'unknown option nodelay: known are family, keepAliveMs, lookup'],
+    [{ nodelay: true }, 'unknown option nodelay: known are family, keepAliveMs, attemptTimeoutMs, lookup'],
   ])('refuses the options %j', (options, told) => {
     const make = (): unknown => tcp('localhost', 10809, options as never)
     expect(make).toThrow(NbdUsageError)
