@@ -3,16 +3,24 @@ export function settled(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }
 
-/** How a promise stands, without waiting for it. */
+/** How a promise stands once everything has happened that needs no timer. */
 export async function outcomeOf(promise: Promise<unknown>): Promise<'pending' | 'resolved' | 'rejected'> {
+  let outcome: 'pending' | 'resolved' | 'rejected' = 'pending'
+  promise.then(
+    () => {
+      outcome = 'resolved'
+    },
+    () => {
+      outcome = 'rejected'
+    },
+  )
   await settled()
-  return await Promise.race([
-    promise.then(
-      () => 'resolved' as const,
-      () => 'rejected' as const,
-    ),
-    Promise.resolve('pending' as const),
-  ])
+  return outcome
+}
+
+/** Lets so many microtasks pass. */
+export async function microtasks(count: number): Promise<void> {
+  for (let passed = 0; passed < count; passed++) await Promise.resolve()
 }
 
 /** What a promise rejects with; fails the test when it resolves. */

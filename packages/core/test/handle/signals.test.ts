@@ -6,7 +6,7 @@ import { octets, repeated } from '../octets.js'
 import { negotiating, ready } from './connected.js'
 import { watchLeaks } from './leaks.js'
 import { ScriptedServer } from './scripted-server.js'
-import { outcomeOf, rejection, settled } from './settled.js'
+import { microtasks, outcomeOf, rejection, settled } from './settled.js'
 
 watchLeaks()
 
@@ -521,11 +521,11 @@ describe('destroy', () => {
   })
 
   test('in any microtask between dial and handshake leaves nothing open', async () => {
-    for (let microtasks = 0; microtasks < 30; microtasks++) {
+    for (let passed = 0; passed < 30; passed++) {
       const server = new ScriptedServer()
       const handle = new Handle()
       const connecting = rejection(handle.connect(server.transport))
-      for (let passed = 0; passed < microtasks; passed++) await undefined
+      await microtasks(passed)
       const reason = new Error('enough')
       handle.destroy(reason)
       expect(await connecting).toBe(reason)

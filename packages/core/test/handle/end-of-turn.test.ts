@@ -1,0 +1,61 @@
+import { expect, test } from '@jest/globals'
+import { EndOfTurn } from '../../src/handle/end-of-turn.js'
+import { microtasks, settled } from './settled.js'
+
+test('runs the task once, however often it is asked for', async () => {
+  let runs = 0
+  const turn = new EndOfTurn(() => runs++)
+  turn.ask()
+  turn.ask()
+  await microtasks(3)
+  turn.ask()
+  expect(runs).toBe(0)
+  await settled()
+  expect(runs).toBe(1)
+})
+
+test('runs it before any timer or I/O, and then is ready for the next turn', async () => {
+  let runs = 0
+  const turn = new EndOfTurn(() => runs++)
+  for (let turns = 1; turns <= 3; turns++) {
+    turn.ask()
+    await settled()
+    expect(runs).toBe(turns)
+  }
+})
+
+test('waits for whoever comes back a few microtasks later', async () => {
+  const runsAfter: number[] = []
+  let asked = 0
+  const turn = new EndOfTurn(() => runsAfter.push(asked))
+  for (let late = 0; late <= 15; late++) {
+    void microtasks(late).then(() => {
+      asked++
+      turn.ask()
+    })
+  }
+  await settled()
+  expect(runsAfter).toEqual([16])
+})
+
+test('does not wait for ever', async () => {
+  let runs = 0
+  const turn = new EndOfTurn(() => runs++)
+  for (let asked = 0; asked < 1000; asked++) {
+    turn.ask()
+    await microtasks(1)
+  }
+  expect(runs).toBeGreaterThan(1)
+  await settled()
+})
+
+test('a task that asks again gets another turn', async () => {
+  let runs = 0
+  const turn: EndOfTurn = new EndOfTurn(() => {
+    runs++
+    if (runs < 3) turn.ask()
+  })
+  turn.ask()
+  await settled()
+  expect(runs).toBe(3)
+})

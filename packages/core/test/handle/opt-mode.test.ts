@@ -1,0 +1,291 @@
+import { describe, expect, test } from '@jest/globals'
+import { connect, Handle } from '@nbdjs/core'
+import {
+  Cmd,
+  decodeInfoRequest,
+  encodeInfoBlockSize,
+  encodeInfoText,
+  encodeListEntry,
+  HandshakeFlag,
+  Info,
+  Opt,
+  Rep,
+  TransmissionFlag,
+} from '@nbdjs/core/wire'
+import { octets } from '../octets.js'
+import { negotiating, ready } from './connected.js'
+import { watchLeaks } from './leaks.js'
+import { EVERYTHING, ScriptedServer } from './scripted-server.js'
+import { rejection } from './settled.js'
+
+watchLeaks()
+
+describe('what the options of the handle make of the handshake', () => {
+  test.each([
+    ['by default', {}, '', [Info.BlockSize]],
+    ['with a name', { exportName: 'disk\u00e9' }, 'disk\u00e9', [Info.BlockSize]],
+    ['with fullInfo', { fullInfo: true }, '', [Info.BlockSize, Info.Name, Info.Description]],
+    ['without block sizes', { requestBlockSize: false }, '', []],
+  ])('%s', async (_, options, exportName, infos) => {
+    const server = new ScriptedServer()
+    const handle = new Handle(options)
+    const connecting = handle.connect(server.transport)
+    await server.open()
+    expect(decodeInfoRequest(await server.option(Opt.Go), Opt.Go)).toEqual({ exportName, infos })
+    server.grant(Opt.Go)
+    expect(await connecting).toMatchObject({ name: exportName })
+    handle.destroy()
+  })
+
+  test('without structured replies: NBD_OPT_GO comes first', async () => {
+    const server = new ScriptedServer()
+    const handle = new Handle({ requestStructuredReplies: false })
+    const connecting = handle.connect(server.transport)
+    await server.greet()
+    await server.option(Opt.Go)
+    server.grant(Opt.Go)
+    await connecting
+    expect(handle.session.structuredReplies).toBe(false)
+    handle.destroy()
+  })
+
+  const { FixedNewstyle, NoZeroes } = HandshakeFlag
+  test.each([
+    ['both', 3, {}, FixedNewstyle | NoZeroes, 'newstyle-fixed'],
+    ['not noZeroes', 3, { noZeroes: false }, FixedNewstyle, 'newstyle-fixed'],
+    ['not fixedNewstyle', 3, { fixedNewstyle: false }, NoZeroes, 'newstyle'],
+    ['what the server lacks', FixedNewstyle, {}, FixedNewstyle, 'newstyle-fixed'],
+    ['nothing', 0, {}, 0, 'newstyle'],
+  ] as const)('handshake flags: %s', async (_, offered, handshakeFlags, agreed, protocol) => {
+    const server = new ScriptedServer()
+    const handle = new Handle({ handshakeFlags, optMode: true })
+    const connecting = handle.connect(server.transport)
+    expect(await server.greet(offered)).toBe(agreed)
+    if (protocol === 'newstyle-fixed') {
+      await server.option(Opt.StructuredReply)
+      server.reply(Opt.StructuredReply, Rep.Ack)
+    }
+    await connecting
+    expect(handle.session).toEqual({
+      protocol,
+      structuredReplies: protocol === 'newstyle-fixed',
+      handshakeFlags: {
+        fixedNewstyle: (agreed & FixedNewstyle) !== 0,
+        noZeroes: (agreed & NoZeroes) !== 0,
+      },
+    })
+    handle.destroy()
+  })
+})
+
+test('info holds all that the server told', async () => {
+  const { handle } = await ready(
+    {
+      structuredReplies: true,
+      size: 2n ** 40n,
+      flags: EVERYTHING | TransmissionFlag.SendDf | TransmissionFlag.CanMultiConn,
+      infos: [
+        encodeInfoText(Info.Name, 'the-disk'),
+        encodeInfoText(Info.Description, 'system'),
+        encodeInfoBlockSize({ minimum: 512, preferred: 4096, maximum: 4 * 1024 * 1024 }),
+      ],
+    },
+    { exportName: 'disk', fullInfo: true },
+  )
+  expect(handle.info).toEqual({
+    name: 'disk',
+    canonicalName: 'the-disk',
+    description: 'system',
+    size: 2n ** 40n,
+    readOnly: false,
+    rotational: false,
+    canFlush: true,
+    canFua: true,
+    canTrim: true,
+    canZero: true,
+    canFastZero: true,
+    canDf: true,
+    canMultiConn: true,
+    canCache: true,
+    blockSize: { minimum: 512, preferred: 4096, maximum: 4 * 1024 * 1024, payload: 4 * 1024 * 1024 },
+  })
+  expect(Object.isFrozen(handle.info)).toBe(true)
+  expect(Object.isFrozen(handle.session)).toBe(true)
+  handle.destroy()
+})
+
+describe('by hand', () => {
+  test('connect resolves with undefined, then each option is asked for by its call', async () => {
+    const server = new ScriptedServer()
+    const handle = new Handle({ optMode: true })
+    const connecting = handle.connect(server.transport)
+    await server.open()
+    expect(await connecting).toBeUndefined()
+    expect(handle.state).toBe('negotiating')
+
+    const listing = handle.optList()
+    await server.option(Opt.List)
+    server.reply(Opt.List, Rep.Server, encodeListEntry({ name: 'a', description: '' }))
+    server.reply(Opt.List, Rep.Server, encodeListEntry({ name: 'b', description: 'the second' }))
+    server.reply(Opt.List, Rep.Ack)
+    expect(await listing).toEqual([
+      { name: 'a', description: '' },
+      { name: 'b', description: 'the second' },
+    ])
+
+    const structured = handle.optStructuredReply()
+    await server.option(Opt.StructuredReply)
+    server.reply(Opt.StructuredReply, Rep.ErrPolicy)
+    expect(await structured).toBe(false)
+    const again = handle.optStructuredReply()
+    await server.option(Opt.StructuredReply)
+    server.reply(Opt.StructuredReply, Rep.Ack)
+    expect(await again).toBe(true)
+
+    handle.setExportName('b')
+    handle.setFullInfo(true)
+    handle.setRequestBlockSize(false)
+    const going = handle.optGo()
+    expect(decodeInfoRequest(await server.option(Opt.Go), Opt.Go)).toEqual({
+      exportName: 'b',
+      infos: [Info.Name, Info.Description],
+    })
+    server.grant(Opt.Go, { size: 4096 })
+    expect(await going).toMatchObject({ name: 'b', size: 4096n })
+    expect(handle.state).toBe('ready')
+    const reading = handle.pread(1, 0)
+    await server.request(Cmd.Read)
+    handle.destroy()
+    await rejection(reading)
+  })
+
+  test('one option at a time: another one meanwhile is refused, and nothing is mixed up', async () => {
+    const { handle, server } = await negotiating()
+    const asking = handle.optInfo()
+    expect(await rejection(handle.optList())).toMatchObject({
+      code: 'ERR_NBD_STATE',
+      message: 'optList: invalid state connecting: it is legal in negotiating only',
+    })
+    await server.option(Opt.Info)
+    server.grant(Opt.Info)
+    expect(await asking).toMatchObject({ size: 1048576n })
+    handle.destroy()
+  })
+
+  test('info is known from optInfo on, for the name that was asked for', async () => {
+    const { handle, server } = await negotiating()
+    const unknown =
+      'info: invalid state negotiating: the export is not known: optInfo() and optGo() ask for it'
+    expect(() => handle.info).toThrow(unknown)
+    const asking = handle.optInfo()
+    await server.option(Opt.Info)
+    server.grant(Opt.Info)
+    const info = await asking
+    expect(handle.info).toBe(info)
+    handle.setExportName('')
+    expect(handle.info).toBe(info)
+    handle.setExportName('other')
+    expect(() => handle.info).toThrow(unknown)
+    handle.destroy()
+  })
+
+  test('a refusal forgets what was known', async () => {
+    const { handle, server } = await negotiating()
+    const asking = handle.optInfo()
+    await server.option(Opt.Info)
+    server.grant(Opt.Info)
+    await asking
+    const again = rejection(handle.optInfo())
+    await server.option(Opt.Info)
+    server.reply(Opt.Info, Rep.ErrUnknown)
+    expect(await again).toMatchObject({ errno: 'ENOENT', option: 'NBD_OPT_INFO' })
+    expect(() => handle.info).toThrow('the export is not known')
+    handle.destroy()
+  })
+
+  test('a setter takes effect with the next option, also before connect', async () => {
+    const server = new ScriptedServer()
+    const handle = new Handle({ exportName: 'first' })
+    handle.setExportName('second')
+    handle.setFullInfo(true)
+    const connecting = handle.connect(server.transport)
+    await server.open()
+    expect(decodeInfoRequest(await server.option(Opt.Go), Opt.Go)).toEqual({
+      exportName: 'second',
+      infos: [Info.BlockSize, Info.Name, Info.Description],
+    })
+    server.grant(Opt.Go)
+    await connecting
+    handle.destroy()
+  })
+
+  test.each([
+    ['optInfo', (handle: Handle<true>) => handle.optInfo(), 'NBD_OPT_INFO'],
+    ['optList', (handle: Handle<true>) => handle.optList(), 'NBD_OPT_LIST'],
+    ['optStructuredReply', (handle: Handle<true>) => handle.optStructuredReply(), 'NBD_OPT_STRUCTURED_REPLY'],
+  ])('plain newstyle: %s is refused without a byte', async (_, call, option) => {
+    const server = new ScriptedServer()
+    const handle = new Handle({ optMode: true })
+    const connecting = handle.connect(server.transport)
+    await server.greet(0)
+    await connecting
+    const { bytesFromClient } = server
+    expect(await rejection(call(handle))).toMatchObject({
+      code: 'ERR_NBD_NEGOTIATION',
+      errno: 'ENOTSUP',
+      option,
+      message: `${option}: the server speaks plain newstyle, which knows NBD_OPT_EXPORT_NAME only`,
+    })
+    expect(handle.state).toBe('negotiating')
+    expect(server.bytesFromClient).toBe(bytesFromClient)
+    handle.destroy()
+  })
+})
+
+describe('connect() makes a handle and connects it', () => {
+  test('with the options of both', async () => {
+    const server = new ScriptedServer()
+    const connecting = connect(server.transport, { name: 'backup' }, { signal: new AbortController().signal })
+    await server.handshake()
+    const handle = await connecting
+    expect(handle).toMatchObject({ name: 'backup', state: 'ready' })
+    handle.destroy()
+  })
+
+  test('in opt mode', async () => {
+    const server = new ScriptedServer()
+    const connecting = connect(server.transport, { optMode: true })
+    await server.open()
+    const handle = await connecting
+    expect(handle.state).toBe('negotiating')
+    handle.destroy()
+  })
+
+  test('wrong options reject: nothing is dialled', async () => {
+    const server = new ScriptedServer()
+    expect(await rejection(connect(server.transport, { optMode: 1 } as never))).toMatchObject({
+      code: 'ERR_NBD_USAGE',
+      message: 'options.optMode: expected a boolean, received 1',
+    })
+    expect(() => server.send(octets('00'))).toThrow('nobody has dialled yet')
+  })
+
+  test('when it fails nothing is left open', async () => {
+    const server = new ScriptedServer()
+    const connecting = rejection(connect(server.transport))
+    await server.open()
+    await server.option(Opt.Go)
+    server.reply(Opt.Go, Rep.ErrUnknown)
+    expect(await connecting).toHaveProperty('errno', 'ENOENT')
+    await server.option(Opt.Abort)
+    await server.clientLeft()
+    await server.hangUp()
+    expect(server.end).toEqual({ error: undefined })
+  })
+})
+
+test('handles are numbered as they are made', () => {
+  const [first, second] = [new Handle(), new Handle({ optMode: true })]
+  const number = Number(/^nbd(\d+)$/.exec(first.name)?.[1])
+  expect(second.name).toBe(`nbd${number + 1}`)
+})

@@ -1,0 +1,135 @@
+import { test } from '@jest/globals'
+import {
+  type CommandOptions,
+  type ConnectResult,
+  connect,
+  type ExportInfo,
+  Handle,
+  type HandleEvents,
+  type HandleOptions,
+  type ListEntry,
+  type ShutdownOptions,
+  type SignalOptions,
+  type State,
+  type Stats,
+  type Transport,
+  type WriteOptions,
+  type ZeroOptions,
+} from '@nbdjs/core'
+import { expectTypeOf } from 'expect-type'
+
+declare const transport: Transport
+declare const isOptMode: boolean
+
+// The types are checked when the tests are built; nothing of this runs.
+const check = (_: () => void): void => {}
+
+test('connect resolves with what is known then', () => {
+  expectTypeOf<ConnectResult<false>>().toEqualTypeOf<ExportInfo>()
+  expectTypeOf<ConnectResult<true>>().toEqualTypeOf<undefined>()
+  expectTypeOf<ConnectResult<boolean>>().toEqualTypeOf<ExportInfo | undefined>()
+
+  check(() => {
+    expectTypeOf(new Handle().connect(transport)).resolves.toEqualTypeOf<ExportInfo>()
+    expectTypeOf(new Handle({}).connect(transport)).resolves.toEqualTypeOf<ExportInfo>()
+    expectTypeOf(new Handle({ exportName: 'x' }).connect(transport)).resolves.toEqualTypeOf<ExportInfo>()
+    expectTypeOf(new Handle({ optMode: false }).connect(transport)).resolves.toEqualTypeOf<ExportInfo>()
+    expectTypeOf(new Handle({ optMode: true }).connect(transport)).resolves.toEqualTypeOf<undefined>()
+    expectTypeOf(new Handle({ optMode: isOptMode }).connect(transport)).resolves.toEqualTypeOf<
+      ExportInfo | undefined
+    >()
+  })
+})
+
+test('connect() gives the handle that its options ask for', () => {
+  check(() => {
+    expectTypeOf(connect(transport)).resolves.toEqualTypeOf<Handle>()
+    expectTypeOf(connect(transport, { exportName: 'x' }, {})).resolves.toEqualTypeOf<Handle<false>>()
+    expectTypeOf(connect(transport, { optMode: true })).resolves.toEqualTypeOf<Handle<true>>()
+  })
+})
+
+test('a handle of either mode passes where the mode does not matter', () => {
+  expectTypeOf<Handle>().toExtend<Handle<boolean>>()
+  expectTypeOf<Handle<true>>().toExtend<Handle<boolean>>()
+  expectTypeOf<Handle<true>>().not.toExtend<Handle<false>>()
+})
+
+test('every option may be left out, or be undefined', () => {
+  type Groups = 'handshakeFlags' | 'limits' | 'timeouts'
+  expectTypeOf<Record<string, never>>().toExtend<HandleOptions>()
+  expectTypeOf<{ readonly [K in keyof HandleOptions]: undefined }>().toExtend<HandleOptions>()
+  expectTypeOf<HandleOptions[Groups]>().extract<undefined>().toEqualTypeOf<undefined>()
+  expectTypeOf<HandleOptions['strict']>().extract<boolean>().toEqualTypeOf<boolean>()
+  expectTypeOf<keyof HandleOptions>().toEqualTypeOf<
+    | 'name'
+    | 'exportName'
+    | 'optMode'
+    | 'fullInfo'
+    | 'requestBlockSize'
+    | 'requestStructuredReplies'
+    | 'handshakeFlags'
+    | 'strict'
+    | 'limits'
+    | 'timeouts'
+  >()
+})
+
+test('commands', () => {
+  type Offset = number | bigint
+  expectTypeOf<Handle['pread']>().toEqualTypeOf<
+    (length: number, offset: Offset, options?: CommandOptions) => Promise<Uint8Array>
+  >()
+  expectTypeOf<Handle['preadInto']>().toEqualTypeOf<
+    (buffer: Uint8Array, offset: Offset, options?: CommandOptions) => Promise<void>
+  >()
+  expectTypeOf<Handle['pwrite']>().toEqualTypeOf<
+    (data: Uint8Array, offset: Offset, options?: WriteOptions) => Promise<void>
+  >()
+  expectTypeOf<Handle['zero']>().toEqualTypeOf<
+    (length: number, offset: Offset, options?: ZeroOptions) => Promise<void>
+  >()
+  expectTypeOf<Handle['trim']>().toEqualTypeOf<
+    (length: number, offset: Offset, options?: WriteOptions) => Promise<void>
+  >()
+  expectTypeOf<Handle['cache']>().toEqualTypeOf<
+    (length: number, offset: Offset, options?: CommandOptions) => Promise<void>
+  >()
+  expectTypeOf<Handle['flush']>().toEqualTypeOf<(options?: CommandOptions) => Promise<void>>()
+  expectTypeOf<keyof ZeroOptions>().toEqualTypeOf<'signal' | 'fua' | 'noHole' | 'fastZero'>()
+  expectTypeOf<keyof WriteOptions>().toEqualTypeOf<'signal' | 'fua'>()
+  expectTypeOf<keyof CommandOptions>().toEqualTypeOf<'signal'>()
+})
+
+test('negotiation, the end and what is known', () => {
+  expectTypeOf<Handle['optGo']>().toEqualTypeOf<(options?: SignalOptions) => Promise<ExportInfo>>()
+  expectTypeOf<Handle['optInfo']>().toEqualTypeOf<(options?: SignalOptions) => Promise<ExportInfo>>()
+  expectTypeOf<Handle['optList']>().toEqualTypeOf<
+    (options?: SignalOptions) => Promise<readonly ListEntry[]>
+  >()
+  expectTypeOf<Handle['optStructuredReply']>().toEqualTypeOf<(options?: SignalOptions) => Promise<boolean>>()
+  expectTypeOf<Handle['optAbort']>().toEqualTypeOf<(options?: SignalOptions) => Promise<void>>()
+  expectTypeOf<Handle['shutdown']>().toEqualTypeOf<(options?: ShutdownOptions) => Promise<void>>()
+  expectTypeOf<Handle['destroy']>().toEqualTypeOf<(reason?: unknown) => void>()
+  expectTypeOf<Handle['closed']>().toEqualTypeOf<Promise<void>>()
+  expectTypeOf<Handle['state']>().toEqualTypeOf<State>()
+  expectTypeOf<Handle['stats']>().toEqualTypeOf<Stats>()
+  expectTypeOf<Handle['info']['size']>().toEqualTypeOf<bigint>()
+  expectTypeOf<Handle>().toExtend<AsyncDisposable>()
+})
+
+test('listeners get what their event tells', () => {
+  expectTypeOf<HandleEvents['state']>().toEqualTypeOf<[next: State, previous: State]>()
+  check(() => {
+    const handle = new Handle()
+    handle.on('state', (next, previous) => {
+      expectTypeOf(next).toEqualTypeOf<State>()
+      expectTypeOf(previous).toEqualTypeOf<State>()
+    })
+    handle.on('debug', (message) => expectTypeOf(message).toEqualTypeOf<string>())
+    handle.on('dead', (error) => expectTypeOf(error).toEqualTypeOf<Error>())
+    handle.on('close', (...nothing) => expectTypeOf(nothing).toEqualTypeOf<[]>())
+    // @ts-expect-error There is no such event.
+    handle.on('error', () => {})
+  })
+})
