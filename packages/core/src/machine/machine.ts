@@ -215,8 +215,7 @@ export class Machine<C extends Command> {
    */
   disconnect({ abandonPending = false }: { readonly abandonPending?: boolean } = {}): void {
     this.#isDisconnecting = true
-    if (abandonPending)
-      this.#settleAll(this.#requests.drain(), unanswered('the connection is being shut down'))
+    if (abandonPending) this.#dropWaiting('the connection is being shut down')
   }
 
   /**
@@ -347,8 +346,14 @@ export class Machine<C extends Command> {
     if (command === this.#requests.last && this.#outbox.length > 0) this.#answeredEarly = command
     else this.#settle(command)
     // "Terminating the transmission phase": after ESHUTDOWN a client must leave.
-    if (command.error instanceof NbdServerError && command.error.errno === 'ESHUTDOWN')
-      this.disconnect({ abandonPending: true })
+    if (command.error instanceof NbdServerError && command.error.errno === 'ESHUTDOWN') {
+      this.#isDisconnecting = true
+      this.#dropWaiting('the server is shutting down')
+    }
+  }
+
+  #dropWaiting(reason: string): void {
+    this.#settleAll(this.#requests.drain(), new NbdClosedError(`${reason}: the command was not sent`))
   }
 
   #fillOutbox(): void {

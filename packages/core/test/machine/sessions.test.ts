@@ -151,7 +151,7 @@ const expected: Readonly<Record<string, Transcript>> = {
     ],
     settled: [
       'b: NbdServerError: pread of 8 bytes at 0: server replied ESHUTDOWN: "bye"',
-      'c: NbdClosedError: the connection is being shut down before the command was answered',
+      'c: NbdClosedError: the server is shutting down: the command was not sent',
       `a: read ${digest(pattern(8))}`,
     ],
   },

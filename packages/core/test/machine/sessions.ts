@@ -98,7 +98,9 @@ const failure = (name: string, flags: number, value: number, message: string, of
   )
 
 const structuredReplies = handshake(encodeOptionReply(Opt.StructuredReply, Rep.Ack))
-const fixed = handshake(encodeGreeting(3))
+/** Of a server that knows everything. */
+export const greeting: Uint8Array = encodeGreeting(3)
+const fixed = handshake(greeting)
 const granted = (option: number): Uint8Array[] => [
   encodeOptionReply(option, Rep.Info, encodeInfoExport(shape)),
   encodeOptionReply(option, Rep.Ack),
@@ -129,9 +131,9 @@ export const automatic: Session = {
   end: 'closed',
 }
 
-const fallBack = (greeting: Uint8Array, noZeroes: boolean): Session => ({
+const fallBack = (first: Uint8Array, noZeroes: boolean): Session => ({
   steps: [
-    handshake(greeting),
+    handshake(first),
     handshake(encodeOptionReply(Opt.StructuredReply, Rep.ErrUnsup, encodeText('what?'))),
     handshake(encodeOptionReply(Opt.Go, Rep.ErrUnsup)),
     grant(noZeroes),

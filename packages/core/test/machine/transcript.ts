@@ -52,7 +52,7 @@ function describeCommand({ error, type, destination }: Command): string {
 export function digest(bytes: Uint8Array): string {
   if (bytes.length <= 40) return hexOf(bytes)
   let sum = 7
-  for (const octet of bytes) sum = (Math.imul(sum, 31) + octet) | 0
+  for (const octet of bytes) sum = (sum * 31 + octet) % 16_777_213
   return `${bytes.length} bytes #${sum}`
 }
 

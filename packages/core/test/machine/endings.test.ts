@@ -1,0 +1,292 @@
+import { describe, expect, test } from '@jest/globals'
+import {
+  NbdClosedError,
+  NbdError,
+  NbdNegotiationError,
+  NbdProtocolError,
+  NbdServerError,
+  NbdTransportError,
+} from '@nbdjs/core'
+import { repeated } from '../octets.js'
+import { Play } from './play.js'
+import type { Ending, Session } from './sessions.js'
+import * as sessions from './sessions.js'
+
+const garbage = repeated(0x67, 100)
+const classes = { NbdTransportError, NbdNegotiationError, NbdProtocolError }
+
+/** How a connection can tell that it is over. */
+const ways = {
+  'half-closes and closes': (play: Play) => {
+    play.act((machine) => machine.ended())
+    play.act((machine) => machine.disconnected())
+  },
+  'closes at once': (play: Play) => play.act((machine) => machine.disconnected()),
+  'half-closes and breaks': (play: Play) => {
+    play.act((machine) => machine.ended())
+    play.act((machine) => machine.disconnected(broken()))
+  },
+} as const
+
+function broken(): NbdTransportError {
+  return new NbdTransportError('read of test: failed: ECONNRESET', {
+    ...{ operation: 'read', address: 'test:', errno: 'ECONNRESET' },
+  })
+}
+
+interface Cut {
+  /** The step in which the server's bytes end, and after how many of its bytes. */
+  readonly step: number
+  readonly count: number
+  readonly ending: Ending
+}
+
+/** Every place where the server's bytes can end; in a long message, some of them. */
+function cutsOf(session: Session): Cut[] {
+  const play = new Play(session.options)
+  const cuts: Cut[] = []
+  for (const [index, step] of session.steps.entries()) {
+    if ('client' in step) {
+      step.client(play)
+      continue
+    }
+    const bytes = step.server(play)
+    for (const count of placesIn(bytes.length)) {
+      cuts.push({ step: index, count, ending: count === 0 ? step.before : step.within })
+    }
+    play.arrive(bytes)
+  }
+  return [...cuts, { step: session.steps.length, count: 0, ending: session.end }]
+}
+
+function placesIn(length: number): number[] {
+  if (length <= 300) return Array.from({ length }, (_, count) => count)
+  return [0, 1, 20, 28, 29, 20_000, length - 16_384, length - 16_383, length - 1].filter(
+    (count) => count >= 0 && count < length,
+  )
+}
+
+function playTo({ options, steps }: Session, { step: last, count }: Cut): Play {
+  const play = new Play(options)
+  for (const [index, step] of steps.entries()) {
+    if ('client' in step) step.client(play)
+    else play.arrive(index < last ? step.server(play) : step.server(play).subarray(0, count))
+    if (index === last) return play
+  }
+  return play
+}
+
+/** The phase, why, and that nobody waits any more, whatever happened before. */
+function expectEnd(play: Play, ending: Ending): void {
+  const { machine } = play
+  if (ending === 'closed') {
+    expect([machine.phase, machine.failure]).toEqual(['closed', undefined])
+  } else {
+    expect(machine.phase).toBe('dead')
+    expect(machine.failure).toBeInstanceOf(classes[ending])
+    expect(machine.failure?.message).toMatch(/test:|NBD_|export|greeting|reply/)
+  }
+  expectAllSettled(play)
+  expectNoLifeIn(play)
+}
+
+/** Every command once, with the error that fits. */
+function expectAllSettled({ commands, settled, machine }: Play): void {
+  const indices = settled.map((command) => commands.indexOf(command)).sort((a, b) => a - b)
+  expect(indices).toEqual([...commands.keys()])
+  const wrong = commands.filter(({ state, error }) => {
+    if (state !== 'settled' || error === undefined || error instanceof NbdServerError)
+      return state !== 'settled'
+    if (error.message.endsWith('the command was not sent')) return !(error instanceof NbdClosedError)
+    return machine.phase === 'dead' ? error !== machine.failure : !(error instanceof NbdClosedError)
+  })
+  expect(wrong).toEqual([])
+  expect(machine.inFlight).toBe(0)
+}
+
+/** The driver was told once what to do, and whatever comes now is absorbed. */
+function expectNoLifeIn(play: Play): void {
+  const { machine } = play
+  const ends = play.events.map(({ kind }) => kind).filter((kind) => kind === 'close' || kind === 'destroy')
+  expect([['close'], ['destroy'], ['close', 'destroy']]).toContainEqual(ends)
+  const before = [play.events.length, play.settled.length, play.output.length, machine.phase]
+  expect(machine.takeOutput()).toEqual([])
+  play.arrive(garbage)
+  play.act(() => machine.ended())
+  play.act(() => machine.disconnected(broken()))
+  play.act(() => machine.fail(new Error('late')))
+  play.act(() => machine.disconnect())
+  play.act(() => machine.abort())
+  expect([play.events.length, play.settled.length, play.output.length, machine.phase]).toEqual(before)
+}
+
+const everySession = { ...sessions.shortSessions, long: sessions.long }
+
+describe.each(Object.entries(everySession))('in the session %s', (_, session) => {
+  test.each(Object.entries(ways))('the server %s at any byte', (_way, end) => {
+    for (const cut of cutsOf(session)) {
+      const play = playTo(session, cut)
+      end(play)
+      expectEnd(play, cut.ending)
+    }
+  })
+
+  test('the connection breaks at any byte', () => {
+    for (const cut of cutsOf(session)) {
+      const play = playTo(session, cut)
+      const isOver = play.machine.phase === 'dead'
+      const saidGoodbye = play.machine.phase === 'aborting' || play.machine.phase === 'disconnecting'
+      const error = broken()
+      play.act((machine) => machine.disconnected(error))
+      expectEnd(play, saidGoodbye ? 'closed' : cut.ending === 'closed' ? 'NbdTransportError' : cut.ending)
+      if (saidGoodbye || isOver) continue
+      const { failure } = play.machine
+      expect(failure === error || failure?.cause === error).toBe(true)
+    }
+  })
+
+  test('the caller ends it at any byte', () => {
+    for (const cut of cutsOf(session)) {
+      const play = playTo(session, cut)
+      const wasDead = play.machine.failure
+      const error = new NbdClosedError('the handle was destroyed')
+      play.act((machine) => machine.fail(error))
+      expect([play.machine.phase, play.machine.failure]).toEqual(['dead', wasDead ?? error])
+      if (wasDead === undefined) expect(play.events.at(-1)).toEqual({ kind: 'destroy', error })
+      expectAllSettled(play)
+      expectNoLifeIn(play)
+    }
+  })
+})
+
+test('there are enough places where a server can end', () => {
+  const counts = Object.values(everySession).map((session) => cutsOf(session).length)
+  expect(Math.min(...counts)).toBeGreaterThan(30)
+  expect(counts.reduce((sum, count) => sum + count)).toBeGreaterThan(2000)
+})
+
+describe('the end of the server’s bytes says where it was', () => {
+  const messageAt = (session: Session, cut: Omit<Cut, 'ending'>): string | undefined => {
+    const play = playTo(session, { ...cut, ending: 'closed' })
+    play.act((machine) => machine.ended())
+    return play.machine.failure?.message
+  }
+  const handshake = 'test:: the server disconnected during the handshake'
+
+  test.each<[string, Session, number, number, string]>([
+    [
+      'before the greeting',
+      sessions.automatic,
+      0,
+      0,
+      `${handshake}, in the greeting: expected 16 bytes, received 0`,
+    ],
+    [
+      'in the greeting',
+      sessions.automatic,
+      0,
+      17,
+      `${handshake}, in the greeting: expected 2 bytes, received 1`,
+    ],
+    [
+      ...(['in an oldstyle greeting', sessions.oldstyle, 0, 100] as const),
+      `${handshake}, in the greeting: expected 136 bytes, received 84`,
+    ],
+    [
+      ...(['before a reply', sessions.automatic, 1, 0] as const),
+      `${handshake}, in the reply to NBD_OPT_STRUCTURED_REPLY: expected 20 bytes, received 0`,
+    ],
+    [
+      ...(['in the data of a reply', sessions.automatic, 2, 25] as const),
+      `${handshake}, in the reply to NBD_OPT_GO: expected 12 bytes, received 5`,
+    ],
+    [
+      ...(['instead of a grant', sessions.exportName, 3, 0] as const),
+      'NBD_OPT_EXPORT_NAME: the server hung up: it has no export "disk0", or does not grant it',
+    ],
+    [
+      ...(['in a grant', sessions.exportName, 3, 1] as const),
+      `${handshake}, in the reply to NBD_OPT_EXPORT_NAME: expected 9 bytes, received 0`,
+    ],
+    [
+      ...(['in its zeroes', sessions.exportNameWithZeroes, 3, 133] as const),
+      `${handshake}, in the reply to NBD_OPT_EXPORT_NAME: expected 124 bytes, received 123`,
+    ],
+    [
+      ...(['in the header of a reply', sessions.structured, 4, 3] as const),
+      'test:: the server disconnected in a reply, 3 bytes into its header',
+    ],
+    [
+      ...(['in the data of a read', sessions.structured, 4, 30] as const),
+      'test:: the server disconnected in the reply to pread of 30 bytes at 1000, 8 bytes before the end of a payload',
+    ],
+    [
+      ...(['in data that goes in place', sessions.long, 5, 50_028] as const),
+      'test:: the server disconnected in the reply to pread of 300000 bytes at 0, 50000 bytes before the end of a payload',
+    ],
+  ])('%s', (_, session, step, count, message) => {
+    expect(messageAt(session, { step, count })).toBe(message)
+  })
+
+  test('between two options', () => {
+    const play = new Play({ optMode: true, requestStructuredReplies: false })
+    play.arrive(sessions.greeting)
+    expect(play.machine.phase).toBe('negotiating')
+    play.act((machine) => machine.ended())
+    expect(play.machine.failure?.message).toBe(`${handshake}, between two options`)
+    expect([play.phases, play.outcomes]).toEqual([['negotiating', 'dead'], [undefined]])
+  })
+})
+
+describe('commands on their way', () => {
+  test('fail with the failure when the connection dies, one error for all', () => {
+    const play = playTo(sessions.structured, { step: 4, count: 1, ending: 'NbdTransportError' })
+    play.act((machine) => machine.ended())
+    expect(new Set(play.settled.map(({ error }) => error))).toEqual(new Set([play.machine.failure]))
+    expect(play.settled).toEqual(play.commands)
+  })
+
+  test('fail as unanswered when the server closes between two replies', () => {
+    const play = playTo(sessions.structured, { step: 4, count: 0, ending: 'closed' })
+    play.act((machine) => machine.ended())
+    for (const { error } of play.settled) {
+      expect(error).toBeInstanceOf(NbdClosedError)
+      expect(error).toMatchObject({
+        message: 'the server closed the connection before the command was answered',
+        errno: 'ENOTCONN',
+      })
+    }
+    expect(play.settled).toEqual(play.commands)
+  })
+
+  test('keep the error that they have already', () => {
+    // Step 10 is the first piece of data of "a", after "c" was told to have failed.
+    const play = playTo(sessions.structured, { step: 11, count: 0, ending: 'closed' })
+    expect(play.command('c').error).toBeInstanceOf(NbdServerError)
+    expect(play.command('c').state).toBe('sent')
+    play.act((machine) => machine.ended())
+    expect(play.command('c').error).toMatchObject({ errno: 'EIO', serverText: 'bad sector' })
+  })
+})
+
+describe('an error of the connection', () => {
+  test('that is not one of ours is told in our words, with the address', () => {
+    const play = playTo(sessions.structured, { step: 4, count: 0, ending: 'closed' })
+    const cause = new Error('the cat sat on the modem')
+    play.act((machine) => machine.disconnected(cause))
+    expect(play.machine.failure).toBeInstanceOf(NbdTransportError)
+    expect(play.machine.failure).toMatchObject({
+      message: 'test:: the connection broke: the cat sat on the modem',
+      ...{ operation: 'read', address: 'test:', cause },
+    })
+  })
+
+  test('that is one of ours is told as it is', () => {
+    for (const error of [broken(), new NbdClosedError('gone')]) {
+      expect(error).toBeInstanceOf(NbdError)
+      const play = playTo(sessions.structured, { step: 4, count: 0, ending: 'closed' })
+      play.act((machine) => machine.disconnected(error))
+      expect(play.machine.failure).toBe(error)
+    }
+  })
+})
