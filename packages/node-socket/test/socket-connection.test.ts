@@ -131,6 +131,21 @@ describe('closed', () => {
   })
 })
 
+describe('destroy', () => {
+  it('keeps from the receiver what the socket had yet to tell', async () => {
+    const receiver = new RecordingReceiver()
+    const reason = new Error('enough')
+    connection.start(receiver)
+    while (connection.write([new Uint8Array(256 * 1024)]));
+    connection.destroy(reason)
+    connection.socket.emit('drain')
+    connection.socket.emit('end')
+    connection.socket.emit('error', new Error('too late'))
+    expect(await receiver.closing).toBe(reason)
+    expect(receiver.calls).toEqual(['closed'])
+  })
+})
+
 describe('acceptedConnection', () => {
   it('loses nothing of a socket that was not paused by its server, and is half-open all the same', async () => {
     const path = folder.freshPath()
