@@ -32,6 +32,7 @@ export type { Limits } from './machine/limits.js'
 export type { Protocol, Session } from './machine/session.js'
 export type { Stats } from './machine/stats.js'
 export type { HandleOptions, Strict, Timeouts } from './options.js'
+export type { TlsHandover, TlsProvider } from './tls.js'
 export { type Connection, type DialOptions, deliver, type Receiver, type Transport } from './transport.js'
 export { formatUri } from './uri/format.js'
 export type {

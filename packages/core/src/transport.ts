@@ -15,6 +15,12 @@ export interface Transport {
   readonly address: string
 
   /**
+   * The name or the IP address of the host that is dialled, where there is one: what the certificate of a TLS server
+   * is checked for. Without it the certificate may be anybody's that the trusted authorities vouch for.
+   */
+  readonly hostName?: string
+
+  /**
    * Opens one new connection.
    *
    * Rejects with the signal's own reason when aborted, else with an `NbdTransportError`. A dial that

@@ -28,7 +28,7 @@ export function tcp(host: string, port: number = defaultPort, options: TcpOption
   const connectOptions = tcpConnectOptions(host, port, options)
   const dial = ({ signal }: DialOptions): Promise<Connection> =>
     dialSocket({ address, signal, create: (onread) => net.connect({ ...connectOptions, onread }) })
-  return { address, dial }
+  return { address, hostName: host, dial }
 }
 
 /** What Node's `net.connect` is called with, but for `onread`. */
