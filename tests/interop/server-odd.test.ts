@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from '@jest/globals'
 import { NbdTransportError } from '@nbdjs/core'
 import { type Backend, memory, type Offset, type ServerOptions } from '@nbdjs/server'
-import { cutAt, delay, type Fault, failing, reorder } from '@nbdjs/server/faults'
+import { cutAt, delay, type Fault, failing, fragment, reorder } from '@nbdjs/server/faults'
 import { firstDifference } from './first-difference.js'
 import { noise } from './noise.js'
 import { describeWith } from './peers/describe-with.js'
@@ -48,6 +48,7 @@ const isReply: Parameters<typeof delay>[1] = ({ kind }) => kind === 'simpleReply
 
 const lawfulFaults: readonly (readonly [string, readonly Fault[]])[] = [
   ['replies in another order', [reorder(5)]],
+  ['data in many chunks, the last one first', [fragment(1000)]],
   ['late replies', [delay(2, isReply)]],
 ]
 

@@ -43,30 +43,14 @@ export class Server {
   accept(connection: Connection, address = 'unknown address'): void {
     const refusal = this.#refusal()
     if (refusal !== undefined) {
-      connection.destroy(refusal)
-      this.#report(refusal, { address, exportName: undefined })
+      this.#refuse(connection, address, refusal)
       return
     }
-    const { faults } = this.#options
-    const output = faults?.length ? new FaultyOutput(connection, faults) : new Output(connection)
-    const timer = new SessionTimer()
-    const { handshakeMs, closeMs } = this.#settings.timeouts
-    const session: Session = new Session({
-      exports: this.#exports,
-      settings: this.#settings,
-      output,
-      address,
-      events: {
-        agreed: () => timer.stop(),
-        closing: () => timer.start(closeMs, () => session.destroy(lateError(address, 'close', closeMs))),
-        closed: () => this.#forget(session),
-        failed: (error, client) => this.#report(error, client),
-      },
-    })
-    this.#sessions.set(session, timer)
-    timer.start(handshakeMs, () => session.destroy(lateError(address, 'handshake', handshakeMs)))
-    connection.start(session)
-    session.begin()
+    try {
+      this.#serve(connection, address)
+    } catch (error) {
+      this.#refuse(connection, address, error instanceof Error ? error : new Error(String(error)))
+    }
   }
 
   /**
@@ -131,6 +115,33 @@ export class Server {
     for (const session of this.#sessions.keys()) {
       session.destroy(closedError())
     }
+  }
+
+  #serve(connection: Connection, address: string): void {
+    const { faults } = this.#options
+    const { handshakeMs, closeMs } = this.#settings.timeouts
+    const timer = new SessionTimer()
+    const session: Session = new Session({
+      exports: this.#exports,
+      settings: this.#settings,
+      output: faults?.length ? new FaultyOutput(connection, faults) : new Output(connection),
+      address,
+      events: {
+        agreed: () => timer.stop(),
+        closing: () => timer.start(closeMs, () => session.destroy(lateError(address, 'close', closeMs))),
+        closed: () => this.#forget(session),
+        failed: (error, client) => this.#report(error, client),
+      },
+    })
+    connection.start(session)
+    this.#sessions.set(session, timer)
+    timer.start(handshakeMs, () => session.destroy(lateError(address, 'handshake', handshakeMs)))
+    session.begin()
+  }
+
+  #refuse(connection: Connection, address: string, reason: Error): void {
+    connection.destroy(reason)
+    this.#report(reason, { address, exportName: undefined })
   }
 
   #refusal(): Error | undefined {

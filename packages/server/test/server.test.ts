@@ -104,6 +104,20 @@ describe('a server', () => {
     )
   })
 
+  it('refuses a connection that is in use already, and reports it', () => {
+    const client = new RawClient()
+    const connection = new TestConnection()
+    connection.start = () => {
+      throw new NbdStateError('start() was called twice')
+    }
+    client.server.accept(connection)
+    expect(connection.isDestroyed).toBe(true)
+    expect(client.errors).toMatchObject([
+      { error: { message: 'start() was called twice' }, client: { address: 'unknown address' } },
+    ])
+    expect(client.server.connections).toBe(1)
+  })
+
   it('lives on when the hook for errors throws, which is heard elsewhere', async () => {
     const thrown = new Error('a bug in the hook')
     const client = new RawClient({

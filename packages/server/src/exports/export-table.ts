@@ -9,6 +9,9 @@ export class ExportTable {
 
   /** Throws a NbdUsageError for a backend that says of itself what cannot be, or a default that is not there. */
   constructor(backends: Readonly<Record<string, Backend>>, defaultName = '') {
+    if (typeof backends !== 'object' || backends === null) {
+      throw new NbdUsageError(`exports is ${backends}: expected an object, with a backend under each name`)
+    }
     this.#exports = new Map(
       Object.entries(backends).map(([name, backend]) => [name, exportOf(name, backend)]),
     )

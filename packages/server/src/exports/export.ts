@@ -27,6 +27,7 @@ const MAX_LENGTH = 0xffffffff
 /** Throws a NbdUsageError when the backend says of itself what cannot be. */
 export function exportOf(name: string, backend: Backend): Export {
   checkText(name, 'its name', name)
+  if (typeof backend !== 'object' || backend === null) throw wrong(name, `it is ${backend}`, 'a backend')
   checkText(name, 'its description', backend.description ?? '')
   if (typeof backend.read !== 'function') throw wrong(name, 'it has no method read', 'a backend')
   const size = sizeOf(name, backend.size)

@@ -42,7 +42,15 @@ export class FaultyOutput extends Output {
 
   /** In order: what one fault lets go, the next one may hold. */
   async #close(): Promise<void> {
-    for (const fault of this.#faults) await fault.end?.()
-    await this.#connection.close()
+    try {
+      for (const fault of this.#faults) await fault.end?.()
+      await this.#connection.close()
+    } catch (error) {
+      this.#connection.destroy(new Error('a fault failed at its end', { cause: error }))
+      // A bug in a test should be heard; the session has nothing to do with it.
+      queueMicrotask(() => {
+        throw error
+      })
+    }
   }
 }

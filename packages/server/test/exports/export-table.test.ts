@@ -27,6 +27,12 @@ describe('ExportTable', () => {
     expect(table.find('__proto__')).toBeUndefined()
   })
 
+  it.each([undefined, null, 'disk'])('refuses %p for exports', (exports) => {
+    expect(() => new ExportTable(exports as never)).toThrow(
+      `exports is ${exports}: expected an object, with a backend under each name`,
+    )
+  })
+
   it('refuses a default that is not there', () => {
     const make = (): unknown => new ExportTable({ a: memory(1), b: memory(1) }, 'c')
     expect(make).toThrow(NbdUsageError)

@@ -76,6 +76,12 @@ describe('exportOf', () => {
     expect(make).toThrow(message)
   })
 
+  it.each([undefined, null, 5])('refuses %p for a backend', (nothing) => {
+    expect(() => exportOf('disk', nothing as never)).toThrow(
+      `export 'disk': it is ${nothing}: expected a backend`,
+    )
+  })
+
   it('refuses a name that is no string of the protocol', () => {
     expect(() => exportOf('a\0', backend({}))).toThrow('its name holds a NUL')
     expect(() => exportOf('ä'.repeat(2049), backend({}))).toThrow('its name has 4098 bytes')

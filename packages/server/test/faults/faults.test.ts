@@ -1,5 +1,15 @@
-import { describe, expect, it } from '@jest/globals'
-import { Cmd, concat, encodeGreeting, encodeOption, Opt, Rep, ReplyFlag } from '@nbdjs/core/wire'
+import { describe, expect, it, jest } from '@jest/globals'
+import {
+  Chunk,
+  Cmd,
+  concat,
+  encodeGreeting,
+  encodeOption,
+  Opt,
+  Rep,
+  ReplyFlag,
+  viewOf,
+} from '@nbdjs/core/wire'
 import { memory, type ServerOptions } from '@nbdjs/server'
 import {
   type ActiveFault,
@@ -9,6 +19,7 @@ import {
   drop,
   type Fault,
   failing,
+  fragment,
   type OutgoingMessage,
   reorder,
   rewrite,
@@ -106,6 +117,36 @@ describe('faults', () => {
     })
     const client = faulty(fault)
     expect(client.fatal).toBe('a broken fault')
+  })
+
+  it('that cannot be made end their connection, not the server', () => {
+    const client = faulty(() => {
+      throw new Error('a fault that is none')
+    })
+    expect(client.fatal).toBe('a fault that is none')
+    expect(client.server.connections).toBe(0)
+  })
+
+  it('that fail at their end destroy the connection, and are heard elsewhere', async () => {
+    const failure = new Error('no end')
+    const fault: Fault = (link) => ({
+      message: (message) => link.send(message),
+      end: () => Promise.reject(failure),
+    })
+    const client = faulty(fault).enter()
+    const tasks: (() => void)[] = []
+    const spied = jest.spyOn(globalThis, 'queueMicrotask').mockImplementation((task) => void tasks.push(task))
+    client.send({ type: Cmd.Disc })
+    await pause(0)
+    spied.mockRestore()
+    expect(client.connection.destroyReason).toMatchObject({
+      message: 'a fault failed at its end',
+      cause: failure,
+    })
+    expect(tasks).toHaveLength(2)
+    expect(tasks[1]).toThrow(failure)
+    tasks[0]?.()
+    expect(client.server.connections).toBe(0)
   })
 
   it('are waited for, one after the other, before the connection is closed', async () => {
@@ -282,6 +323,32 @@ describe('reorder', () => {
     await pause(0)
     expect(client.connection.take().length).toBe(34)
     expect(client.connection.isClosing).toBe(true)
+  })
+})
+
+describe('fragment', () => {
+  it('cuts data into chunks, the last of them first', () => {
+    const client = faulty(fragment(400)).enter({ structured: true })
+    client.send({ type: Cmd.Read, offset: 10, length: 1000, cookie: 2n ** 63n + 7n })
+    const chunks = client.chunks()
+    expect(chunks.map(({ type, flags, cookie }) => [type, flags, cookie])).toEqual([
+      [Chunk.OffsetData, 0, 2n ** 63n + 7n],
+      [Chunk.OffsetData, 0, 2n ** 63n + 7n],
+      [Chunk.OffsetData, ReplyFlag.Done, 2n ** 63n + 7n],
+    ])
+    const offsets = chunks.map(({ payload }) => Number(viewOf(payload).getBigUint64(0)))
+    expect(offsets).toEqual([810, 410, 10])
+    const data = concat(...chunks.reverse().map(({ payload }) => payload.subarray(8)))
+    expect(data).toEqual(noise(300_000).slice(10, 1010))
+  })
+
+  it('leaves everything else alone', () => {
+    const client = faulty(fragment(400)).enter({ structured: true })
+    client.send({ type: Cmd.Read, offset: 2 ** 19, length: 1000 }, { type: Cmd.Flush }, { type: 99 })
+    const bytes = client.connection.take()
+    const plain = faulty().enter({ structured: true })
+    plain.send({ type: Cmd.Read, offset: 2 ** 19, length: 1000 }, { type: Cmd.Flush }, { type: 99 })
+    expect(bytes).toEqual(plain.connection.take())
   })
 })
 

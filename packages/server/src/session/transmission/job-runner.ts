@@ -153,7 +153,7 @@ export class JobRunner {
         this.#pump()
       })
     }
-    result.then(
+    Promise.resolve(result).then(
       (value) => settle(() => this.#succeed(job, value)),
       (error: unknown) => settle(() => this.#failBy(job, error)),
     )

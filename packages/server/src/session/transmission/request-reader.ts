@@ -2,7 +2,7 @@ import { NbdProtocolError } from '@nbdjs/core'
 import { Cmd, cmdName, decodeRequest, hex, Magic, REQUEST_LENGTH, type Request } from '@nbdjs/core/wire'
 import type { Input } from '../input.js'
 import { commandOf } from './commands.js'
-import type { Job } from './job.js'
+import type { Job, JobHead } from './job.js'
 import type { Load } from './load.js'
 import { DIRECT_FROM, type PayloadMemory } from './payload-memory.js'
 import { refusalOf } from './refusal.js'
@@ -20,7 +20,7 @@ export class RequestReader {
   readonly #load: Load
   readonly #memory: PayloadMemory
   /** A write whose data is yet to come. */
-  #pending: Omit<Job, 'payload' | 'isInPlace'> | undefined
+  #pending: JobHead | undefined
   #toSkip = 0
   /** Set where backends return promises: data must then outlive its stay in the staging area. */
   copiesPayloads = false
@@ -97,13 +97,13 @@ export class RequestReader {
     if (length >= DIRECT_FROM) this.#input.receiveInto(this.#memory.take(length))
   }
 
-  #nextWithPayload(pending: Omit<Job, 'payload' | 'isInPlace'>): Job | undefined {
+  #nextWithPayload(pending: JobHead): Job | undefined {
     const job = pending.refusal === undefined ? this.#completed(pending) : this.#skipped(pending)
     if (job !== undefined) this.#pending = undefined
     return job
   }
 
-  #completed(pending: Omit<Job, 'payload' | 'isInPlace'>): Job | undefined {
+  #completed(pending: JobHead): Job | undefined {
     const { length } = pending.request
     if (length >= DIRECT_FROM) {
       const payload = this.#input.takePayload()
@@ -116,7 +116,7 @@ export class RequestReader {
   }
 
   /** The data of a refused write is dropped as it arrives. */
-  #skipped(pending: Omit<Job, 'payload' | 'isInPlace'>): Job | undefined {
+  #skipped(pending: JobHead): Job | undefined {
     const count = Math.min(this.#toSkip, this.#input.available)
     this.#input.skip(count)
     this.#toSkip -= count
