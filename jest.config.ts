@@ -28,6 +28,7 @@ const project = (displayName: string, rootDir: string, more: object = {}): Proje
 const packages = [
   'core',
   'node-socket',
+  'transport-process',
   'transport-tcp',
   'transport-unix',
   'transport-vsock',

@@ -5,6 +5,7 @@ import { filesIn, manifestOf, packageNames, readSource, type SourceFile } from '
 const mayImport: Readonly<Record<string, RegExp>> = {
   core: /^(zod\/mini|eventemitter3)$/,
   'node-socket': /^(@nbdjs\/core(\/.+)?|node:.+)$/,
+  'transport-process': /^(@nbdjs\/(core|node-socket)|node:.+)$/,
   'transport-tcp': /^(@nbdjs\/(core|node-socket)|node:.+)$/,
   'transport-unix': /^(@nbdjs\/(core|node-socket)|node:.+)$/,
   'transport-vsock': /^(@nbdjs\/(core|node-socket)|node:.+|ffi-rs)$/,
