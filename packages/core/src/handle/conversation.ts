@@ -164,7 +164,7 @@ export class Conversation {
         this.#operating.shift()?.(event.outcome)
         return
       case 'close':
-        this.#awaitClosed()
+        this.#cancelCloseDeadline = deadline(this.#timeouts.closeMs, () => this.#driver.destroy())
         return
       case 'debug':
         this.#listener.debug(event.message)
@@ -172,12 +172,6 @@ export class Conversation {
       case 'destroy':
         return
     }
-  }
-
-  /** The machine asks to close at its goodbye, and again at the peer's. */
-  #awaitClosed(): void {
-    this.#cancelCloseDeadline()
-    this.#cancelCloseDeadline = deadline(this.#timeouts.closeMs, () => this.#driver.destroy())
   }
 
   #disconnected(): void {

@@ -78,6 +78,7 @@ describe('the requests of one turn leave in one write', () => {
   test.each([
     ['of one depth', () => 3],
     ['of depths from 0 to 12', (loop: number) => loop % 13],
+    ['of two depths that are far apart', (loop: number) => (loop % 2) * 12],
     ['of a depth that changes', (loop: number, round: number) => (loop * 7 + round * 5) % 13],
   ])('that are made by 64 loops with helpers %s, once per reply', async (_, depthOf) => {
     const { handle, connection } = await ready()
@@ -313,6 +314,18 @@ describe('a long read goes straight into the memory of the caller', () => {
     expect(data.length).toBe(LENGTH)
     await end(handle, connection)
   })
+})
+
+test('destroy while the connection still closes, after the server closed: it closes at once', async () => {
+  const { handle, connection } = await ready()
+  connection.receiver.ended()
+  expect(handle.state).toBe('closed')
+  expect(connection.calls).toEqual(['close'])
+  handle.destroy()
+  expect(connection.calls).toEqual(['close', 'destroy'])
+  connection.receiver.closed()
+  await handle.closed
+  expect(handle.state).toBe('closed')
 })
 
 test('a handle that was destroyed reads nothing any more', async () => {

@@ -274,7 +274,7 @@ describe('the server fails a command', () => {
     expect(refused).toMatchObject({ code: 'ERR_NBD_SERVER', errno: 'ESHUTDOWN' })
     expect(dropped).toMatchObject({
       code: 'ERR_NBD_CLOSED',
-      message: 'the connection is being shut down before the command was answered',
+      message: 'the server is shutting down: the command was not sent',
     })
     await server.farewell()
     await handle.closed

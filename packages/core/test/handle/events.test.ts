@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, jest, test } from '@jest/globals'
-import { Handle, type State } from '@nbdjs/core'
+import { Handle, type State, type Transport } from '@nbdjs/core'
 import { Cmd, encodeInfoExport, encodeOptionReply, Opt, Rep } from '@nbdjs/core/wire'
 import { octets } from '../octets.js'
 import { negotiating, ready } from './connected.js'
@@ -290,6 +290,22 @@ describe('a listener may call the handle', () => {
       expect(log.at(-1)).toBe(at === last ? 'close' : 'dead: enough')
       expect(log.filter((line) => line === log.at(-1))).toHaveLength(1)
     })
+  })
+
+  test('destroy before the dial: nothing is dialled', async () => {
+    const handle = new Handle()
+    const reason = new Error('enough')
+    handle.on('state', () => handle.destroy(reason))
+    let dials = 0
+    const transport: Transport = {
+      address: 'never:',
+      dial: () => {
+        dials++
+        return new Promise(() => {})
+      },
+    }
+    expect(await rejection(handle.connect(transport))).toBe(reason)
+    expect(dials).toBe(0)
   })
 
   test('destroy and shutdown from dead and close have no effect', async () => {

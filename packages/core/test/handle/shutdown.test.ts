@@ -55,7 +55,7 @@ describe('in ready', () => {
       expect(error).toMatchObject({
         code: 'ERR_NBD_CLOSED',
         errno: 'ENOTCONN',
-        message: 'the connection is being shut down before the command was answered',
+        message: 'the connection is being shut down: the command was not sent',
       })
     }
     expect(await outcomeOf(leaving)).toBe('pending')

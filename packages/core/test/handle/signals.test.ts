@@ -533,15 +533,6 @@ describe('destroy', () => {
       expect(handle.state).toBe('dead')
     }
   })
-
-  test('after the server said its last word: closed stays closed, and the wait for it is over', async () => {
-    const { handle, server } = await ready()
-    server.endOfFile()
-    while (handle.state === 'ready') await settled()
-    handle.destroy(new Error('enough'))
-    await handle.closed
-    expect(handle.state).toBe('closed')
-  })
 })
 
 test('shutdown is aborted: the handle is dead and everything in flight rejects', async () => {
