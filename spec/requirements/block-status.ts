@@ -1,0 +1,52 @@
+import type { Section } from '../requirement.js'
+import { metadataToCome } from './to-come.js'
+
+export const blockStatus: readonly Section[] = [
+  {
+    heading: 'Structured reply types, NBD_REPLY_TYPE_BLOCK_STATUS',
+    rules: [
+      {
+        id: 'server/block-status/length',
+        keyword: 'MUST',
+        rule: 'send it with 4 bytes and 8 more for each extent, of which there is one at least',
+        ...metadataToCome,
+      },
+      {
+        id: 'server/block-status/no-empty-extent',
+        keyword: 'MUST',
+        rule: 'tell of extents that have one byte or more',
+        ...metadataToCome,
+      },
+      {
+        id: 'server/block-status/req-one-is-one',
+        keyword: 'MUST',
+        rule: 'tell of exactly one extent in each chunk upon NBD_CMD_FLAG_REQ_ONE',
+        ...metadataToCome,
+      },
+      {
+        id: 'server/block-status/req-one-fits',
+        keyword: 'MUST NOT',
+        rule: 'let that extent reach beyond the request',
+        alsoUnder: ['Request types, NBD_CMD_BLOCK_STATUS'],
+        ...metadataToCome,
+      },
+      {
+        id: 'server/block-status/only-the-last-beyond',
+        keyword: 'MUST',
+        rule: 'end all extents but the last before the end of the request',
+        ...metadataToCome,
+      },
+    ],
+  },
+  {
+    heading: 'Request types, NBD_CMD_BLOCK_STATUS',
+    rules: [
+      {
+        id: 'server/block-status/some-progress',
+        keyword: 'MUST',
+        rule: 'tell of one extent at least, however hard the others are to find out',
+        ...metadataToCome,
+      },
+    ],
+  },
+]

@@ -1,0 +1,94 @@
+import type { Section } from '../requirement.js'
+import { metadataToCome } from './to-come.js'
+
+export const metadataOptions: readonly Section[] = [
+  {
+    heading: 'Option types, NBD_OPT_LIST_META_CONTEXT',
+    rules: [
+      {
+        id: 'client/meta-context/query-names-a-namespace',
+        keyword: 'MUST',
+        rule: 'begin each query with a namespace and a colon',
+        alsoUnder: ['Option types, NBD_OPT_SET_META_CONTEXT'],
+        ...metadataToCome,
+      },
+      {
+        id: 'server/list-meta-context/malformed',
+        keyword: 'MUST',
+        rule: 'answer data that is malformed by NBD_REP_ERR_INVALID',
+        ...metadataToCome,
+      },
+      {
+        id: 'server/list-meta-context/unknown-namespace',
+        keyword: 'MUST',
+        rule: 'ignore queries for a namespace that it does not know',
+        ...metadataToCome,
+      },
+      {
+        id: 'server/list-meta-context/nothing-found',
+        keyword: 'MUST',
+        rule: 'answer by NBD_REP_ACK alone if no query finds anything',
+        ...metadataToCome,
+      },
+      {
+        id: 'server/list-meta-context/form-of-the-answer',
+        keyword: 'MUST',
+        rule: 'send an NBD_REP_META_CONTEXT for each context, then NBD_REP_ACK or an error',
+        ...metadataToCome,
+      },
+      {
+        id: 'client/list-meta-context/error-voids-the-list',
+        keyword: 'MUST',
+        rule: 'forget the contexts that came before an error',
+        ...metadataToCome,
+      },
+      {
+        id: 'server/list-meta-context/no-query-lists-all',
+        keyword: 'MUST',
+        rule: 'list all contexts that the export has if there is no query',
+        ...metadataToCome,
+      },
+      {
+        id: 'server/list-meta-context/what-matches',
+        keyword: 'MUST',
+        rule: 'list the contexts of the export that match a query, each of which can be set',
+        ...metadataToCome,
+      },
+      {
+        id: 'server/list-meta-context/name-with-namespace',
+        keyword: 'MUST',
+        rule: 'begin each name with its namespace and a colon, and keep the whole to what goes for strings',
+        ...metadataToCome,
+      },
+      {
+        id: 'client/list-meta-context/ignore-the-id',
+        keyword: 'MUST',
+        rule: 'ignore the context ID in the answer',
+        ...metadataToCome,
+      },
+    ],
+  },
+  {
+    heading: 'Option types, NBD_OPT_SET_META_CONTEXT',
+    rules: [
+      {
+        id: 'server/set-meta-context/no-query-selects-none',
+        keyword: 'MUST',
+        rule: 'select no context if there is no query',
+        ...metadataToCome,
+      },
+      {
+        id: 'server/set-meta-context/form-of-the-answer',
+        keyword: 'MUST',
+        rule: 'send an NBD_REP_META_CONTEXT with an ID of its own for each selected context, then NBD_REP_ACK, unless they are too many',
+        ...metadataToCome,
+      },
+      {
+        id: 'client/set-meta-context/opaque-id',
+        keyword: 'MUST',
+        rule: 'read no meaning into a context ID, nor keep it for another connection',
+        ...metadataToCome,
+      },
+    ],
+  },
+]

@@ -1,0 +1,111 @@
+import type { Section } from '../requirement.js'
+import { metadataToCome } from './to-come.js'
+
+export const metadata: readonly Section[] = [
+  {
+    heading: 'Metadata querying',
+    rules: [
+      {
+        id: 'client/metadata/select-contexts',
+        keyword: 'MUST',
+        rule: 'select at least one context by NBD_OPT_SET_META_CONTEXT if it is going to ask for block status',
+        ...metadataToCome,
+      },
+      {
+        id: 'server/metadata/one-chunk-per-context',
+        keyword: 'MUST',
+        rule: 'answer a successful block status request by one chunk of block status for each selected context, no more and no fewer',
+        alsoUnder: [
+          'Structured reply types, NBD_REPLY_TYPE_BLOCK_STATUS',
+          'Request types, NBD_CMD_BLOCK_STATUS',
+        ],
+        ...metadataToCome,
+      },
+      {
+        id: 'client/metadata/no-status-without-contexts',
+        keyword: 'MUST NOT',
+        rule: 'ask for block status unless contexts were selected, without an error, last for the export that it then entered, and not before TLS began',
+        alsoUnder: ['Option types, NBD_OPT_SET_META_CONTEXT', 'Request types, NBD_CMD_BLOCK_STATUS'],
+        ...metadataToCome,
+      },
+      {
+        id: 'server/metadata/structured-reply',
+        keyword: 'MUST',
+        rule: 'answer block status requests by structured replies',
+        alsoUnder: ['Request types, NBD_CMD_BLOCK_STATUS'],
+        ...metadataToCome,
+      },
+      {
+        id: 'client/metadata/structured-replies-first',
+        keyword: 'MUST',
+        rule: 'negotiate structured replies before it selects contexts',
+        alsoUnder: ['Option types, NBD_OPT_SET_META_CONTEXT'],
+        ...metadataToCome,
+      },
+      {
+        id: 'server/metadata/name-of-two-parts',
+        keyword: 'MUST',
+        rule: 'name each context by a namespace, a colon and a leaf-name',
+        ...metadataToCome,
+      },
+      {
+        id: 'server/metadata/name-is-a-string',
+        keyword: 'MUST',
+        rule: 'keep the whole name to what goes for strings',
+        ...metadataToCome,
+      },
+      {
+        id: 'server/metadata/known-namespace',
+        keyword: 'MUST',
+        rule: 'use base, nbd-server, x-* or a registered namespace',
+        ...metadataToCome,
+      },
+      {
+        id: 'server/metadata/fits-the-flags',
+        keyword: 'MUST',
+        rule: 'tell all that a context has to tell in the status flags of its extents',
+        ...metadataToCome,
+      },
+    ],
+  },
+  {
+    heading: 'The base: metadata namespace',
+    rules: [
+      {
+        id: 'server/base/wildcard-selects-nothing',
+        keyword: 'MUST',
+        rule: 'ignore the query `base:` in NBD_OPT_SET_META_CONTEXT',
+        ...metadataToCome,
+      },
+      {
+        id: 'server/base/wildcard-lists-all',
+        keyword: 'MUST',
+        rule: 'list every context of the namespace for the query `base:` in NBD_OPT_LIST_META_CONTEXT',
+        ...metadataToCome,
+      },
+      {
+        id: 'server/base/unknown-leaf-name',
+        keyword: 'MUST',
+        rule: 'pass over a leaf-name of the namespace that it does not know, without an error',
+        ...metadataToCome,
+      },
+    ],
+  },
+  {
+    heading: 'base:allocation metadata context',
+    rules: [
+      {
+        id: 'server/base-allocation/allocated-is-writable',
+        keyword: 'MUST NOT',
+        rule: 'fail a write with NBD_ENOSPC where it told that there is no hole',
+        ...metadataToCome,
+      },
+      {
+        id: 'client/base-allocation/unknown-flags',
+        keyword: 'MUST',
+        rule: 'ignore status flags that it does not know',
+        ...metadataToCome,
+      },
+    ],
+  },
+]

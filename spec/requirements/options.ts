@@ -1,0 +1,84 @@
+import type { Section } from '../requirement.js'
+import { metadataToCome, tlsToCome } from './to-come.js'
+
+export const options: readonly Section[] = [
+  {
+    heading: 'Option types, NBD_OPT_EXPORT_NAME',
+    rules: [
+      {
+        id: 'server/export-name/alone-without-fixed-newstyle',
+        keyword: 'MUST',
+        rule: 'speak fixed newstyle if it takes any option besides this one',
+        status: 'kept',
+      },
+    ],
+  },
+  {
+    heading: 'Option types, NBD_OPT_ABORT',
+    rules: [
+      {
+        id: 'server/abort/acknowledge',
+        keyword: 'MUST',
+        rule: 'answer by NBD_REP_ACK',
+        status: 'kept',
+      },
+    ],
+  },
+  {
+    heading: 'Option types, NBD_OPT_LIST',
+    rules: [
+      {
+        id: 'client/list/no-data',
+        keyword: 'MUST NOT',
+        rule: 'send data with it',
+        status: 'kept',
+      },
+    ],
+  },
+  {
+    heading: 'Option types, NBD_OPT_STARTTLS',
+    rules: [
+      {
+        id: 'client/starttls/no-data',
+        keyword: 'MUST NOT',
+        rule: 'send data with it',
+        ...tlsToCome,
+      },
+      {
+        id: 'server/starttls/acknowledge-or-refuse',
+        keyword: 'MUST',
+        rule: 'answer by NBD_REP_ACK and begin TLS, or by an error that fits',
+        status: 'kept',
+      },
+      {
+        id: 'server/starttls/forget-what-was-agreed',
+        keyword: 'MUST NOT',
+        rule: 'remember what was negotiated before TLS began',
+        ...tlsToCome,
+      },
+    ],
+  },
+  {
+    heading: 'Option types, NBD_OPT_STRUCTURED_REPLY',
+    rules: [
+      {
+        id: 'client/structured-reply/no-data',
+        keyword: 'MUST NOT',
+        rule: 'send data with it',
+        status: 'kept',
+      },
+      {
+        id: 'client/structured-reply/before-what-needs-it',
+        keyword: 'MUST NOT',
+        rule: 'use an extension whose replies carry data before structured replies were negotiated',
+        ...metadataToCome,
+      },
+      {
+        id: 'client/structured-reply/again-under-tls',
+        keyword: 'MUST',
+        rule: 'negotiate structured replies, and what depends on them, anew once TLS has begun',
+        ...tlsToCome,
+      },
+    ],
+  },
+]

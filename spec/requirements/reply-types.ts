@@ -1,0 +1,142 @@
+import type { Section } from '../requirement.js'
+
+export const replyTypes: readonly Section[] = [
+  {
+    heading: 'Structured reply types',
+    rules: [
+      {
+        id: 'client/reply-types/unknown',
+        keyword: 'MUST',
+        rule: 'disconnect upon a chunk of a type that is unknown, or that does not belong to the command, unless it is an error chunk',
+        status: 'kept',
+      },
+      {
+        id: 'server/reply-types/within-the-maximum',
+        keyword: 'MUST NOT',
+        rule: 'send a chunk whose variable part is longer than the maximum payload that it advertised',
+        status: 'not-yet',
+        reason: 'The text of an error may have 4096 bytes, also where the export has a smaller maximum.',
+      },
+      {
+        id: 'client/reply-types/unknown-error',
+        keyword: 'MUST',
+        rule: 'take the command for failed upon an error chunk of a type that is unknown or does not belong to it',
+        status: 'kept',
+      },
+      {
+        id: 'client/reply-types/inconsistent',
+        keyword: 'MUST',
+        rule: 'disconnect upon any other message that contradicts itself or what was asked',
+        status: 'kept',
+      },
+    ],
+  },
+  {
+    heading: 'Structured reply types, NBD_REPLY_TYPE_NONE',
+    rules: [
+      {
+        id: 'server/reply-type-none/empty',
+        keyword: 'MUST',
+        rule: 'send it without a payload',
+        status: 'kept',
+      },
+    ],
+  },
+  {
+    heading: 'Structured reply types, NBD_REPLY_TYPE_OFFSET_DATA',
+    rules: [
+      {
+        id: 'server/offset-data/length',
+        keyword: 'MUST',
+        rule: 'send it with 9 bytes or more',
+        status: 'kept',
+      },
+      {
+        id: 'server/offset-data/within-the-request',
+        keyword: 'MUST',
+        rule: 'keep the data within the range that was asked for',
+        alsoUnder: ['Request types, NBD_CMD_READ'],
+        status: 'kept',
+      },
+      {
+        id: 'server/offset-data/no-overlap',
+        keyword: 'MUST NOT',
+        rule: 'send data for a place of which an earlier chunk told already',
+        alsoUnder: ['Request types, NBD_CMD_READ'],
+        status: 'kept',
+      },
+    ],
+  },
+  {
+    heading: 'Structured reply types, NBD_REPLY_TYPE_OFFSET_HOLE',
+    rules: [
+      {
+        id: 'server/offset-hole/length',
+        keyword: 'MUST',
+        rule: 'send it with 12 bytes',
+        status: 'kept',
+      },
+      {
+        id: 'server/offset-hole/within-the-request',
+        keyword: 'MUST',
+        rule: 'keep the hole within the range that was asked for',
+        alsoUnder: ['Request types, NBD_CMD_READ'],
+        status: 'kept',
+      },
+      {
+        id: 'server/offset-hole/no-overlap',
+        keyword: 'MUST NOT',
+        rule: 'send a hole for a place of which an earlier chunk told already',
+        alsoUnder: ['Request types, NBD_CMD_READ'],
+        status: 'kept',
+      },
+      {
+        id: 'server/offset-hole/not-empty',
+        keyword: 'MUST',
+        rule: 'send no hole of 0 bytes',
+        status: 'kept',
+      },
+    ],
+  },
+  {
+    heading: 'Structured reply types, NBD_REPLY_TYPE_ERROR',
+    rules: [
+      {
+        id: 'server/error-chunk/length',
+        keyword: 'MUST',
+        rule: 'send it with 6 bytes or more',
+        status: 'kept',
+      },
+      {
+        id: 'server/error-chunk/message-length',
+        keyword: 'MUST NOT',
+        rule: 'send a message of more than 4096 bytes',
+        status: 'kept',
+      },
+      {
+        id: 'server/error-chunk/not-zero',
+        keyword: 'MUST',
+        rule: 'tell an error other than 0',
+        alsoUnder: ['Structured reply types, NBD_REPLY_TYPE_ERROR_OFFSET'],
+        status: 'kept',
+      },
+    ],
+  },
+  {
+    heading: 'Structured reply types, NBD_REPLY_TYPE_ERROR_OFFSET',
+    rules: [
+      {
+        id: 'server/error-offset/length',
+        keyword: 'MUST',
+        rule: 'send it with 14 bytes or more',
+        status: 'kept',
+      },
+      {
+        id: 'server/error-offset/within-the-request',
+        keyword: 'MUST',
+        rule: 'tell an offset within the range of the request',
+        status: 'kept',
+      },
+    ],
+  },
+]

@@ -1,0 +1,101 @@
+import type { Section } from '../requirement.js'
+import { tlsToCome } from './to-come.js'
+
+export const tlsModes: readonly Section[] = [
+  {
+    heading: 'NOTLS mode',
+    rules: [
+      {
+        id: 'server/notls/refuse-starttls',
+        keyword: 'MUST',
+        rule: 'answer NBD_OPT_STARTTLS by an error: that it does not know it, or that it must not',
+        status: 'kept',
+      },
+      {
+        id: 'server/notls/never-tls-reqd',
+        keyword: 'MUST NOT',
+        rule: 'answer any option by NBD_REP_ERR_TLS_REQD',
+        status: 'kept',
+      },
+    ],
+  },
+  {
+    heading: 'FORCEDTLS mode',
+    rules: [
+      {
+        id: 'server/forcedtls/acknowledge-starttls',
+        keyword: 'MUST',
+        rule: 'acknowledge the first NBD_OPT_STARTTLS',
+        alsoUnder: ['SELECTIVETLS mode'],
+        ...tlsToCome,
+      },
+      {
+        id: 'server/forcedtls/second-starttls',
+        keyword: 'MUST',
+        rule: 'answer NBD_OPT_STARTTLS under TLS by NBD_REP_ERR_INVALID',
+        alsoUnder: ['SELECTIVETLS mode'],
+        ...tlsToCome,
+      },
+      {
+        id: 'server/forcedtls/ready-to-begin',
+        keyword: 'MUST',
+        rule: 'be ready for the TLS handshake as soon as it has acknowledged NBD_OPT_STARTTLS',
+        ...tlsToCome,
+      },
+      {
+        id: 'server/forcedtls/all-under-tls',
+        keyword: 'MUST',
+        rule: 'send and take everything under TLS from then on',
+        ...tlsToCome,
+      },
+      {
+        id: 'server/forcedtls/failed-handshake',
+        keyword: 'MUST',
+        rule: 'end the session when the TLS handshake fails',
+        ...tlsToCome,
+      },
+      {
+        id: 'server/forcedtls/refuse-all-else',
+        keyword: 'MUST',
+        rule: 'answer every other option before TLS by NBD_REP_ERR_TLS_REQD, NBD_OPT_GO and unknown ones included',
+        ...tlsToCome,
+      },
+      {
+        id: 'server/forcedtls/export-name',
+        keyword: 'MUST',
+        rule: 'end the session upon NBD_OPT_EXPORT_NAME before TLS',
+        ...tlsToCome,
+      },
+      {
+        id: 'server/forcedtls/never-tls-reqd-under-tls',
+        keyword: 'MUST NOT',
+        rule: 'answer an option under TLS by NBD_REP_ERR_TLS_REQD',
+        alsoUnder: ['SELECTIVETLS mode'],
+        ...tlsToCome,
+      },
+    ],
+  },
+  {
+    heading: 'SELECTIVETLS mode',
+    rules: [
+      {
+        id: 'server/selectivetls/refuse-the-export',
+        keyword: 'MUST',
+        rule: 'answer NBD_OPT_INFO and NBD_OPT_GO before TLS by NBD_REP_ERR_TLS_REQD where the export asks for TLS',
+        ...tlsToCome,
+      },
+      {
+        id: 'server/selectivetls/export-name',
+        keyword: 'MUST',
+        rule: 'end the session upon NBD_OPT_EXPORT_NAME before TLS where the export asks for TLS',
+        ...tlsToCome,
+      },
+      {
+        id: 'server/selectivetls/tls-reqd-for-exports-only',
+        keyword: 'MUST NOT',
+        rule: 'use NBD_REP_ERR_TLS_REQD but for an export that asks for TLS, or that does not exist',
+        ...tlsToCome,
+      },
+    ],
+  },
+]

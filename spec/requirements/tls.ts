@@ -1,0 +1,92 @@
+import type { Section } from '../requirement.js'
+import { tlsToCome } from './to-come.js'
+
+export const tls: readonly Section[] = [
+  {
+    heading: 'Server-side requirements',
+    rules: [
+      {
+        id: 'server/tls/one-of-the-modes',
+        keyword: 'MUST',
+        rule: 'work without TLS, insist on it, or offer it by export',
+        status: 'kept',
+      },
+      {
+        id: 'server/tls/same-mode-to-the-end',
+        keyword: 'MUST',
+        rule: 'keep to one of these modes for as long as a connection lasts',
+        ...tlsToCome,
+      },
+      {
+        id: 'client/tls/nothing-from-earlier-sessions',
+        keyword: 'MUST NOT',
+        rule: 'take what a server offered in one connection for granted in the next',
+        ...tlsToCome,
+      },
+      {
+        id: 'server/tls/fixed-newstyle-only',
+        keyword: 'MUST',
+        rule: 'work without TLS where the two sides did not agree on fixed newstyle',
+        ...tlsToCome,
+      },
+    ],
+  },
+  {
+    heading: 'Client-side requirements',
+    rules: [
+      {
+        id: 'client/tls/any-mode',
+        keyword: 'MUST',
+        rule: 'cope with a server in any of the three modes once it can do TLS at all',
+        ...tlsToCome,
+      },
+      {
+        id: 'client/tls/fixed-newstyle-only',
+        keyword: 'MUST NOT',
+        rule: 'send NBD_OPT_STARTTLS where the two sides did not agree on fixed newstyle',
+        ...tlsToCome,
+      },
+      {
+        id: 'client/tls/only-once',
+        keyword: 'MUST NOT',
+        rule: 'send NBD_OPT_STARTTLS again when TLS already runs',
+        ...tlsToCome,
+      },
+      {
+        id: 'client/tls/upgrade-at-once',
+        keyword: 'MUST',
+        rule: 'begin the TLS handshake right after NBD_OPT_STARTTLS was acknowledged',
+        ...tlsToCome,
+      },
+      {
+        id: 'client/tls/refused',
+        keyword: 'MUST',
+        rule: 'go on in plain text or leave when NBD_OPT_STARTTLS is answered by an error',
+        ...tlsToCome,
+      },
+      {
+        id: 'client/tls/failed-handshake',
+        keyword: 'MUST',
+        rule: 'end the session when the TLS handshake fails',
+        ...tlsToCome,
+      },
+    ],
+  },
+  {
+    heading: 'TLS versions',
+    rules: [
+      {
+        id: 'client/tls/version-1-2',
+        keyword: 'MUST',
+        rule: 'be able to speak TLS 1.2',
+        ...tlsToCome,
+      },
+      {
+        id: 'server/tls/version-1-2',
+        keyword: 'MUST',
+        rule: 'be able to speak TLS 1.2',
+        ...tlsToCome,
+      },
+    ],
+  },
+]

@@ -1,0 +1,7 @@
+import type { Standing } from '../requirement.js'
+
+export const tlsToCome: Standing = { status: 'not-yet', reason: 'TLS is not built.' }
+export const metadataToCome: Standing = {
+  status: 'not-yet',
+  reason: 'Metadata contexts and block status are not built.',
+}
