@@ -1,7 +1,6 @@
 /** The picture of the machine's phases, and its place in a page. */
 
-const BEGIN = '<!-- phases:begin -->'
-const END = '<!-- phases:end -->'
+import * as markedPage from './marked-page.mjs'
 
 /**
  * The phases as a Mermaid state diagram. The first one is where it begins; it ends where no edge leads on.
@@ -17,33 +16,22 @@ export function drawPhases(edges) {
 }
 
 /**
- * What a page shows between its marks.
+ * What a page shows of the phases.
  *
  * @param {string} page
  * @returns {string}
  */
 export function drawnIn(page) {
-  const { begin, end } = marksOf(page)
-  return page.slice(begin, end).trim()
+  return markedPage.drawnIn(page, 'phases')
 }
 
 /**
- * The page with another drawing between its marks.
+ * The page with another drawing of the phases.
  *
  * @param {string} page
  * @param {string} drawing
  * @returns {string}
  */
 export function withDrawing(page, drawing) {
-  const { begin, end } = marksOf(page)
-  return `${page.slice(0, begin)}\n\n${drawing}\n\n${page.slice(end)}`
-}
-
-/** @param {string} page */
-function marksOf(page) {
-  const begin = page.indexOf(BEGIN) + BEGIN.length
-  const end = page.indexOf(END, begin)
-  if (!page.includes(BEGIN) || end === -1)
-    throw new Error(`expected ${BEGIN} and, after it, ${END} in the page`)
-  return { begin, end }
+  return markedPage.withDrawing(page, 'phases', drawing)
 }
