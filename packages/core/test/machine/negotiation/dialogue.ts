@@ -6,6 +6,7 @@ import { concat } from '../../../src/wire/bytes.js'
 
 export const settings: NegotiationSettings = {
   ...{ exportName: 'disk0', optMode: false, fullInfo: false, requestBlockSize: true },
+  ...{ requestExtendedHeaders: false, requestMetaContext: true, metaContexts: [] },
   ...{ requestStructuredReplies: true, handshakeFlags: { fixedNewstyle: true, noZeroes: true } },
 }
 

@@ -105,10 +105,12 @@ describe('the cost', () => {
 
   test('of 100,000 items, first all in and then all out, is linear', () => {
     const queue = new CommandQueue<number>()
+    let sum = 0
     const moved = movedItems(() => {
       for (let item = 0; item < 100_000; item++) queue.push(item)
-      for (let item = 0; item < 100_000; item++) expect(queue.shift() === item).toBe(true)
+      for (let item = 0; item < 100_000; item++) sum += queue.shift() === item ? 1 : 0
     })
+    expect(sum).toBe(100_000)
     expect(moved).toBeGreaterThan(0)
     expect(moved).toBeLessThanOrEqual(100_000)
   })
