@@ -104,6 +104,14 @@ describe('what goes out and what comes back', () => {
     handle.destroy()
   })
 
+  test('pread of nothing, where that is allowed, gives an empty array', async () => {
+    const { handle, server } = await ready({}, { strict: { zeroSize: false } })
+    const reading = handle.pread(0, 0)
+    server.answer(await server.request(Cmd.Read, { length: 0 }))
+    expect(await reading).toEqual(octets())
+    handle.destroy()
+  })
+
   test('preadInto fills the buffer that was given, and no byte beside it', async () => {
     const { handle, server } = await ready()
     const memory = repeated(0xee, 12)
