@@ -1,4 +1,5 @@
 /** @jest-config-loader esbuild-register */
+import { readdirSync } from 'node:fs'
 import type { Config } from 'jest'
 
 // TEST_TARGET=dist runs the packages' tests against what is published.
@@ -25,16 +26,7 @@ const project = (displayName: string, rootDir: string, more: object = {}): Proje
   ...more,
 })
 
-const packages = [
-  'core',
-  'node-socket',
-  'transport-process',
-  'transport-tcp',
-  'transport-unix',
-  'transport-vsock',
-  'server',
-  'conformance',
-]
+const packages = readdirSync('packages')
 
 const suffix = isBuilt ? ' (dist)' : ''
 const packageProjects = packages.map((name) => project(`${name}${suffix}`, `packages/${name}`))
