@@ -1,0 +1,42 @@
+import { describe, expect, it } from '@jest/globals'
+import { Cmd, CommandFlag, decodeInfo, Info, Opt, Rep } from '@nbdjs/core/wire'
+import { memory } from '@nbdjs/server'
+import { noise } from '../peer/noise.js'
+import { RawClient, type RequestFields } from '../peer/raw-client.js'
+
+const blockSize = { minimum: 512, preferred: 4096, maximum: 8192 }
+const disk = () => memory(65536, { content: noise(65536), blockSize })
+
+describe('an export with constraints of its own', () => {
+  // spec: server/size-constraints/refuse-cleanly, server/info/unasked-is-not-understood
+  it.each<[string, RequestFields]>([
+    ['a write that begins between two blocks', { type: Cmd.Write, offset: 1, data: new Uint8Array(512) }],
+    ['a write that ends between two blocks', { type: Cmd.Write, data: new Uint8Array(511) }],
+    ['a write that is too long', { type: Cmd.Write, data: new Uint8Array(16384) }],
+    ['a write that reaches beyond the end', { type: Cmd.Write, offset: 65024, data: new Uint8Array(1024) }],
+    ['a trim that begins between two blocks', { type: Cmd.Trim, offset: 1, length: 512 }],
+    ['zeroing that ends between two blocks', { type: Cmd.WriteZeroes, length: 1023 }],
+  ])('refuses, to a client that did not ask for them, %s, and keeps its data', (_, request) => {
+    const exported = disk()
+    const client = new RawClient({ exports: { '': exported } }).enter()
+    client.send(request)
+    expect(client.simpleReply().error).not.toBe(0)
+    expect(client.isAlive).toBe(true)
+    expect(exported.read(65536, 0)).toEqual(noise(65536))
+  })
+
+  // spec: server/rep-info/block-size-if-asked
+  it.each([Opt.Info, Opt.Go])('tells them when it is asked, by option %i', (option) => {
+    const replies = new RawClient({ exports: { '': disk() } }).greet().inform(option, '', [Info.BlockSize])
+    expect(replies.at(-1)?.reply).toBe(Rep.Ack)
+    const infos = replies.slice(0, -1).map(({ data }) => decodeInfo(data))
+    expect(infos).toContainEqual({ kind: 'blockSize', ...blockSize })
+  })
+
+  // spec: server/read/df-overflow-has-no-content
+  it('sends nothing but the error for a read in one piece that is too long', () => {
+    const client = new RawClient({ exports: { '': disk() } }).enter({ structured: true })
+    client.send({ type: Cmd.Read, flags: CommandFlag.Df, length: 16384 })
+    expect(client.errorChunk().error).toBe('EOVERFLOW')
+  })
+})
