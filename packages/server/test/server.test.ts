@@ -178,6 +178,24 @@ describe('timeouts', () => {
     expect(client.fatal).toBe('the client at test: did not hang up within 10 ms (timeouts.closeMs)')
   })
 
+  it('leave no timer behind', () => {
+    jest.useFakeTimers({ doNotFake: ['queueMicrotask', 'setImmediate', 'nextTick'] })
+    const counts = [jest.getTimerCount()]
+    const count = (): void => void counts.push(jest.getTimerCount())
+    const hasty = new RawClient()
+    count()
+    hasty.connection.hangUp()
+    count()
+    const orderly = new RawClient().enter()
+    count()
+    orderly.send({ type: Cmd.Disc })
+    count()
+    orderly.connection.hangUp()
+    count()
+    jest.useRealTimers()
+    expect(counts).toEqual([0, 1, 0, 0, 1, 0])
+  })
+
   it('can be none', async () => {
     const client = new RawClient({ timeouts: { handshakeMs: 0, closeMs: 0 } })
     await new Promise((resolve) => setTimeout(resolve, 20))

@@ -42,6 +42,7 @@ describe('memory', () => {
     expect(disk.allocated).toBe(65536)
   })
 
+  // spec: server/command-flags/no-hole, server/write-zeroes/no-hole-is-allocated, server/write-zeroes/reads-as-zero
   it('zeroes with and without a hole', () => {
     const disk = memory(MiB, { content: noise(65536) })
     disk.zero(65536, 0, { noHole: true, fastZero: true })
@@ -50,6 +51,7 @@ describe('memory', () => {
     expect(disk.read(65536, 0)).toEqual([{ hole: 65536 }])
   })
 
+  // spec: server/command-flags/fast-zero-or-fail
   it('allocates no more than 32 MiB for one request', () => {
     const disk = memory(2 ** 40)
     const length = 32 * MiB + 1

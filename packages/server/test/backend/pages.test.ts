@@ -95,6 +95,12 @@ describe('Pages', () => {
     expect(short).toEqual(noise(100, 5))
     pages.write(noise(PAGE_SIZE, 6), 0)
     expect(short).toEqual(noise(PAGE_SIZE, 6).slice(0, 100))
+    // Nor is it lent any more once it was replaced.
+    pages.read(PAGE_SIZE, 0)
+    pages.write(noise(PAGE_SIZE, 7), 0)
+    const replaced = pages.read(100, 0) as Uint8Array
+    pages.write(noise(PAGE_SIZE, 8), 0)
+    expect(replaced).toEqual(noise(PAGE_SIZE, 8).slice(0, 100))
   })
 
   it('does what flat memory does', () => {

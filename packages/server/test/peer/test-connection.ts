@@ -10,7 +10,8 @@ export class TestConnection implements Connection {
   writes = 0
   /** What `write` answers. */
   isBlocked = false
-  isClosing = false
+  /** How many calls of `close` there were. */
+  closes = 0
   destroyReason: Error | undefined
   isDestroyed = false
   #receiver: Receiver | undefined
@@ -20,12 +21,27 @@ export class TestConnection implements Connection {
     this.#resolveClosed = resolve
   })
 
+  get isClosing(): boolean {
+    return this.closes > 0
+  }
+
   get isOpen(): boolean {
     return !this.isDestroyed
   }
 
   start(receiver: Receiver): void {
-    this.#receiver = receiver
+    this.#receiver = {
+      buffer: () => notEmpty(receiver.buffer()),
+      received: (count) => receiver.received(count),
+      drained: () => receiver.drained(),
+      ended: () => receiver.ended(),
+      closed: (error) => receiver.closed(error),
+    }
+  }
+
+  /** Where the next byte would go. */
+  get buffer(): Uint8Array {
+    return this.#started().buffer()
   }
 
   write(chunks: readonly Uint8Array[]): boolean {
@@ -36,7 +52,7 @@ export class TestConnection implements Connection {
   }
 
   close(): Promise<void> {
-    this.isClosing = true
+    this.closes++
     return this.#closed
   }
 
@@ -98,4 +114,10 @@ export class TestConnection implements Connection {
     if (this.#receiver === undefined) throw new Error('the connection was not started')
     return this.#receiver
   }
+}
+
+/** The contract: a view is at least 1 byte long. */
+function notEmpty(view: Uint8Array): Uint8Array {
+  if (view.length === 0) throw new Error('the receiver lent an empty view')
+  return view
 }

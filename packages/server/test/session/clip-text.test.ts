@@ -9,6 +9,7 @@ describe('clipText', () => {
     expect(clipText('')).toBe('')
   })
 
+  // spec: server/conventions/string-length
   it('cuts at 4096 bytes', () => {
     expect(clipText('x'.repeat(5000))).toBe('x'.repeat(4096))
   })
@@ -27,6 +28,7 @@ describe('clipText', () => {
     }
   })
 
+  // spec: server/conventions/no-nul
   it('has no NUL', () => {
     expect(clipText('a\0b')).toBe('a\u{fffd}b')
   })

@@ -34,10 +34,12 @@ const bare: Backend = { size: 1, read: () => new Uint8Array(1) }
 const writable: Backend = { ...bare, write() {} }
 
 describe('transmissionFlags', () => {
+  // spec: server/transmission-flags/df-if-supported, server/transmission-flags/fast-zero-if-supported
   it('announces all that memory can do', () => {
     expect(flagNames(memory(1))).toEqual(all)
   })
 
+  // spec: server/transmission-flags/true, server/transmission-flags/has-flags
   it('announces what the methods of a backend tell', () => {
     expect(flagNames(bare)).toEqual(['HasFlags', 'ReadOnly', 'SendDf'])
     expect(flagNames(writable)).toEqual(['HasFlags', 'SendDf'])
@@ -49,6 +51,7 @@ describe('transmissionFlags', () => {
     expect(flagNames({ ...writable, rotational: true })).toEqual(['HasFlags', 'Rotational', 'SendDf'])
   })
 
+  // spec: server/transmission-flags/fast-zero-with-write-zeroes
   it('announces fast zeroes only with zeroes', () => {
     expect(flagNames({ ...writable, canFastZero: true })).toEqual(['HasFlags', 'SendDf'])
     expect(flagNames(memory(1), { zero: false })).toEqual(without('SendWriteZeroes', 'SendFastZero'))
@@ -65,10 +68,12 @@ describe('transmissionFlags', () => {
     ])
   })
 
+  // spec: server/transmission-flags/df-with-structured-replies
   it('leaves DF clear without structured replies', () => {
     expect(flagNames(memory(1), {}, false)).toEqual(without('SendDf'))
   })
 
+  // spec: server/transmission-flags/true
   it.each([
     ['flush', 'SendFlush'],
     ['fua', 'SendFua'],

@@ -32,7 +32,7 @@ export interface JobRunnerOptions {
   readonly memory: PayloadMemory
   /** The backend kept a payload that is in place: it must be left to it. */
   readonly detachPayload: () => void
-  /** Runs what is due to something else than bytes that arrived. */
+  /** Runs what is due to something else than bytes that arrived, unless the session is over. */
   readonly enter: (action: () => void) => void
   /** A backend did what it must not. */
   readonly report: (bug: unknown) => void
@@ -47,7 +47,6 @@ export class JobRunner {
   readonly #waiting = new Fifo<Job>()
   #turnWork = 0
   #isShuttingDown = false
-  #isAbandoned = false
   #isResuming = false
 
   constructor(options: JobRunnerOptions) {
@@ -79,9 +78,8 @@ export class JobRunner {
     this.#pump()
   }
 
-  /** Forgets what waits. What is under way finishes without an answer. */
+  /** Forgets what waits. What is under way finishes, but `enter` lets nothing in any more. */
   abandon(): void {
-    this.#isAbandoned = true
     this.#waiting.clear()
   }
 
@@ -147,7 +145,6 @@ export class JobRunner {
     load.addCall(readLengthOf(job))
     const settle = (answer: () => void): void => {
       load.removeCall(readLengthOf(job))
-      if (this.#isAbandoned) return
       enter(() => {
         answer()
         this.#pump()

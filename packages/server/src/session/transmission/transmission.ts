@@ -16,7 +16,7 @@ export interface TransmissionOptions {
   readonly output: Output
   readonly served: Served
   readonly limits: Limits
-  /** Runs what is due to something else than a call to the phase. */
+  /** Runs what is due to something else than a call to the phase, unless the session is over. */
   readonly enter: (action: () => void) => void
   /** A backend did what it must not. */
   readonly report: (bug: unknown) => void

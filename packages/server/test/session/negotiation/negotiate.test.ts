@@ -22,6 +22,7 @@ const reply = (option: number, type: number, text?: string) => [
 const noData = new Uint8Array(0)
 
 describe('the greeting', () => {
+  // spec: server/handshake-flags/fixed-newstyle, server/handshake-flags/no-others
   it('is a newstyle one, and sent at once', () => {
     expect(new RawClient().connection.take()).toEqual(encodeGreeting(allFlags))
   })
@@ -40,6 +41,7 @@ describe('the client flags', () => {
     expect(new RawClient().greet(flags).isAlive).toBe(true)
   })
 
+  // spec: server/newstyle/strange-client-flags
   it.each([4, 0x80000000, 0xffffffff])('must not be unknown: %i', (flags) => {
     const client = new RawClient().greet(flags)
     expect(client.fatal).toBe(
@@ -49,6 +51,7 @@ describe('the client flags', () => {
     expect(client.errors[0]?.client).toEqual({ address: 'test:', exportName: undefined })
   })
 
+  // spec: server/newstyle/strange-client-flags
   it('must not be what was not offered', () => {
     const client = new RawClient({ features: { noZeroes: false } }).greet(allFlags)
     expect(client.fatal).toBe(
@@ -58,6 +61,8 @@ describe('the client flags', () => {
 })
 
 describe('an option', () => {
+  // spec: server/baseline/unknown-options, server/baseline/unknown-options-are-skipped
+  // spec: server/tls/one-of-the-modes, server/notls/refuse-starttls, server/starttls/acknowledge-or-refuse
   it.each([4, Opt.StartTls, Opt.ListMetaContext, Opt.SetMetaContext, Opt.ExtendedHeaders, 999, 0xffffffff])(
     'that the server does not know is answered by NBD_REP_ERR_UNSUP, and the next one is understood: %i',
     (option) => {
@@ -108,6 +113,7 @@ describe('an option', () => {
     expect(client.fatal).toBe('option: expected IHAVEOPT (0x49484156454f5054), received 0x00484156454f5054')
   })
 
+  // spec: server/haggling/no-hard-disconnect
   it('that is malformed is answered by NBD_REP_ERR_INVALID, with what is wrong', () => {
     const client = new RawClient().greet()
     expect(client.option(Opt.Go, Uint8Array.of(0, 0, 0, 9, 0, 0))).toEqual(
@@ -122,6 +128,7 @@ describe('an option', () => {
     expect(client.fatal).toBe('handshake: the client sent more than 3 options (limits.options)')
   })
 
+  // spec: server/export-name/alone-without-fixed-newstyle
   it('other than NBD_OPT_EXPORT_NAME ends the connection in nonfixed newstyle', () => {
     const refuses = (client: RawClient): void => {
       client.connection.push(encodeOption(Opt.List))
@@ -201,6 +208,7 @@ describe('the handshake', () => {
     expect(parseOptionReplies(client.connection.take()).length).toBe(2)
   })
 
+  // spec: server/haggling/refuse-by-errors
   it('answers with NBD_REP_ERR_SHUTDOWN while the server is being closed, but to NBD_OPT_ABORT', async () => {
     const client = new RawClient().greet()
     const closed = client.server.close()
@@ -219,6 +227,7 @@ describe('the handshake', () => {
   })
 })
 
+// spec: server/conventions/string-length
 it('clips what it says about a long name, so that the text is a string of the protocol', () => {
   const client = new RawClient().greet()
   const [refusal] = client.inform(Opt.Info, 'x'.repeat(4096))

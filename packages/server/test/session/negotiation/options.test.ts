@@ -33,6 +33,7 @@ const infosIn = (option: number, replies: OptionReply[]): InfoReply[] => {
 }
 
 describe('NBD_OPT_ABORT', () => {
+  // spec: server/abort/acknowledge
   it('is acknowledged, and the connection closed', () => {
     const client = new RawClient().greet()
     expect(client.option(Opt.Abort)).toEqual([ack(Opt.Abort)])
@@ -55,6 +56,7 @@ describe('NBD_OPT_ABORT', () => {
 })
 
 describe('NBD_OPT_LIST', () => {
+  // spec: server/rep-server/name-fits
   it('tells every export, with its description', () => {
     const replies = new RawClient(twoDisks).greet().option(Opt.List)
     expect(replies.at(-1)).toEqual(ack(Opt.List))
@@ -98,6 +100,7 @@ describe.each([
   ['NBD_OPT_INFO', Opt.Info],
   ['NBD_OPT_GO', Opt.Go],
 ] as const)('%s', (name, option) => {
+  // spec: server/info/export-before-ack
   it('always tells size and flags', () => {
     const client = new RawClient(twoDisks).greet()
     client.option(Opt.StructuredReply)
@@ -106,6 +109,9 @@ describe.each([
     ])
   })
 
+  // spec: server/info/unknown-requests
+  // spec: server/rep-info/export-length, server/rep-info/name-length, server/rep-info/description-length
+  // spec: server/rep-info/block-size-length
   it('tells more when it is asked, once each, and ignores what it does not know', () => {
     const asked = [Info.BlockSize, 77, Info.Name, Info.Description, Info.Name, Info.Export]
     const infos = infosIn(option, new RawClient(twoDisks).greet().inform(option, '', asked))
@@ -132,6 +138,7 @@ describe.each([
     )
   })
 
+  // spec: server/haggling/no-hard-disconnect
   it('knows which exports there are, and haggles on', () => {
     const client = new RawClient(twoDisks).greet()
     const replies = client.inform(option, 'nothing')
@@ -167,6 +174,7 @@ describe.each([
     expect(client.inform(option).at(-1)).toEqual(ack(option))
   })
 
+  // spec: server/info/block-size-reqd
   it('can insist on block sizes, but only of an export that has its own', () => {
     const exports = { '': memory(4096), big: memory(4096, { blockSize: { minimum: 512 } }) }
     const client = new RawClient({ exports, features: { requireBlockSize: true } }).greet()
@@ -185,6 +193,7 @@ describe.each([
 })
 
 describe('NBD_OPT_INFO and NBD_OPT_GO', () => {
+  // spec: server/info/same-as-go
   it('tell the same', () => {
     const client = new RawClient(twoDisks).greet()
     client.option(Opt.StructuredReply)
@@ -216,6 +225,7 @@ describe('NBD_OPT_EXPORT_NAME', () => {
   const flags = TransmissionFlag.HasFlags | TransmissionFlag.ReadOnly
   const exports = { a: { size: 4097, read: () => new Uint8Array(0) } }
 
+  // spec: server/handshake-flags/no-zeroes
   it('tells size and flags, and enters transmission', () => {
     const client = new RawClient({ exports }).greet()
     const reply = client.exportName('a')
@@ -250,6 +260,7 @@ describe('NBD_OPT_EXPORT_NAME', () => {
     expect(client.chunks()).toHaveLength(1)
   })
 
+  // spec: server/newstyle/refused-export-name, server/haggling/cut-where-no-error-is-left
   it.each([
     ['b', {}, "there is no export 'b'"],
     ['', {}, "there is no export ''"],

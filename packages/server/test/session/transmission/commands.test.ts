@@ -342,6 +342,26 @@ describe('NBD_CMD_DISC', () => {
   })
 })
 
+describe('a client that goes on after NBD_CMD_DISC', () => {
+  it('is not listened to, however long that takes', async () => {
+    let finish: () => void = () => {}
+    const { exports } = recording({
+      flush: () =>
+        new Promise((resolve) => {
+          finish = resolve
+        }),
+    })
+    const client = simple({ exports })
+    client.send({ type: Cmd.Flush }, { type: Cmd.Disc })
+    client.connection.push(new Uint8Array(500_000))
+    finish()
+    await settled()
+    expect(client.simpleReply().error).toBe(0)
+    expect(client.connection.closes).toBe(1)
+    expect(client.errors).toEqual([])
+  })
+})
+
 describe('errors', () => {
   const sector: Partial<ServerOptions> = {
     exports: { '': memory(65536, { blockSize: { minimum: 512, maximum: 32768 } }) },

@@ -201,6 +201,15 @@ describe('a turn', () => {
     expect(replies).toBe(10)
   })
 
+  it('that is still due when all is over changes nothing', async () => {
+    const client = new RawClient({ exports: { '': memory(2 ** 40) } }).enter()
+    client.send(...Array.from({ length: 3 }, () => ({ type: Cmd.WriteZeroes, length: 32 * MiB })))
+    client.send({ type: Cmd.Disc })
+    expect(client.connection.closes).toBe(1)
+    await settled()
+    expect(client.connection.closes).toBe(1)
+  })
+
   it('comes to its end with a client that has left', async () => {
     const client = new RawClient({ exports: { '': memory(2 ** 40) } }).enter()
     client.send(...Array.from({ length: 10 }, () => ({ type: Cmd.WriteZeroes, length: 32 * MiB })))

@@ -47,6 +47,7 @@ describe('runsOf', () => {
     ])
   })
 
+  // spec: server/offset-hole/not-empty, server/read/no-empty-chunk
   it('leaves out what is empty', () => {
     expect(shape([])).toEqual([])
     expect(shape([bytes(0), { hole: 0 }, bytes(1), { hole: 0 }])).toEqual([['data', 1]])

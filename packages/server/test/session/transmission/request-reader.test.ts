@@ -138,6 +138,14 @@ describe('the data of writes', () => {
     expect(client.connection.take().length).toBe(54 * 16)
   })
 
+  it('costs a backend that takes its time no staging area each', () => {
+    const client = new RawClient({ exports: { '': new SlowBackend() } }).enter()
+    client.send({ type: Cmd.Write, data: noise(100) })
+    const { buffer } = client.connection.buffer
+    for (let count = 0; count < 5; count++) client.send({ type: Cmd.Write, data: noise(100) })
+    expect(client.connection.buffer.buffer).toBe(buffer)
+  })
+
   it('is held up to a limit', () => {
     const backend = new SlowBackend()
     const client = new RawClient({ exports: { '': backend }, limits: { writeBytes: 100_000 } }).enter()
