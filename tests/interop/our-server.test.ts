@@ -37,6 +37,7 @@ const smallFeatures = {
 
 describe.each(installations)('%s', (installation: Installation) => {
   describeWith('nbdinfo', { programs: ['nbdinfo'], installation }, () => {
+    // spec: server/baseline/notls, server/baseline/handshake
     it.each(listenOn)('sees the export over %s', async (where) => {
       const disk = memory(8 * MiB, {
         description: 'a disk in memory',
@@ -67,6 +68,7 @@ describe.each(installations)('%s', (installation: Installation) => {
       })
     })
 
+    // spec: server/baseline/handshake
     it('lists the exports', async () => {
       const exports = { one: memory(512), two: memory(1024, { readOnly: true, rotational: true }) }
       await withServer('unix', { exports }, async (uri) => {
@@ -180,6 +182,7 @@ describe.each(installations)('%s', (installation: Installation) => {
       })
     })
 
+    // spec: server/baseline/transmission
     it.each(listenOn)('qemu-io writes, reads, zeroes, discards and flushes over %s', async (where) => {
       await withServer(where, { exports: { '': memory(8 * MiB) } }, async (uri) => {
         await qemuIo(installation, uri, [

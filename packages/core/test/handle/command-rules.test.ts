@@ -62,6 +62,7 @@ const cases: readonly Case[] = [
     errno: 'EPERM',
     sent: { type: Cmd.WriteZeroes },
   },
+  // spec: client/flush/if-offered, client/transmission-flags/obeyed
   {
     check: 'commands',
     title: 'flush that is not offered',
@@ -71,6 +72,7 @@ const cases: readonly Case[] = [
     errno: 'EINVAL',
     sent: { type: Cmd.Flush },
   },
+  // spec: client/trim/if-offered, client/transmission-flags/obeyed
   {
     check: 'commands',
     title: 'trim that is not offered',
@@ -80,6 +82,7 @@ const cases: readonly Case[] = [
     errno: 'EINVAL',
     sent: { type: Cmd.Trim },
   },
+  // spec: client/write-zeroes/if-offered, client/transmission-flags/obeyed
   {
     check: 'commands',
     title: 'zero that is not offered',
@@ -89,6 +92,7 @@ const cases: readonly Case[] = [
     errno: 'EINVAL',
     sent: { type: Cmd.WriteZeroes },
   },
+  // spec: client/transmission-flags/obeyed
   {
     check: 'commands',
     title: 'cache that is not offered',
@@ -98,6 +102,7 @@ const cases: readonly Case[] = [
     errno: 'EINVAL',
     sent: { type: Cmd.Cache },
   },
+  // spec: client/transmission-flags/obeyed
   {
     check: 'commands',
     title: 'fua that is not offered',
@@ -107,6 +112,7 @@ const cases: readonly Case[] = [
     errno: 'EINVAL',
     sent: { type: Cmd.Write, flags: CommandFlag.Fua },
   },
+  // spec: client/transmission-flags/fast-zero-if-offered
   {
     check: 'commands',
     title: 'fastZero that is not offered',
@@ -118,6 +124,7 @@ const cases: readonly Case[] = [
   },
 
   // flags: what does not belong to the command
+  // spec: client/command-flags/only-where-they-belong
   {
     check: 'flags',
     title: 'pread with fua',
@@ -134,6 +141,7 @@ const cases: readonly Case[] = [
     errno: 'EINVAL',
     sent: { type: Cmd.Read, flags: CommandFlag.NoHole },
   },
+  // spec: client/command-flags/only-where-they-belong
   {
     check: 'flags',
     title: 'pwrite with fastZero',
@@ -142,6 +150,7 @@ const cases: readonly Case[] = [
     errno: 'EINVAL',
     sent: { type: Cmd.Write, flags: CommandFlag.FastZero },
   },
+  // spec: client/command-flags/only-where-they-belong
   {
     check: 'flags',
     title: 'trim with noHole',
@@ -158,6 +167,7 @@ const cases: readonly Case[] = [
     errno: 'EINVAL',
     sent: { type: Cmd.Cache, flags: CommandFlag.Fua },
   },
+  // spec: client/command-flags/only-where-they-belong
   {
     check: 'flags',
     title: 'flush with fua',
@@ -167,6 +177,7 @@ const cases: readonly Case[] = [
     sent: { type: Cmd.Flush, flags: CommandFlag.Fua },
   },
 
+  // spec: client/size-constraints/within-the-export
   // bounds: ENOSPC where it would write, EINVAL elsewhere
   ...(
     [
@@ -187,6 +198,7 @@ const cases: readonly Case[] = [
       sent: { type, offset: MIB - 1, length: 2 },
     }),
   ),
+  // spec: client/size-constraints/within-the-export
   {
     check: 'bounds',
     title: 'pread far beyond the end',
@@ -218,6 +230,7 @@ const cases: readonly Case[] = [
   ),
 
   // align: offset and length to the server's minimum
+  // spec: client/size-constraints/aligned
   {
     check: 'align',
     title: 'a length that is not aligned',
@@ -227,6 +240,7 @@ const cases: readonly Case[] = [
     errno: 'EINVAL',
     sent: { type: Cmd.Read, length: 511 },
   },
+  // spec: client/size-constraints/aligned
   {
     check: 'align',
     title: 'an offset that is not aligned',
@@ -277,6 +291,7 @@ async function expectRefusal(
 }
 
 describe('on, which is the default', () => {
+  // spec: client/baseline/negotiate-the-rest
   test.each(cases)('$check refuses $title', async ({ call, offer, message, errno }) => {
     await expectRefusal(call, offer, undefined, { message, errno })
   })

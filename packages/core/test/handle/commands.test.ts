@@ -45,6 +45,7 @@ describe('what goes out and what comes back', () => {
       reply: data,
       result: data,
     },
+    // spec: client/write/data-follows
     pwrite: {
       call: (handle) => handle.pwrite(data, 8),
       request: { type: Cmd.Write, flags: 0, offset: 8, length: 4 },
@@ -77,6 +78,7 @@ describe('what goes out and what comes back', () => {
       call: (handle) => handle.cache(4096, 512),
       request: { type: Cmd.Cache, flags: 0, offset: 512, length: 4096 },
     },
+    // spec: client/flush/zero-range
     flush: {
       call: (handle) => handle.flush(),
       request: { type: Cmd.Flush, flags: 0, offset: 0, length: 0 },

@@ -124,6 +124,7 @@ describe('a dial that fails', () => {
 })
 
 describe('the server refuses', () => {
+  // spec: client/haggling/leave-by-abort
   test.each([
     [
       'with its text',
@@ -266,6 +267,7 @@ describe('the server fails a command', () => {
     handle.destroy()
   })
 
+  // spec: client/disconnect/leave-on-shutdown
   test('ESHUTDOWN: the command fails, what was not sent fails, and the client leaves in order', async () => {
     const { handle, server } = await ready({}, { limits: { inFlightCommands: 1 } })
     const pending = [handle.flush(), handle.trim(1, 0)].map(rejection)

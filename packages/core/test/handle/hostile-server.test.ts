@@ -337,6 +337,7 @@ describe('a reply that cannot be', () => {
       (request) => encodeChunkHeader(request, 0, Chunk.None, 0),
       { expected: 'NBD_REPLY_TYPE_NONE with NBD_REPLY_FLAG_DONE' },
     ],
+    // spec: client/reply-types/unknown
     ['a chunk of an unknown type', (request) => encodeChunkHeader(request, Done, 0x77, 0), {}],
     [
       'an error that is none',
@@ -350,6 +351,7 @@ describe('a reply that cannot be', () => {
     ],
   ]
 
+  // spec: client/reply-types/inconsistent
   test.each(structured)('%s', async (_, reply, expected) => {
     const { handle, server } = await ready({ structuredReplies: true })
     const around = repeated(0xee, 80)

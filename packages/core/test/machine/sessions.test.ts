@@ -162,6 +162,8 @@ describe.each(Object.entries(sessions.shortSessions))('the session %s', (name, s
     expect(Object.keys(expected)).toContain(name)
   })
 
+  // spec: client/haggling/no-hard-disconnect, client/haggling/leave-by-abort, client/haggling/leave-on-shutdown
+  // spec: client/disconnect/no-other-way, client/disconnect/leave-on-shutdown, client/baseline/handshake
   test.each(askings)('goes as it should when it arrives whole, memory asked for %s', (asking) => {
     expect(transcript(play(session, asking))).toEqual(expected[name])
   })

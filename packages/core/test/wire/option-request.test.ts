@@ -83,6 +83,7 @@ describe('the data of NBD_OPT_INFO and NBD_OPT_GO', () => {
     ],
   ]
 
+  // spec: client/info/name-fits
   test.each(vectors)('%s', (_, bytes, request) => {
     expect(encodeInfoRequest(request)).toEqual(bytes)
     expect(decodeInfoRequest(embedded(bytes), Opt.Go)).toEqual(request)

@@ -52,14 +52,19 @@ describe('exportOf', () => {
     [{ read: undefined as never }, 'it has no method read'],
     [{ description: 'x'.repeat(4097) }, 'its description has 4097 bytes: expected at most 4096'],
     [{ description: 'a\0b' }, 'its description holds a NUL'],
+    // spec: server/size-constraints/minimum-is-a-power-of-2
     [{ blockSize: { minimum: 3 } }, 'its minimum block size is 3: expected a power of two from 1 to 65536'],
+    // spec: server/size-constraints/minimum-at-most-64k
     [{ blockSize: { minimum: 131072 } }, 'its minimum block size is 131072'],
     [{ blockSize: { minimum: 0 } }, 'its minimum block size is 0'],
+    // spec: server/size-constraints/preferred
     [
       { blockSize: { preferred: 256 } },
       'its preferred block size is 256: expected a power of two, at least 512',
     ],
+    // spec: server/size-constraints/preferred
     [{ blockSize: { minimum: 4096, preferred: 2048 } }, 'expected a power of two, at least 4096'],
+    // spec: server/size-constraints/maximum
     [
       { blockSize: { maximum: 4095 } },
       'its maximum block size is 4095: expected a whole number from 4096 to 4294967295',
@@ -82,6 +87,7 @@ describe('exportOf', () => {
     )
   })
 
+  // spec: server/conventions/no-nul, server/conventions/string-length
   it('refuses a name that is no string of the protocol', () => {
     expect(() => exportOf('a\0', backend({}))).toThrow('its name holds a NUL')
     expect(() => exportOf('ä'.repeat(2049), backend({}))).toThrow('its name has 4098 bytes')

@@ -22,6 +22,7 @@ function connect(options: DialogueOptions, ...bytes: Uint8Array[]): { result: un
 }
 
 describe('connect', () => {
+  // spec: client/baseline/negotiate-the-rest
   test('asks for structured replies, then for the export', () => {
     const { result, dialogue } = connect({}, fixed, structured, ...granted)
     expect(result).toMatchObject({ name: 'disk0', size: 65536n })

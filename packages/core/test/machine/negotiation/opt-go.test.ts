@@ -28,6 +28,7 @@ function optionsIn(sent: Uint8Array): number[] {
 }
 
 describe('on to transmission', () => {
+  // spec: client/size-constraints/prefer-go
   test('goes NBD_OPT_GO', () => {
     const dialogue = new Dialogue()
     expect(dialogue.read(optGo(dialogue.negotiation), ...granted).size).toBe(65536n)
@@ -52,6 +53,7 @@ describe('on to transmission', () => {
     expect(optionsIn(dialogue.sent)).toEqual([Opt.ExportName])
   })
 
+  // spec: client/size-constraints/prefer-go
   test.each([
     ...[Rep.ErrPolicy, Rep.ErrInvalid, Rep.ErrPlatform, Rep.ErrTlsReqd, Rep.ErrUnknown, Rep.ErrShutdown],
     ...[Rep.ErrBlockSizeReqd, Rep.ErrTooBig, 0x80000042],

@@ -29,6 +29,7 @@ describe.each([
   }
   const answer = (...replies: Uint8Array[]): ExportInfo => ask(new Dialogue(), ...replies)
 
+  // spec: client/info/ask-once, client/info/name-fits
   test.each<[DialogueOptions, string]>([
     [{}, '00 01  00 03'],
     [{ requestBlockSize: false }, '00 00'],
@@ -54,6 +55,7 @@ describe.each([
     expect(dialogue.negotiation.info).toBe(known)
   })
 
+  // spec: client/rep-info/any-order
   test('learns all the rest, in any order', () => {
     const replies = [
       info(encodeInfoText(Info.Description, 'a disk')),
@@ -76,6 +78,7 @@ describe.each([
     })
   })
 
+  // spec: client/info/unknown-replies
   test('passes over what it does not know', () => {
     const dialogue = new Dialogue()
     expect(ask(dialogue, info(octets('12 34 ff ff')), anExport, info(octets('ff ff')), ack).size).toBe(65536n)

@@ -17,6 +17,7 @@ function list(...replies: Uint8Array[]): readonly ListEntry[] {
 }
 
 describe('NBD_OPT_LIST', () => {
+  // spec: client/list/no-data
   test('is sent without data', () => {
     const dialogue = new Dialogue()
     dialogue.read(optList(dialogue.negotiation), ack)

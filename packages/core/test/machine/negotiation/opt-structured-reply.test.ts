@@ -15,6 +15,7 @@ function ask(dialogue: Dialogue, bytes: Uint8Array): boolean {
 }
 
 describe('NBD_OPT_STRUCTURED_REPLY', () => {
+  // spec: client/structured-reply/no-data
   test('is sent without data', () => {
     const dialogue = new Dialogue()
     ask(dialogue, reply(Rep.Ack))

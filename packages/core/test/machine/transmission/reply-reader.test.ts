@@ -155,6 +155,7 @@ describe('a structured reply', () => {
     expect(replying.tally.chunksReceived).toBe(2)
   })
 
+  // spec: client/read/reassemble
   test('may bring its pieces in any order, with holes, among the replies of others', () => {
     const destination = repeated(0xee, 30)
     const [a, b, c] = [read(30, 1000, { destination }), read(4, 0), flush()]
@@ -189,6 +190,7 @@ describe('a structured reply', () => {
     expect([replying.settled, command.error]).toEqual([[command], undefined])
   })
 
+  // spec: client/reply-flags/unknown
   test('may have flags that we do not know', () => {
     const command = read(8)
     const replying = waitingFor(command)
@@ -265,6 +267,7 @@ describe('an error chunk', () => {
     expect(command.error).toMatchObject({ errorOffset: BigInt(offset) })
   })
 
+  // spec: client/reply-types/unknown-error
   test.each([0x8003, 0xffff])('of a type that is unknown, %d, fails its command as well', (type) => {
     const command = read(8)
     const other = flush()
@@ -344,16 +347,19 @@ describe('what breaks the protocol', () => {
       (command) => [chunk(command, Done, Chunk.None, octets('00'))],
       'NBD_REPLY_TYPE_NONE of 0 bytes, received 1 bytes',
     ],
+    // spec: client/reply-types/unknown
     [
       ...(['a chunk of an unknown type', read(8)] as const),
       (command) => [chunk(command, Done, 7, octets('00'))],
       'a chunk that belongs to a read, received NBD_REPLY_TYPE_? (7)',
     ],
+    // spec: client/reply-types/unknown
     [
       ...(['a chunk of block status to a read', read(8)] as const),
       (command) => [chunk(command, Done, Chunk.BlockStatus, repeated(0, 12))],
       'a chunk that belongs to a read, received NBD_REPLY_TYPE_BLOCK_STATUS',
     ],
+    // spec: client/reply-types/unknown
     [
       ...(['data to a command without', flush()] as const),
       (command) => [data(command, Done, 0, pattern(1))],
@@ -409,6 +415,7 @@ describe('what breaks the protocol', () => {
       (command) => [data(command, 0, 0, pattern(5)), none(command)],
       'all 8 bytes before the end of the reply, received 5',
     ],
+    // spec: client/reply-types/inconsistent
     [
       ...(['an end with a gap', read(8)] as const),
       (command) => [data(command, 0, 0, pattern(2)), hole(command, Done, 4, 4)],
@@ -419,6 +426,7 @@ describe('what breaks the protocol', () => {
       (command) => [none(command)],
       'all 8 bytes before the end of the reply, received 0',
     ],
+    // spec: client/reply-types/inconsistent
     [
       ...(['data twice', read(8)] as const),
       (command) => [data(command, 0, 0, pattern(5)), data(command, Done, 4, pattern(4))],
@@ -773,6 +781,7 @@ describe('any reply', () => {
     )
   })
 
+  // spec: client/read/reassemble
   test('in pieces gives the bytes of the pieces, in any order and however it is cut', () => {
     const pieces = fc.array(fc.record({ length: fc.integer({ min: 1, max: 20 }), isHole: fc.boolean() }), {
       minLength: 1,
