@@ -11,6 +11,8 @@ const project = (displayName: string, rootDir: string, more: object = {}): Proje
   displayName,
   rootDir,
   testEnvironment: 'node',
+  // For what hangs, and not for a machine that is busy.
+  testTimeout: 30_000,
   testMatch: ['<rootDir>/**/*.test.ts'],
   testPathIgnorePatterns: ['/node_modules/', '/dist/'],
   extensionsToTreatAsEsm: ['.ts'],

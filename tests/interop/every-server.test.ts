@@ -29,6 +29,7 @@ const negotiations: readonly (readonly [string, HandleOptions])[] = [
 for (const kind of kindsOfServer) {
   const { exportName, hasStructuredReplies } = kind
   describeWith(kind.name, { programs: [kind.program], installation: kind.installation }, () => {
+    // spec: client/baseline/notls, client/baseline/transmission
     it.each(listenOn)('does the main job over %s', async (where) => {
       const { server, stored } = await kind.start(where, 8 * MiB)
       const nbd = new Handle({ exportName })

@@ -13,12 +13,12 @@ import { transportTo } from './transport-to.js'
 
 const MiB = 2 ** 20
 
-/** nbdkit's pattern: each 8 bytes hold their own offset, big endian (nbdkit-pattern-plugin(1)). */
+/** nbdkit's pattern below 4 GiB: each 8 bytes hold their own offset, big endian (nbdkit-pattern-plugin(1)). */
 const pattern = (offset: number, length: number): Uint8Array => {
   const first = offset - (offset % 8)
   const words = Math.ceil((offset + length - first) / 8)
   const view = new DataView(new ArrayBuffer(words * 8))
-  for (let index = 0; index < words; index++) view.setBigUint64(index * 8, BigInt(first + index * 8))
+  for (let index = 0; index < words; index++) view.setUint32(index * 8 + 4, first + index * 8)
   return new Uint8Array(view.buffer, offset - first, length)
 }
 
@@ -66,7 +66,7 @@ describe.each(installations)('%s', (installation) => {
         expect(firstDifference(await nbd.pread(length, offset), pattern(offset, length))).toBeUndefined()
       }
       const length = 256 * 1024
-      const offsets = Array.from({ length: 256 }, (_, index) => index * length)
+      const offsets = Array.from({ length: 64 }, (_, index) => index * length)
       const pieces = await Promise.all(offsets.map((offset) => nbd.pread(length, offset)))
       for (const [index, piece] of pieces.entries()) {
         expect(firstDifference(piece, pattern(index * length, length))).toBeUndefined()

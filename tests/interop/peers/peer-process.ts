@@ -16,7 +16,7 @@ export interface PeerProcess {
 
 const stderrLimit = 65536
 /** Shorter than jest's limit for a hook, so that this is told and not that. */
-const stopLimitMs = 3000
+const stopLimitMs = 10_000
 const running = new Set<PeerProcess>()
 
 /** Starts a process in a process group of its own. It is stopped after the test that started it. */
