@@ -43,6 +43,7 @@ const recording = (fields: Partial<Backend> = {}) => {
 }
 
 describe('NBD_CMD_READ', () => {
+  // spec: server/transmission/simple-by-default, server/structured/only-if-negotiated, server/transmission/same-cookie
   it('has a simple reply with the data behind it', () => {
     const client = simple({ exports: { '': memory(65536, { content: noise(1000) }) } })
     client.send({ type: Cmd.Read, cookie: 0x0123456789abcdefn, offset: 10, length: 100 })
@@ -64,6 +65,7 @@ describe('NBD_CMD_READ', () => {
     expect(Buffer.compare(client.simpleReply().data, expected)).toBe(0)
   })
 
+  // spec: server/structured/data-in-chunks
   it('has one chunk of data in a structured reply', () => {
     const client = structured({ exports: { '': memory(65536, { content: noise(1000) }) } })
     client.send({ type: Cmd.Read, offset: 10, length: 100 })
@@ -72,6 +74,10 @@ describe('NBD_CMD_READ', () => {
     )
   })
 
+  // spec: server/structured/done-is-last, server/reply-flags/done-clear-before-the-end, server/reply-flags/done-set-at-the-end
+  // spec: server/reply-flags/no-others, server/read/all-of-it
+  // spec: server/offset-data/length, server/offset-data/within-the-request, server/offset-data/no-overlap
+  // spec: server/offset-hole/length, server/offset-hole/within-the-request, server/offset-hole/no-overlap
   it('has a chunk for each stretch of data and each hole, the last of them marked', () => {
     const disk = memory(256 * KiB)
     disk.write(noise(128 * KiB), 64 * KiB)
@@ -117,6 +123,7 @@ describe('NBD_CMD_READ', () => {
     )
   })
 
+  // spec: server/read/df-is-one-chunk, server/read/df-has-zeroes
   it('has one chunk with the zeroes in it under NBD_CMD_FLAG_DF', () => {
     const disk = memory(256 * KiB)
     disk.write(noise(100), 128 * KiB)
@@ -130,6 +137,7 @@ describe('NBD_CMD_READ', () => {
     expect(Buffer.compare(chunk?.payload ?? new Uint8Array(0), expected)).toBe(0)
   })
 
+  // spec: server/reply-type-none/empty, server/reply-flags/none-is-the-end, server/read/no-empty-chunk
   it.each([CommandFlag.Df, 0])('of nothing succeeds with no content: flags %i', (flags) => {
     const { calls, exports } = recording()
     const client = structured({ exports })
@@ -150,6 +158,7 @@ describe('NBD_CMD_READ', () => {
     expect(client.simpleReply().data).toEqual(Uint8Array.of(0, 0, 0, 0, 0, 9, 9, 9))
   })
 
+  // spec: server/read/all-of-it
   it('fails with EIO, and is reported, when a backend returns something else', () => {
     const client = structured({ exports: recording({ read: () => new Uint8Array(3) }).exports })
     client.send({ type: Cmd.Read, length: 8 })
@@ -272,6 +281,7 @@ describe('NBD_CMD_FLAG_FUA', () => {
     expect(calls.map(([name]) => name)).toEqual([method, 'flush', method])
   })
 
+  // spec: server/ordering/fua-before-the-reply
   it('waits for the command before the flush, and for the flush before the reply', async () => {
     const steps: string[] = []
     const step = async (name: string): Promise<void> => {
@@ -307,6 +317,7 @@ describe('NBD_CMD_FLAG_FUA', () => {
 })
 
 describe('NBD_CMD_DISC', () => {
+  // spec: server/disconnect/close-after-disc
   it('closes the connection without a reply', () => {
     const client = simple()
     client.send({ type: Cmd.Disc })
@@ -316,6 +327,7 @@ describe('NBD_CMD_DISC', () => {
     expect(client.errors).toEqual([])
   })
 
+  // spec: server/disc/answer-what-came-before
   it('lets what came before be answered, and ignores what comes after', () => {
     const client = simple()
     client.send({ type: Cmd.Read, length: 1 }, { type: Cmd.Disc }, { type: Cmd.Read, length: 9 })
@@ -326,6 +338,7 @@ describe('NBD_CMD_DISC', () => {
     expect(client.errors).toEqual([])
   })
 
+  // spec: server/disc/answer-what-came-before
   it('waits for what is under way', async () => {
     let finish: () => void = () => {}
     const written = new Promise<void>((resolve) => {
@@ -574,6 +587,7 @@ describe('errors', () => {
       'EINVAL',
       'NBD_CMD_WRITE of 65536 bytes: the maximum of the export is 32768',
     ],
+    // spec: server/transmission-flags/read-only
     [
       'a write to what is read-only',
       readOnly,
@@ -588,6 +602,7 @@ describe('errors', () => {
       'EPERM',
       'the export is read-only',
     ],
+    // spec: server/transmission-flags/read-only
     [
       'a trim of what is read-only',
       readOnly,
@@ -595,6 +610,7 @@ describe('errors', () => {
       'EPERM',
       'NBD_CMD_TRIM: the export is read-only',
     ],
+    // spec: server/transmission-flags/read-only
     [
       'zeroes to what is read-only',
       readOnly,
@@ -604,6 +620,8 @@ describe('errors', () => {
     ],
   ]
 
+  // spec: server/structured/no-simple-reply-to-a-read, server/error-chunk/length, server/error-chunk/not-zero
+  // spec: server/transmission/same-cookie, server/disconnect/no-other-way
   it.each(rows)('%s: told in a chunk, and the connection goes on', (_, options, request, error, text) => {
     const client = structured(options)
     client.send({ cookie: 9n, ...request })
@@ -615,6 +633,8 @@ describe('errors', () => {
     expect(client.isAlive).toBe(true)
   })
 
+  // spec: server/transmission/simple-by-default, server/structured/only-if-negotiated, server/read/no-data-after-an-error
+  // spec: server/disconnect/no-other-way
   it.each(rows)('%s: told in a simple reply, and the connection goes on', (name, options, request, error) => {
     const client = simple(options)
     client.send({ cookie: 9n, ...request })
@@ -679,6 +699,8 @@ describe('errors of a backend', () => {
   const coded = (code: string, offset?: Offset): Error =>
     Object.assign(new Error('the pool is full'), { code, ...(offset === undefined ? {} : { offset }) })
 
+  // spec: server/structured/done-when-certain, server/read/tell-the-error, server/write/tell-the-error
+  // spec: server/cache/tell-the-error, server/write-zeroes/tell-the-error
   it.each(
     commands.flatMap(([name, request]) => [false, true].map((isLate) => [name, isLate, request] as const)),
   )('are told for %s (late: %p)', async (_, isLate, request) => {
@@ -698,6 +720,7 @@ describe('errors of a backend', () => {
     expect([...client.errors, ...plain.errors]).toEqual([])
   })
 
+  // spec: server/error-offset/length, server/error-offset/within-the-request
   it.each<[Offset, Offset | undefined]>([
     [512, 512],
     [1535, 1535],
@@ -710,12 +733,14 @@ describe('errors of a backend', () => {
     expect(client.errorChunk()).toMatchObject({ error: 'EIO', offset: expected })
   })
 
+  // spec: server/error-chunk/message-length
   it('are clipped to a string of the protocol', () => {
     const client = structured(failing(Object.assign(new Error('x'.repeat(70_000)), { code: 'EIO' }), false))
     client.send({ type: Cmd.Flush })
     expect(client.errorChunk().message).toBe('x'.repeat(4096))
   })
 
+  // spec: server/write-zeroes/slow-is-no-error
   it('may be ENOTSUP only for fast zeroes', () => {
     const client = structured(failing(coded('ENOTSUP'), false))
     client.send({ type: Cmd.WriteZeroes, flags: CommandFlag.FastZero, length: 1 })
