@@ -16,12 +16,15 @@ export {
   type NbdTransportErrorDetails,
   NbdUsageError,
 } from './errors.js'
+export { Context, describeFlags, ExtentFlag } from './extent-flags.js'
 export type { CommandOptions } from './handle/arguments.js'
 export type {
+  BlockStatusOptions,
   ConnectResult,
   HandleEvents,
   ShutdownOptions,
   SignalOptions,
+  StructuredReadOptions,
   WriteOptions,
   ZeroOptions,
 } from './handle/handle.js'
@@ -31,6 +34,8 @@ export type { BlockSizeInfo, ExportInfo } from './machine/export-info.js'
 export type { Limits } from './machine/limits.js'
 export type { Protocol, Session } from './machine/session.js'
 export type { Stats } from './machine/stats.js'
+export type { Extent } from './machine/transmission/block-status.js'
+export type { ReadChunk } from './machine/transmission/read-chunk.js'
 export type { HandleOptions, Strict, Timeouts } from './options.js'
 export type { TlsHandover, TlsProvider } from './tls.js'
 export { type Connection, type DialOptions, deliver, type Receiver, type Transport } from './transport.js'

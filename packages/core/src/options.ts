@@ -18,6 +18,8 @@ export interface Strict {
   readonly align: boolean
   /** Writes that are longer than `info.blockSize.payload`. */
   readonly payload: boolean
+  /** NBD_CMD_FLAG_PAYLOAD_LEN is set where extended headers ask for it, whatever the caller says. */
+  readonly autoFlag: boolean
 }
 
 /** In milliseconds; 0 for none. No timeout ever ends an idle connection. */
@@ -49,6 +51,12 @@ export interface HandleOptions<OptMode extends boolean = boolean> {
   readonly requestBlockSize?: boolean | undefined
   /** Ask for structured replies. Default true. [set_request_structured_replies] */
   readonly requestStructuredReplies?: boolean | undefined
+  /** Ask for extended headers: 64-bit lengths. Needs structured replies. Default true. [set_request_extended_headers] */
+  readonly requestExtendedHeaders?: boolean | undefined
+  /** Select `metaContexts` whenever the export is asked about. Default true. [set_request_meta_context] */
+  readonly requestMetaContext?: boolean | undefined
+  /** Queries for the meta contexts that `blockStatus` shall tell of: `base:allocation`. Default none. [add_meta_context] */
+  readonly metaContexts?: readonly string[] | undefined
   /** Handshake flags to set if the server does. Both default to true. [set_handshake_flags] */
   readonly handshakeFlags?:
     | { readonly fixedNewstyle?: boolean | undefined; readonly noZeroes?: boolean | undefined }
@@ -67,6 +75,9 @@ export interface ParsedOptions {
   readonly fullInfo: boolean
   readonly requestBlockSize: boolean
   readonly requestStructuredReplies: boolean
+  readonly requestExtendedHeaders: boolean
+  readonly requestMetaContext: boolean
+  readonly metaContexts: readonly string[]
   readonly handshakeFlags: { readonly fixedNewstyle: boolean; readonly noZeroes: boolean }
   readonly strict: Strict
   readonly limits: Limits
@@ -89,6 +100,7 @@ const strict = z.strictObject({
   zeroSize: flag(true),
   align: flag(true),
   payload: flag(true),
+  autoFlag: flag(true),
 })
 const limits = z.strictObject({
   inFlightCommands: positive(defaultLimits.inFlightCommands),
@@ -111,6 +123,9 @@ const schema = z.strictObject({
   fullInfo: flag(false),
   requestBlockSize: flag(true),
   requestStructuredReplies: flag(true),
+  requestExtendedHeaders: flag(true),
+  requestMetaContext: flag(true),
+  metaContexts: z._default(z.array(z.string()), []),
   handshakeFlags: z.prefault(handshakeFlags, {}),
   strict: z.prefault(z.pipe(z.transform(allOrEach), strict), {}),
   limits: z.prefault(limits, {}),
@@ -121,18 +136,21 @@ const schema = z.strictObject({
 export function parseOptions(options: unknown = {}): ParsedOptions {
   const result = schema.safeParse(options, { reportInput: true })
   if (!result.success) throw new NbdUsageError(result.error.issues.flatMap(mistakes).join('; '))
-  checkExportName('options.exportName', result.data.exportName)
+  checkName('options.exportName', result.data.exportName)
+  result.data.metaContexts.forEach((name, index) => {
+    checkName(`options.metaContexts.${index}`, name)
+  })
   return { ...result.data, name: result.data.name }
 }
 
 /** "Conventions": a name has at most 4096 bytes of UTF-8 and no NUL. `where` begins the error's message. */
-export function checkExportName(where: string, exportName: unknown): asserts exportName is string {
-  if (typeof exportName !== 'string') throw misuse(where, 'a string', exportName)
+export function checkName(where: string, name: unknown): asserts name is string {
+  if (typeof name !== 'string') throw misuse(where, 'a string', name)
   // Half of a surrogate pair would silently become U+FFFD, and so another export.
-  if (/[\0\p{Surrogate}]/u.test(exportName)) {
-    throw misuse(where, 'a string without NUL and without half a surrogate pair', exportName)
+  if (/[\0\p{Surrogate}]/u.test(name)) {
+    throw misuse(where, 'a string without NUL and without half a surrogate pair', name)
   }
-  const { length } = encodeText(exportName)
+  const { length } = encodeText(name)
   if (length <= MAX_STRING_BYTES) return
   throw new NbdUsageError(
     `${where}: expected at most ${MAX_STRING_BYTES} bytes of UTF-8, received ${length}`,
@@ -151,6 +169,7 @@ function allOrEach(value: unknown): unknown {
 /** Where the type alone does not say it. */
 const expectedAt: Readonly<Record<string, string>> = { strict: 'a boolean or an object' }
 const expectedTypes: Readonly<Record<string, string>> = {
+  array: 'an array of strings',
   boolean: 'a boolean',
   int: 'an integer',
   number: 'a finite number',

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { Handle, NbdUsageError } from '@nbdjs/core'
-import { checkExportName, parseOptions } from '../src/options.js'
+import { checkName, parseOptions } from '../src/options.js'
 
 const defaults = {
   name: undefined,
@@ -9,8 +9,19 @@ const defaults = {
   fullInfo: false,
   requestBlockSize: true,
   requestStructuredReplies: true,
+  requestExtendedHeaders: true,
+  requestMetaContext: true,
+  metaContexts: [],
   handshakeFlags: { fixedNewstyle: true, noZeroes: true },
-  strict: { commands: true, flags: true, bounds: true, zeroSize: true, align: true, payload: true },
+  strict: {
+    commands: true,
+    flags: true,
+    bounds: true,
+    zeroSize: true,
+    align: true,
+    payload: true,
+    autoFlag: true,
+  },
   limits: {
     inFlightCommands: 1024,
     inFlightBytes: 67_108_864,
@@ -19,7 +30,7 @@ const defaults = {
   },
   timeouts: { dialMs: 30_000, handshakeMs: 30_000, requestMs: 0, closeMs: 5_000 },
 }
-const checks = ['commands', 'flags', 'bounds', 'zeroSize', 'align', 'payload'] as const
+const checks = ['commands', 'flags', 'bounds', 'zeroSize', 'align', 'payload', 'autoFlag'] as const
 
 function refusal(options: unknown): NbdUsageError {
   try {
@@ -43,7 +54,7 @@ describe('defaults', () => {
 
   function everyPlaceUndefined(): object {
     const blank = (value: unknown): unknown =>
-      typeof value === 'object' && value !== null
+      typeof value === 'object' && value !== null && !Array.isArray(value)
         ? Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, blank(inner)]))
         : undefined
     return blank(defaults) as object
@@ -102,7 +113,7 @@ describe('a given value', () => {
 
 describe('a mistake', () => {
   const names =
-    'name, exportName, optMode, fullInfo, requestBlockSize, requestStructuredReplies, handshakeFlags, strict, limits, timeouts'
+    'name, exportName, optMode, fullInfo, requestBlockSize, requestStructuredReplies, requestExtendedHeaders, requestMetaContext, metaContexts, handshakeFlags, strict, limits, timeouts'
   const limits = 'inFlightCommands, inFlightBytes, optionReplyBytes, listEntries'
 
   test.each<[unknown, string]>([
@@ -246,7 +257,7 @@ describe('an export name', () => {
       message: `options.exportName: expected ${complaint}`,
       errno,
     })
-    expect(() => checkExportName('setExportName: exportName', exportName)).toThrow(
+    expect(() => checkName('setExportName: exportName', exportName)).toThrow(
       `setExportName: exportName: expected ${complaint}`,
     )
   })
@@ -256,6 +267,6 @@ describe('an export name', () => {
     [null, 'null'],
     [5, '5'],
   ])('that is %p is refused', (exportName, shown) => {
-    expect(() => checkExportName('here', exportName)).toThrow(`here: expected a string, received ${shown}`)
+    expect(() => checkName('here', exportName)).toThrow(`here: expected a string, received ${shown}`)
   })
 })

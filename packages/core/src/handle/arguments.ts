@@ -1,4 +1,5 @@
 import { NbdUsageError } from '../errors.js'
+import { checkName } from '../options.js'
 import type { Transport } from '../transport.js'
 import { CommandFlag } from '../wire/flags.js'
 import { type U64, u64 } from '../wire/u64.js'
@@ -15,7 +16,9 @@ export const flagOf: Readonly<Record<string, number>> = {
   fua: CommandFlag.Fua,
   noHole: CommandFlag.NoHole,
   df: CommandFlag.Df,
+  reqOne: CommandFlag.ReqOne,
   fastZero: CommandFlag.FastZero,
+  payloadLen: CommandFlag.PayloadLen,
 }
 
 /** Options of a command, taken apart. */
@@ -37,6 +40,32 @@ export function parseCommandOptions(command: string, options: unknown): ParsedCo
     if (wish !== undefined && checkBoolean(command, name, wish)) flags |= flagOf[name] as number
   }
   return { flags, signal: checkSignal(command, signal) }
+}
+
+/** The options of `blockStatus`: the contexts apart from what every command takes. */
+export function parseBlockStatusOptions(options: unknown): {
+  readonly contexts: readonly string[] | undefined
+  readonly rest: object | undefined
+} {
+  if (options === undefined) return { contexts: undefined, rest: undefined }
+  const { contexts, ...rest } = checkOptions('blockStatus', options, [...namesOfCommandOptions, 'contexts'])
+  return {
+    contexts: contexts === undefined ? undefined : checkNames('blockStatus', 'contexts', contexts),
+    rest,
+  }
+}
+
+/** A list of names, each at most 4096 bytes of UTF-8. */
+export function checkNames(call: string, what: string, names: unknown): readonly string[] {
+  if (!Array.isArray(names)) throw misuse(`${call}: ${what}`, 'an array of strings', names)
+  names.forEach((name, index) => {
+    checkName(`${call}: ${what}.${index}`, name)
+  })
+  return names
+}
+
+export function checkFunction(call: string, name: string, value: unknown): void {
+  if (typeof value !== 'function') throw misuse(`${call}: ${name}`, 'a function', value)
 }
 
 /** The options of a call that takes a signal and nothing else. */
@@ -103,7 +132,14 @@ export function checkOffset(command: string, offset: unknown): U64 {
 
 export function checkLength(command: string, length: unknown): number {
   if (typeof length === 'number' && Number.isSafeInteger(length) && length >= 0) return length
-  throw misuse(`${command}: length`, 'a safe integer from 0 on', length)
+  throw misuse(`${command}: length`, 'a safe integer, from 0 to 2^53-1', length)
+}
+
+/** The length of a range, which may be given as a bigint: it can be longer than any buffer. */
+export function checkRangeLength(command: string, length: unknown): number {
+  if (typeof length === 'number' && Number.isSafeInteger(length) && length >= 0) return length
+  if (typeof length === 'bigint' && length >= 0n && length <= Number.MAX_SAFE_INTEGER) return Number(length)
+  throw misuse(`${command}: length`, 'a safe integer or a bigint, from 0 to 2^53-1', length)
 }
 
 /** Memory of the caller's: a Uint8Array (a Buffer is one) that is not detached. */

@@ -27,12 +27,21 @@ export interface CommandRule {
   readonly outOfBounds: Errno
 }
 
-export type RuleName = 'pread' | 'preadInto' | 'pwrite' | 'flush' | 'trim' | 'zero' | 'cache'
+export type RuleName =
+  | 'pread'
+  | 'preadInto'
+  | 'preadStructured'
+  | 'blockStatus'
+  | 'pwrite'
+  | 'flush'
+  | 'trim'
+  | 'zero'
+  | 'cache'
 
 const MAX_U32 = 0xffffffff
 const onReading = { isWrite: false, outOfBounds: 'EINVAL', sizedBy: 'length' } as const
 const onWriting = { isWrite: true, outOfBounds: 'ENOSPC', sizedBy: 'length' } as const
-const { Fua, NoHole, FastZero } = CommandFlag
+const { Fua, NoHole, Df, ReqOne, FastZero, PayloadLen } = CommandFlag
 
 export const rules: Readonly<Record<RuleName, CommandRule>> = {
   pread: { ...onReading, name: 'pread', type: Cmd.Read, flags: 0, maxLength: MAX_PAYLOAD },
@@ -44,12 +53,27 @@ export const rules: Readonly<Record<RuleName, CommandRule>> = {
     flags: 0,
     maxLength: MAX_PAYLOAD,
   },
+  preadStructured: {
+    ...onReading,
+    name: 'preadStructured',
+    type: Cmd.Read,
+    sizedBy: 'buffer',
+    flags: Df,
+    maxLength: MAX_PAYLOAD,
+  },
+  blockStatus: {
+    ...onReading,
+    name: 'blockStatus',
+    type: Cmd.BlockStatus,
+    flags: ReqOne | PayloadLen,
+    maxLength: MAX_U32,
+  },
   pwrite: {
     ...onWriting,
     name: 'pwrite',
     type: Cmd.Write,
     sizedBy: 'data',
-    flags: Fua,
+    flags: Fua | PayloadLen,
     maxLength: MAX_PAYLOAD,
   },
   flush: {
@@ -78,7 +102,7 @@ const featureOfFlag: readonly { readonly flag: number; readonly feature: Feature
   [
     { flag: Fua, feature: 'canFua', name: 'fua' },
     { flag: FastZero, feature: 'canFastZero', name: 'fastZero' },
-    { flag: CommandFlag.Df, feature: 'canDf', name: 'df' },
+    { flag: Df, feature: 'canDf', name: 'df' },
   ]
 
 /** One command, before it is sent. */
@@ -88,8 +112,26 @@ export interface Wish {
   readonly length: number
 }
 
+/** NBD_CMD_FLAG_PAYLOAD_LEN belongs to every request with a payload under extended headers, and to no other. */
+export function flagsToSend(
+  flags: number,
+  data: Uint8Array | undefined,
+  { extendedHeaders, strict }: Ground,
+): number {
+  if (!strict.autoFlag) return flags
+  return extendedHeaders && data !== undefined ? flags | PayloadLen : flags & ~PayloadLen
+}
+
+/** What the checks go by. */
+export interface Ground {
+  readonly info: ExportInfo
+  readonly extendedHeaders: boolean
+  readonly strict: Strict
+}
+
 /** Refuses what can be known to fail, in libnbd's order of checks. */
-export function checkWish(rule: CommandRule, wish: Wish, info: ExportInfo, strict: Strict): void {
+export function checkWish(rule: CommandRule, wish: Wish, ground: Ground): void {
+  const { info, strict } = ground
   if (wish.flags !== 0 && strict.flags) checkFlags(rule, wish.flags)
   if (strict.commands) checkFeatures(rule, wish.flags, info)
   if (rule.isWhole === true) return
@@ -98,7 +140,7 @@ export function checkWish(rule: CommandRule, wish: Wish, info: ExportInfo, stric
     throw refused(rule, `${rule.sizedBy}: expected at least 1 byte, received 0`, 'EINVAL')
   if (strict.bounds) checkBounds(rule, offset, length, info.size)
   if (strict.align) checkAlignment(rule, offset, length, info.blockSize.minimum)
-  checkMaximum(rule, length, info, strict)
+  checkMaximum(rule, length, ground)
 }
 
 function checkFlags(rule: CommandRule, flags: number): void {
@@ -109,6 +151,9 @@ function checkFlags(rule: CommandRule, flags: number): void {
 
 function checkFeatures(rule: CommandRule, flags: number, info: ExportInfo): void {
   if (rule.isWrite && info.readOnly) throw refused(rule, 'the export is read-only', 'EPERM')
+  if (rule.type === Cmd.BlockStatus && info.metaContexts.length === 0) {
+    throw refused(rule, 'no meta context was negotiated (see the option metaContexts)', 'ENOTSUP')
+  }
   if (rule.feature !== undefined && !info[rule.feature]) {
     throw refused(rule, `the server does not offer it (${rule.feature} is false)`, 'EINVAL')
   }
@@ -136,14 +181,16 @@ function checkAlignment(rule: CommandRule, offset: U64, length: number, minimum:
   throw refused(rule, why, 'EINVAL')
 }
 
-function checkMaximum(rule: CommandRule, length: number, info: ExportInfo, strict: Strict): void {
+function checkMaximum(rule: CommandRule, length: number, { info, extendedHeaders, strict }: Ground): void {
   const { payload } = info.blockSize
   if (rule.type === Cmd.Write && strict.payload && length > payload) {
     const why = `${rule.sizedBy}: expected at most ${payload} bytes (info.blockSize.payload), received ${length}`
     throw refused(rule, why, 'ERANGE')
   }
-  if (length > rule.maxLength) {
-    const why = `${rule.sizedBy}: expected at most ${rule.maxLength} bytes, received ${length}`
+  // Extended headers have 64 bits for lengths without a payload.
+  const maxLength = extendedHeaders && rule.maxLength === MAX_U32 ? Number.MAX_SAFE_INTEGER : rule.maxLength
+  if (length > maxLength) {
+    const why = `${rule.sizedBy}: expected at most ${maxLength} bytes, received ${length}`
     throw refused(rule, why, 'ERANGE')
   }
 }

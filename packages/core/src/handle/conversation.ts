@@ -4,13 +4,12 @@ import type { ExportInfo } from '../machine/export-info.js'
 import { Machine, type MachineOptions } from '../machine/machine.js'
 import type { Operation, OperationResults } from '../machine/negotiation/operation.js'
 import type { Phase } from '../machine/phase.js'
-import type { CommandInit } from '../machine/transmission/command.js'
 import type { Timeouts } from '../options.js'
 import type { Connection } from '../transport.js'
 import { AbortWatch } from './abort-watch.js'
 import { deadline } from './deadline.js'
 import { Driver } from './driver.js'
-import { PendingCommand } from './pending-command.js'
+import { PendingCommand, type PendingInit } from './pending-command.js'
 import { ProgressWatch } from './progress-watch.js'
 
 /** Who is told of a conversation's turns. */
@@ -46,6 +45,7 @@ export class Conversation {
     this.machine = new Machine(options)
     this.#driver = new Driver(this.machine, connection, {
       settled: (command) => this.#settled(command),
+      chunk: (command, chunk) => command.tell(chunk),
       occurred: (event) => this.#occurred(event),
       disconnected: () => this.#disconnected(),
       isDebugging: () => listener.isDebugging(),
@@ -71,15 +71,19 @@ export class Conversation {
   }
 
   /** Takes one step of the handshake. */
-  async operate<K extends Operation>(operation: K, call: string): Promise<OperationResults[K]> {
+  async operate<K extends Operation>(
+    operation: K,
+    call: string,
+    queries?: readonly string[],
+  ): Promise<OperationResults[K]> {
     const outcome = this.#outcome<K>(call)
-    this.#driver.tell((machine) => machine.begin(operation))
+    this.#driver.tell((machine) => machine.begin(operation, queries))
     return await outcome
   }
 
   /** Sends a command; its promise settles with `result` once the reply is complete. */
   submit<T>(
-    init: CommandInit,
+    init: PendingInit,
     signal: AbortSignal | undefined,
     result: (command: PendingCommand) => T,
   ): Promise<T> {

@@ -1,12 +1,15 @@
 import type { MachineEvent } from '../machine/event.js'
 import type { Machine } from '../machine/machine.js'
 import type { Command } from '../machine/transmission/command.js'
+import type { ReadChunk } from '../machine/transmission/read-chunk.js'
 import type { Connection, Receiver } from '../transport.js'
 import { EndOfTurn } from './end-of-turn.js'
 
 /** Who is told what comes out of the machine. */
 export interface DriverSink<C extends Command> {
   settled(command: C): void
+  /** A chunk of a read that asked for its chunks. */
+  chunk(command: C, chunk: ReadChunk): void
   occurred(event: MachineEvent): void
   /** The connection is closed on both sides. The last call, after every event. */
   disconnected(): void
@@ -103,9 +106,10 @@ export class Driver<C extends Command> implements Receiver {
     this.tell(() => {})
   }
 
-  /** Output first, then settled commands, then events. False when there was nothing to do. */
+  /** Output first, then chunks and settled commands, then events. False when there was nothing to do. */
   #drainOnce(): boolean {
     this.#write()
+    for (const { command, chunk } of this.#machine.takeChunks()) this.#sink.chunk(command, chunk)
     const settled = this.#machine.takeSettled()
     for (const command of settled) this.#sink.settled(command)
     const event = this.#machine.nextEvent()

@@ -6,26 +6,33 @@ import type { Operation, OperationResults } from '../machine/negotiation/operati
 import type { Phase } from '../machine/phase.js'
 import type { Session } from '../machine/session.js'
 import type { Stats } from '../machine/stats.js'
-import type { CommandInit } from '../machine/transmission/command.js'
-import { checkExportName, type HandleOptions, type ParsedOptions, parseOptions } from '../options.js'
+import type { BlockStatus, Extent } from '../machine/transmission/block-status.js'
+import type { ReadChunk } from '../machine/transmission/read-chunk.js'
+import { checkName, type HandleOptions, type ParsedOptions, parseOptions } from '../options.js'
 import type { Connection, Transport } from '../transport.js'
 import type { ListEntry } from '../wire/option-reply.js'
+import type { U64 } from '../wire/u64.js'
 import {
   type CommandOptions,
   checkBoolean,
   checkBytes,
+  checkFunction,
   checkLength,
+  checkNames,
   checkOffset,
+  checkRangeLength,
   checkTransport,
   isShared,
+  parseBlockStatusOptions,
   parseCommandOptions,
   parseShutdownOptions,
   parseSignal,
 } from './arguments.js'
-import { checkWish, type RuleName, rules } from './command-rules.js'
+import { blockStatusTarget } from './block-status-target.js'
+import { checkWish, flagsToSend, type RuleName, rules } from './command-rules.js'
 import { Conversation } from './conversation.js'
 import { dial } from './dial.js'
-import type { PendingCommand } from './pending-command.js'
+import type { PendingCommand, PendingInit } from './pending-command.js'
 import { type CallKind, legalAfterGoodbye, legalStates, type State, stateOf } from './state.js'
 
 /**
@@ -59,6 +66,18 @@ export interface ZeroOptions extends WriteOptions {
   readonly fastZero?: boolean | undefined
 }
 
+export interface StructuredReadOptions extends CommandOptions {
+  /** One content chunk at most (NBD_CMD_FLAG_DF; needs `info.canDf`). The server may refuse with EOVERFLOW. */
+  readonly df?: boolean | undefined
+}
+
+export interface BlockStatusOptions extends CommandOptions {
+  /** Names out of `info.metaContexts`. Default: all of them. */
+  readonly contexts?: readonly string[] | undefined
+  /** One extent for each context, and no longer than the range (NBD_CMD_FLAG_REQ_ONE). */
+  readonly reqOne?: boolean | undefined
+}
+
 export interface ShutdownOptions extends SignalOptions {
   /** Commands that were not yet sent fail with an NbdClosedError instead of being sent. */
   readonly abandonPending?: boolean | undefined
@@ -68,7 +87,7 @@ export interface ShutdownOptions extends SignalOptions {
 export type ConnectResult<OptMode extends boolean> = OptMode extends true ? undefined : ExportInfo
 
 /** What a command moves: how much, from where or to where. */
-type Target = Pick<CommandInit, 'length' | 'data' | 'destination' | 'lendable'>
+type Target = Omit<PendingInit, 'type' | 'name' | 'flags' | 'offset'>
 
 let handlesMade = 0
 
@@ -100,16 +119,8 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
     super()
     this.#options = parseOptions(options)
     this.name = this.#options.name ?? `nbd${++handlesMade}`
-    const { exportName, fullInfo, requestBlockSize, requestStructuredReplies, optMode, handshakeFlags } =
-      this.#options
-    this.#settings = {
-      exportName,
-      fullInfo,
-      requestBlockSize,
-      requestStructuredReplies,
-      optMode,
-      handshakeFlags,
-    }
+    const { name: _, strict: __, limits: ___, timeouts: ____, ...settings } = this.#options
+    this.#settings = settings
     this.closed = new Promise((resolve, reject) => {
       this.#settleClosed = { resolve, reject }
     })
@@ -131,6 +142,20 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
     const { info } = this.#requireConversation('ask', 'info').machine
     if (info?.name === this.#settings.exportName) return info
     throw this.#stateError('info', 'the export is not known: optInfo() and optGo() ask for it')
+  }
+
+  /**
+   * Whether `blockStatus` tells of a meta context, by its exact name. Throws an {@link NbdStateError} while contexts
+   * are asked for and none were selected yet.
+   */
+  canMetaContext(name: string): boolean {
+    const { machine } = this.#requireConversation('ask', 'canMetaContext')
+    checkName('canMetaContext: name', name)
+    const contexts = [...machine.metaContexts.values()]
+    if (contexts.length === 0 && this.state === 'negotiating' && this.#settings.metaContexts.length > 0) {
+      throw this.#stateError('canMetaContext', 'no meta context was selected: optInfo() and optGo() do it')
+    }
+    return contexts.includes(name)
   }
 
   /** What was agreed on. Legal in `negotiating`, `ready` and `closed`. */
@@ -174,7 +199,7 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
   /** Sets the name of the export. Legal in `created` and `negotiating`, like the other setters. */
   setExportName(exportName: string): void {
     this.#require('set', 'setExportName')
-    checkExportName('setExportName: exportName', exportName)
+    checkName('setExportName: exportName', exportName)
     this.#settings.exportName = exportName
   }
 
@@ -192,6 +217,29 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
       'requestBlockSize',
       requestBlockSize,
     )
+  }
+
+  /** See {@link HandleOptions.requestMetaContext}. */
+  setRequestMetaContext(requestMetaContext: boolean): void {
+    this.#require('set', 'setRequestMetaContext')
+    this.#settings.requestMetaContext = checkBoolean(
+      'setRequestMetaContext',
+      'requestMetaContext',
+      requestMetaContext,
+    )
+  }
+
+  /** Adds a query to {@link HandleOptions.metaContexts}. */
+  addMetaContext(query: string): void {
+    this.#require('set', 'addMetaContext')
+    checkName('addMetaContext: query', query)
+    this.#settings.metaContexts = [...this.#settings.metaContexts, query]
+  }
+
+  /** Forgets the queries of {@link HandleOptions.metaContexts}. */
+  clearMetaContexts(): void {
+    this.#require('set', 'clearMetaContexts')
+    this.#settings.metaContexts = []
   }
 
   /**
@@ -218,6 +266,28 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
   /** NBD_OPT_STRUCTURED_REPLY: true when the server agrees. `connect` has asked for it unless told not to. */
   async optStructuredReply(options?: SignalOptions): Promise<boolean> {
     return await this.#operate('optStructuredReply', 'structuredReply', options)
+  }
+
+  /** NBD_OPT_EXTENDED_HEADERS: true when the server agrees. `connect` has asked for it unless told not to. */
+  async optExtendedHeaders(options?: SignalOptions): Promise<boolean> {
+    return await this.#operate('optExtendedHeaders', 'extendedHeaders', options)
+  }
+
+  /**
+   * NBD_OPT_LIST_META_CONTEXT: the contexts of the export that match the queries, by default those that were
+   * asked for by `metaContexts`; for no query at all, every context. Changes nothing.
+   */
+  async optListMetaContext(queries?: readonly string[], options?: SignalOptions): Promise<readonly string[]> {
+    return await this.#operate('optListMetaContext', 'listMetaContext', options, queries)
+  }
+
+  /**
+   * NBD_OPT_SET_META_CONTEXT: selects the contexts that match the queries, by default those that were asked for
+   * by `metaContexts`. They hold until the next selection, and `optInfo` and `optGo` select again unless
+   * `requestMetaContext` is off.
+   */
+  async optSetMetaContext(queries?: readonly string[], options?: SignalOptions): Promise<readonly string[]> {
+    return await this.#operate('optSetMetaContext', 'setMetaContext', options, queries)
   }
 
   /** NBD_OPT_ABORT: says goodbye and closes. */
@@ -254,6 +324,49 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
   }
 
   /**
+   * Reads like `preadInto`, and tells of each chunk of the answer as it comes: data, a hole, or an error at a
+   * place. Chunks come in the server's order. What `onChunk` throws rejects the promise, and harms nothing else.
+   */
+  preadStructured(
+    buffer: Uint8Array,
+    offset: number | bigint,
+    onChunk: (chunk: ReadChunk) => void,
+    options?: StructuredReadOptions,
+  ): Promise<void> {
+    const target = (): Target => {
+      const destination = checkBytes('preadStructured', 'buffer', buffer)
+      checkFunction('preadStructured', 'onChunk', onChunk)
+      const lendable = options?.signal === undefined && !isShared(destination)
+      return { length: destination.length, destination, lendable, wantsChunks: true, onChunk }
+    }
+    return this.#command('preadStructured', offset, options, target, nothing)
+  }
+
+  /**
+   * The status of `length` bytes at `offset` in each meta context: by its name, a list of extents that adjoin from
+   * `offset` on. A server may tell about less than was asked for (ask again from where it ended), and the last
+   * extent may reach further. Needs a context in `info.metaContexts`.
+   */
+  blockStatus(
+    length: number | bigint,
+    offset: number | bigint,
+    options?: BlockStatusOptions,
+  ): Promise<Map<string, Extent[]>> {
+    try {
+      const { machine } = this.#requireConversation('command', 'blockStatus')
+      const { contexts, rest } = parseBlockStatusOptions(options)
+      const ground = { info: machine.info as ExportInfo, negotiated: machine.metaContexts }
+      const target = (at: U64): Target => {
+        const range = { offset: at, length: checkRangeLength('blockStatus', length), contexts }
+        return blockStatusTarget({ ...range, isOne: options?.reqOne === true }, ground)
+      }
+      return this.#command('blockStatus', offset, rest, target, extentsOf)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /**
    * Writes `data` at `offset`. It is lent until the promise settles; after an abort, until the connection has
    * sent it. Of a SharedArrayBuffer a copy is taken. At most `info.blockSize.payload` bytes.
    */
@@ -266,18 +379,36 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
   }
 
   /** Makes `length` bytes at `offset` read as zeroes. Needs `info.canZero`. */
-  zero(length: number, offset: number | bigint, options?: ZeroOptions): Promise<void> {
-    return this.#command('zero', offset, options, () => ({ length: checkLength('zero', length) }), nothing)
+  zero(length: number | bigint, offset: number | bigint, options?: ZeroOptions): Promise<void> {
+    return this.#command(
+      'zero',
+      offset,
+      options,
+      () => ({ length: checkRangeLength('zero', length) }),
+      nothing,
+    )
   }
 
   /** Tells the server that `length` bytes at `offset` are no longer needed. Needs `info.canTrim`. */
-  trim(length: number, offset: number | bigint, options?: WriteOptions): Promise<void> {
-    return this.#command('trim', offset, options, () => ({ length: checkLength('trim', length) }), nothing)
+  trim(length: number | bigint, offset: number | bigint, options?: WriteOptions): Promise<void> {
+    return this.#command(
+      'trim',
+      offset,
+      options,
+      () => ({ length: checkRangeLength('trim', length) }),
+      nothing,
+    )
   }
 
   /** Tells the server that `length` bytes at `offset` will be read soon. Needs `info.canCache`. */
-  cache(length: number, offset: number | bigint, options?: CommandOptions): Promise<void> {
-    return this.#command('cache', offset, options, () => ({ length: checkLength('cache', length) }), nothing)
+  cache(length: number | bigint, offset: number | bigint, options?: CommandOptions): Promise<void> {
+    return this.#command(
+      'cache',
+      offset,
+      options,
+      () => ({ length: checkRangeLength('cache', length) }),
+      nothing,
+    )
   }
 
   /**
@@ -358,9 +489,12 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
     call: string,
     operation: K,
     options: SignalOptions | undefined,
+    queries: unknown = this.#settings.metaContexts,
   ): Promise<OperationResults[K]> {
     const conversation = this.#requireConversation('opt', call)
-    return await this.#abortable(parseSignal(call, options), () => conversation.operate(operation, call))
+    const names = checkNames(call, 'queries', queries)
+    const signal = parseSignal(call, options)
+    return await this.#abortable(signal, () => conversation.operate(operation, call, names))
   }
 
   async #leave(conversation: Conversation, abandonPending = false): Promise<void> {
@@ -372,15 +506,29 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
     name: RuleName,
     offset: number | bigint,
     options: CommandOptions | undefined,
-    target: () => Target,
+    target: (offset: U64) => Target,
     result: (command: PendingCommand) => T,
   ): Promise<T> {
     try {
       const conversation = this.#requireConversation('command', name)
+      const { machine } = conversation
       const { flags, signal } = parseCommandOptions(name, options)
       const rule = rules[name]
-      const wish = { name, type: rule.type, flags, offset: checkOffset(name, offset), ...target() }
-      checkWish(rule, wish, conversation.machine.info as ExportInfo, this.#options.strict)
+      const at = checkOffset(name, offset)
+      const moved = target(at)
+      const ground = {
+        info: machine.info as ExportInfo,
+        extendedHeaders: machine.extendedHeaders,
+        strict: this.#options.strict,
+      }
+      checkWish(rule, { flags, offset: at, length: moved.length }, ground)
+      const wish = {
+        name,
+        type: rule.type,
+        flags: flagsToSend(flags, moved.data, ground),
+        offset: at,
+        ...moved,
+      }
       return conversation.submit(wish, signal, result)
     } catch (error) {
       return Promise.reject(error)
@@ -468,6 +616,10 @@ function dataOf(command: PendingCommand): Uint8Array {
 }
 
 function nothing(): void {}
+
+function extentsOf(command: PendingCommand): Map<string, Extent[]> {
+  return (command.status as BlockStatus).extents
+}
 
 function destroyed(reason: unknown): NbdClosedError {
   return new NbdClosedError('the handle was destroyed', reason === undefined ? {} : { cause: reason })

@@ -1,21 +1,40 @@
 import { Command, type CommandInit } from '../machine/transmission/command.js'
+import type { ReadChunk } from '../machine/transmission/read-chunk.js'
+
+export interface PendingInit extends CommandInit {
+  /** Goes with `wantsChunks`. */
+  readonly onChunk?: ((chunk: ReadChunk) => void) | undefined
+}
 
 /** A command with the promise that its caller waits for. */
 export class PendingCommand extends Command {
   readonly signal: AbortSignal | undefined
+  /** Who is told of each chunk. */
+  readonly #onChunk: ((chunk: ReadChunk) => void) | undefined
   readonly #resolve: (command: PendingCommand) => void
   readonly #reject: (reason: unknown) => void
 
   constructor(
-    init: CommandInit,
+    init: PendingInit,
     signal: AbortSignal | undefined,
     resolve: (command: PendingCommand) => void,
     reject: (reason: unknown) => void,
   ) {
     super(init)
+    this.#onChunk = init.onChunk
     this.signal = signal
     this.#resolve = resolve
     this.#reject = reject
+  }
+
+  /** A chunk came. What the caller's function throws fails the command, and nothing else. */
+  tell(chunk: ReadChunk): void {
+    if (this.abandoned) return
+    try {
+      this.#onChunk?.(chunk)
+    } catch (error) {
+      this.error ??= error as Error
+    }
   }
 
   /** The reply is complete, or will never be. */

@@ -24,7 +24,11 @@ export interface ExportInfo {
   /** Several connections see one another's writes after a flush: commands may be spread over them. */
   readonly canMultiConn: boolean
   readonly canCache: boolean
+  /** Block status may be asked for some of the meta contexts only (needs extended headers). */
+  readonly canBlockStatusPayload: boolean
   readonly blockSize: BlockSizeInfo
+  /** The names of the meta contexts that were negotiated for this export. */
+  readonly metaContexts: readonly string[]
 }
 
 /** Block sizes in bytes; 0 where the server advertised none, or none that the specification allows. */
@@ -55,7 +59,14 @@ export interface ExportFacts {
   readonly blockSizes?: BlockSizes | undefined
 }
 
-export function exportInfo(facts: ExportFacts, structuredReplies: boolean): ExportInfo {
+/** What client and server agreed on before the export was chosen, and what it means for the export. */
+export interface Agreement {
+  readonly structuredReplies: boolean
+  readonly extendedHeaders: boolean
+  readonly metaContexts: readonly string[]
+}
+
+export function exportInfo(facts: ExportFacts, agreed: Agreement): ExportInfo {
   const { transmissionFlags } = facts.shape
   if (transmissionFlags === 0) {
     // "Transmission flags": NBD_FLAG_HAS_FLAGS is always set. Zero tells a server that sends no flags at all.
@@ -77,12 +88,14 @@ export function exportInfo(facts: ExportFacts, structuredReplies: boolean): Expo
     canFua: has(TransmissionFlag.SendFua),
     canTrim: has(TransmissionFlag.SendTrim),
     canZero,
-    // "Transmission flags": neither of these two may be set without the other feature; such a flag is void.
+    // "Transmission flags": none of these may be set without the other feature; such a flag is void.
     canFastZero: canZero && has(TransmissionFlag.SendFastZero),
-    canDf: structuredReplies && has(TransmissionFlag.SendDf),
+    canDf: agreed.structuredReplies && has(TransmissionFlag.SendDf),
     canMultiConn: has(TransmissionFlag.CanMultiConn),
     canCache: has(TransmissionFlag.SendCache),
+    canBlockStatusPayload: agreed.extendedHeaders && has(TransmissionFlag.BlockStatusPayload),
     blockSize: Object.freeze(blockSizeInfo(facts.blockSizes)),
+    metaContexts: Object.freeze([...agreed.metaContexts]),
   })
 }
 

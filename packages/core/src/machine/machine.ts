@@ -13,6 +13,7 @@ import type { MachineEvent, Outcome } from './event.js'
 import type { ExportInfo } from './export-info.js'
 import { Intake } from './intake.js'
 import type { Limits } from './limits.js'
+import type { MetaContexts } from './meta-contexts.js'
 import { Handshake } from './negotiation/handshake.js'
 import { Negotiation, type NegotiationSettings } from './negotiation/negotiation.js'
 import { type Operation, operations } from './negotiation/operation.js'
@@ -23,6 +24,7 @@ import type { Session } from './session.js'
 import { type Stats, Tally } from './stats.js'
 import type { Command } from './transmission/command.js'
 import { InFlight } from './transmission/in-flight.js'
+import type { ReadChunk } from './transmission/read-chunk.js'
 import { ReplyReader } from './transmission/reply-reader.js'
 import { RequestWriter } from './transmission/request-writer.js'
 
@@ -39,12 +41,18 @@ export interface MachineOptions {
   readonly limits: Limits
 }
 
+/** A chunk, and the read that it belongs to. */
+export interface CommandChunk<C extends Command> {
+  readonly command: C
+  readonly chunk: ReadChunk
+}
+
 /**
  * The client's side of one NBD conversation, without I/O: no socket, no clock, no promise, no callback.
  *
  * Put bytes in with `buffer()`, `received()`, `ended()` and `disconnected()`; put the caller's wishes in with
  * `begin()`, `abort()`, `submit()`, `abandon()`, `disconnect()`, `tick()` and `fail()`. After each, take out
- * what is due, output first: `takeOutput()`, then `takeSettled()`, then `nextEvent()` until it has none. Bytes
+ * what is due, output first: `takeOutput()`, then `takeChunks()`, then `takeSettled()`, then `nextEvent()` until it has none. Bytes
  * of the peer never make a method throw; once `closed` or `dead`, the machine absorbs everything.
  */
 export class Machine<C extends Command> {
@@ -60,6 +68,7 @@ export class Machine<C extends Command> {
   /** From `transmission` on, until the end. */
   #replies: ReplyReader<C> | undefined
   #settled: C[] = []
+  #chunks: CommandChunk<C>[] = []
   /** Answered before all of its request has left: it keeps its data until then. */
   #answeredEarly: C | undefined
 
@@ -99,6 +108,16 @@ export class Machine<C extends Command> {
 
   get info(): ExportInfo | undefined {
     return this.#negotiation.info
+  }
+
+  /** The meta contexts that block status replies use. */
+  get metaContexts(): MetaContexts {
+    return this.#negotiation.contextsInForce
+  }
+
+  /** Whether NBD_OPT_EXTENDED_HEADERS was agreed. */
+  get extendedHeaders(): boolean {
+    return this.#negotiation.extendedHeaders
   }
 
   get session(): Session {
@@ -176,14 +195,14 @@ export class Machine<C extends Command> {
    * Begins an operation of the handshake: `connect` first and once, the others while `negotiating`. After the
    * end it fails.
    */
-  begin(operation: Operation): void {
+  begin(operation: Operation, queries: readonly string[] = []): void {
     if (isOver(this.#phase)) {
       this.#events.push({ kind: 'operation', outcome: { ok: false, error: this.#epitaph } })
       return
     }
     if (operation !== 'connect') this.#enter('haggling')
     this.#operation = operation
-    this.#conclude(this.#handshake.begin(operations[operation](this.#negotiation)))
+    this.#conclude(this.#handshake.begin(operations[operation](this.#negotiation, queries)))
   }
 
   /** NBD_OPT_ABORT, while `negotiating`: says goodbye without waiting for the answer. */
@@ -248,6 +267,13 @@ export class Machine<C extends Command> {
     const chunks = this.#outbox.take(BATCH_LENGTH)
     this.#tally.bytesSent += length - this.#outbox.length
     if (this.#outbox.length === 0) this.#sentAll()
+    return chunks
+  }
+
+  /** The chunks of reads that asked for them since the last call. They come before what is settled. */
+  takeChunks(): readonly CommandChunk<C>[] {
+    const chunks = this.#chunks
+    if (chunks.length > 0) this.#chunks = []
     return chunks
   }
 
@@ -327,10 +353,11 @@ export class Machine<C extends Command> {
 
   #beginTransmission(): void {
     this.#enter('transmission')
-    const { structuredReplies } = this.#negotiation
-    this.#replies = new ReplyReader(this.#intake, this.#inFlight, this.#tally, structuredReplies, (command) =>
-      this.#answered(command),
-    )
+    if (this.#negotiation.extendedHeaders) this.#outbox.useExtendedHeaders()
+    this.#replies = new ReplyReader(this.#intake, this.#inFlight, this.#tally, this.#negotiation.replyMode, {
+      answered: (command) => this.#answered(command),
+      chunk: (command, chunk) => this.#chunks.push({ command, chunk }),
+    })
   }
 
   #receiveReplies(replies: ReplyReader<C>, count: number): void {

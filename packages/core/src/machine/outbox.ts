@@ -1,4 +1,9 @@
-import { encodeRequest, REQUEST_LENGTH } from '../wire/request.js'
+import {
+  EXTENDED_REQUEST_LENGTH,
+  encodeExtendedRequest,
+  encodeRequest,
+  REQUEST_LENGTH,
+} from '../wire/request.js'
 import type { U64 } from '../wire/u64.js'
 
 /** Headers of one turn lie side by side in a slab, so that they leave as one chunk. */
@@ -16,6 +21,14 @@ export class Outbox {
   #start = 0
   #end = 0
   #length = 0
+  #requestLength = REQUEST_LENGTH
+  #encode: typeof encodeRequest = encodeRequest
+
+  /** Requests are extended ones from now on. */
+  useExtendedHeaders(): void {
+    this.#requestLength = EXTENDED_REQUEST_LENGTH
+    this.#encode = encodeExtendedRequest
+  }
 
   /** Bytes that wait to be taken. */
   get length(): number {
@@ -41,10 +54,10 @@ export class Outbox {
     offset: U64,
     length: number,
   ): void {
-    if (this.#slab.length - this.#end < REQUEST_LENGTH) this.#newSlab()
-    encodeRequest(this.#view, this.#end, flags, type, cookieHigh, cookieLow, offset, length)
-    this.#end += REQUEST_LENGTH
-    this.#length += REQUEST_LENGTH
+    if (this.#slab.length - this.#end < this.#requestLength) this.#newSlab()
+    this.#encode(this.#view, this.#end, flags, type, cookieHigh, cookieLow, offset, length)
+    this.#end += this.#requestLength
+    this.#length += this.#requestLength
   }
 
   /** The first `maxLength` bytes or fewer; a chunk that reaches further is cut. Asks that `isIntact`. */

@@ -95,7 +95,8 @@ describe('length', () => {
     [0.5, '0.5'],
     [Number.NaN, 'NaN'],
     [2 ** 53, '9007199254740992'],
-    [512n, '512n'],
+    [-512n, '-512n'],
+    [2n ** 53n, '9007199254740992n'],
     ['512', '"512"'],
     [undefined, 'undefined'],
     [null, 'null'],
@@ -108,8 +109,14 @@ describe('length', () => {
   test.each(cases)('$call of $shown', async ({ call, length, shown }) => {
     await expectRefusal(
       (handle) => untyped(handle, call)(length, 0),
-      `${call}: length: expected a safe integer from 0 on, received ${shown}`,
+      `${call}: length: expected a safe integer${call === 'pread' ? '' : ' or a bigint'}, from 0 to 2^53-1, received ${shown}`,
     )
+  })
+
+  test('of a range may be a bigint, for it can be longer than any buffer', async () => {
+    const zeroing = pair.handle.zero(512n, 0)
+    pair.server.answer(await pair.server.request(Cmd.WriteZeroes, { length: 512 }))
+    await zeroing
   })
 })
 
@@ -188,7 +195,7 @@ describe('options', () => {
     cache: [1, 0],
     flush: [],
   }
-  const known = 'fua, noHole, df, fastZero, signal'
+  const known = 'fua, noHole, df, reqOne, fastZero, payloadLen, signal'
   const { signal } = new AbortController()
   const wrong: readonly [unknown, string][] = [
     [null, 'options: expected an object, received null'],

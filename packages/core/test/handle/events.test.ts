@@ -106,6 +106,8 @@ describe('debug', () => {
     await Promise.all([handle.shutdown(), server.farewell()])
     expect(messages).toEqual([
       'received the greeting of a server that speaks newstyle-fixed',
+      'send NBD_OPT_EXTENDED_HEADERS',
+      'received NBD_REP_ERR_UNSUP to NBD_OPT_EXTENDED_HEADERS, 0 bytes',
       'send NBD_OPT_STRUCTURED_REPLY',
       'received NBD_REP_ERR_UNSUP to NBD_OPT_STRUCTURED_REPLY, 0 bytes',
       'send NBD_OPT_GO',
@@ -257,7 +259,7 @@ describe('a listener may call the handle', () => {
 
   describe.each([
     ['state', 3],
-    ['debug', 9],
+    ['debug', 11],
   ] as const)('destroy from %s', (event, last) => {
     test.each(Array.from({ length: last }, (_, index) => index + 1))('at the event number %d', async (at) => {
       const server = new ScriptedServer()

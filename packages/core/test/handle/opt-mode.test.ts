@@ -62,6 +62,7 @@ describe('what the options of the handle make of the handshake', () => {
     const connecting = handle.connect(server.transport)
     expect(await server.greet(offered)).toBe(agreed)
     if (protocol === 'newstyle-fixed') {
+      await server.refuseExtendedHeaders()
       await server.option(Opt.StructuredReply)
       server.reply(Opt.StructuredReply, Rep.Ack)
     }
@@ -69,6 +70,7 @@ describe('what the options of the handle make of the handshake', () => {
     expect(handle.session).toEqual({
       protocol,
       structuredReplies: protocol === 'newstyle-fixed',
+      extendedHeaders: false,
       handshakeFlags: {
         fixedNewstyle: (agreed & FixedNewstyle) !== 0,
         noZeroes: (agreed & NoZeroes) !== 0,
@@ -107,6 +109,8 @@ test('info holds all that the server told', async () => {
     canDf: true,
     canMultiConn: true,
     canCache: true,
+    canBlockStatusPayload: false,
+    metaContexts: [],
     blockSize: { minimum: 512, preferred: 4096, maximum: 4 * 1024 * 1024, payload: 4 * 1024 * 1024 },
   })
   expect(Object.isFrozen(handle.info)).toBe(true)

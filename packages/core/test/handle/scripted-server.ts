@@ -110,9 +110,16 @@ export class ScriptedServer implements Receiver {
     this.reply(option, Rep.Ack)
   }
 
+  /** Waits for NBD_OPT_EXTENDED_HEADERS, and does not know it. */
+  async refuseExtendedHeaders(): Promise<void> {
+    await this.option(Opt.ExtendedHeaders)
+    this.reply(Opt.ExtendedHeaders, Rep.ErrUnsup)
+  }
+
   /** From the greeting to the answer to NBD_OPT_STRUCTURED_REPLY: all that opt mode does of itself. */
   async open({ structuredReplies = false }: Offer = {}): Promise<void> {
     await this.greet()
+    await this.refuseExtendedHeaders()
     await this.option(Opt.StructuredReply)
     this.reply(Opt.StructuredReply, structuredReplies ? Rep.Ack : Rep.ErrUnsup)
   }

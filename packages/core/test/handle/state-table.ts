@@ -1,4 +1,4 @@
-import type { Handle, State } from '@nbdjs/core'
+import { type Handle, NbdUsageError, type State } from '@nbdjs/core'
 import type { ScriptedServer } from './scripted-server.js'
 
 /**
@@ -13,15 +13,23 @@ const table = `
   setExportName       created     -           negotiating  -       -       -
   setFullInfo         created     -           negotiating  -       -       -
   setRequestBlockSize created     -           negotiating  -       -       -
+  setRequestMetaContext created   -           negotiating  -       -       -
+  addMetaContext      created     -           negotiating  -       -       -
+  clearMetaContexts   created     -           negotiating  -       -       -
 
   optGo               -           -           ready        -       -       -
   optInfo             -           -           negotiating  -       -       -
   optList             -           -           negotiating  -       -       -
   optStructuredReply  -           -           negotiating  -       -       -
+  optExtendedHeaders  -           -           negotiating  -       -       -
+  optListMetaContext  -           -           negotiating  -       -       -
+  optSetMetaContext   -           -           negotiating  -       -       -
   optAbort            -           -           closed       -       -       -
 
   pread               -           -           -            ready   -       -
   preadInto           -           -           -            ready   -       -
+  preadStructured     -           -           -            ready   -       -
+  blockStatus         -           -           -            ready   -       -
   pwrite              -           -           -            ready   -       -
   zero                -           -           -            ready   -       -
   trim                -           -           -            ready   -       -
@@ -34,6 +42,7 @@ const table = `
 
   info                -           -           -            ready   closed  -
   session             -           -           negotiating  ready   closed  -
+  canMetaContext      -           -           negotiating  ready   closed  -
   name                created     connecting  negotiating  ready   closed  dead
   state               created     connecting  negotiating  ready   closed  dead
   stats               created     connecting  negotiating  ready   closed  dead
@@ -46,13 +55,21 @@ export const legality: Readonly<Record<string, string>> = {
   setExportName: 'created and negotiating',
   setFullInfo: 'created and negotiating',
   setRequestBlockSize: 'created and negotiating',
+  setRequestMetaContext: 'created and negotiating',
+  addMetaContext: 'created and negotiating',
+  clearMetaContexts: 'created and negotiating',
   optGo: 'negotiating',
   optInfo: 'negotiating',
   optList: 'negotiating',
   optStructuredReply: 'negotiating',
+  optExtendedHeaders: 'negotiating',
+  optListMetaContext: 'negotiating',
+  optSetMetaContext: 'negotiating',
   optAbort: 'negotiating',
   pread: 'ready',
   preadInto: 'ready',
+  preadStructured: 'ready',
+  blockStatus: 'ready',
   pwrite: 'ready',
   zero: 'ready',
   trim: 'ready',
@@ -61,6 +78,12 @@ export const legality: Readonly<Record<string, string>> = {
   shutdown: 'negotiating and ready',
   info: 'negotiating and ready and closed',
   session: 'negotiating and ready and closed',
+  canMetaContext: 'negotiating and ready and closed',
+}
+
+/** It is legal, though no meta context was negotiated. */
+function passWithoutContexts(error: unknown): void {
+  if (!(error instanceof NbdUsageError && error.errno === 'ENOTSUP')) throw error
 }
 
 /** How each call is made. What it returns is a promise where the call is asynchronous. */
@@ -69,13 +92,21 @@ export const calls: Readonly<Record<string, (handle: Handle<boolean>, server: Sc
   setExportName: (handle) => handle.setExportName('other'),
   setFullInfo: (handle) => handle.setFullInfo(true),
   setRequestBlockSize: (handle) => handle.setRequestBlockSize(false),
+  setRequestMetaContext: (handle) => handle.setRequestMetaContext(false),
+  addMetaContext: (handle) => handle.addMetaContext('base:allocation'),
+  clearMetaContexts: (handle) => handle.clearMetaContexts(),
   optGo: (handle) => handle.optGo(),
   optInfo: (handle) => handle.optInfo(),
   optList: (handle) => handle.optList(),
   optStructuredReply: (handle) => handle.optStructuredReply(),
+  optExtendedHeaders: (handle) => handle.optExtendedHeaders(),
+  optListMetaContext: (handle) => handle.optListMetaContext(),
+  optSetMetaContext: (handle) => handle.optSetMetaContext(),
   optAbort: (handle) => handle.optAbort(),
   pread: (handle) => handle.pread(512, 0),
   preadInto: (handle) => handle.preadInto(new Uint8Array(512), 0),
+  preadStructured: (handle) => handle.preadStructured(new Uint8Array(512), 0, () => {}),
+  blockStatus: (handle) => handle.blockStatus(512, 0).catch(passWithoutContexts),
   pwrite: (handle) => handle.pwrite(new Uint8Array(512), 0),
   zero: (handle) => handle.zero(512, 0),
   trim: (handle) => handle.trim(512, 0),
@@ -86,6 +117,7 @@ export const calls: Readonly<Record<string, (handle: Handle<boolean>, server: Sc
   destroy: (handle) => handle.destroy(),
   info: (handle) => handle.info,
   session: (handle) => handle.session,
+  canMetaContext: (handle) => handle.canMetaContext('base:allocation'),
   name: (handle) => handle.name,
   state: (handle) => handle.state,
   stats: (handle) => handle.stats,
@@ -97,6 +129,10 @@ export const synchronous: ReadonlySet<string> = new Set([
   'setExportName',
   'setFullInfo',
   'setRequestBlockSize',
+  'setRequestMetaContext',
+  'addMetaContext',
+  'clearMetaContexts',
+  'canMetaContext',
   'destroy',
   'info',
   'session',

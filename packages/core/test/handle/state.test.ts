@@ -224,41 +224,43 @@ describe('once the goodbye is on its way', () => {
   const inReady = cells().filter(({ call, state }) => state === 'ready' && !taken.includes(call))
   const inNegotiating = cells().filter(({ call, state }) => state === 'negotiating' && !taken.includes(call))
 
-  test.each(inReady.filter(({ call, next }) => next !== undefined && call !== 'destroy' && call !== 'info'))(
-    '$call is refused in ready',
-    async ({ call }) => {
-      const { handle, server } = await ready()
-      const flushing = handle.flush()
-      const flush = await server.request(Cmd.Flush)
-      const leaving = handle.shutdown()
-      expect(handle.state).toBe('ready')
-      expect(await rejection(calls[call]?.(handle, server) as Promise<unknown>)).toMatchObject({
-        code: 'ERR_NBD_STATE',
-        errno: 'EINVAL',
-        message: `${call}: invalid state ready: the connection is being shut down`,
-      })
-      expect(handle.info.size).toBe(1048576n)
-      server.answer(flush)
-      await Promise.all([flushing, leaving, server.farewell()])
-    },
-  )
+  test.each(
+    inReady.filter(
+      ({ call, next }) => next !== undefined && !['destroy', 'info', 'canMetaContext'].includes(call),
+    ),
+  )('$call is refused in ready', async ({ call }) => {
+    const { handle, server } = await ready()
+    const flushing = handle.flush()
+    const flush = await server.request(Cmd.Flush)
+    const leaving = handle.shutdown()
+    expect(handle.state).toBe('ready')
+    expect(await rejection(calls[call]?.(handle, server) as Promise<unknown>)).toMatchObject({
+      code: 'ERR_NBD_STATE',
+      errno: 'EINVAL',
+      message: `${call}: invalid state ready: the connection is being shut down`,
+    })
+    expect(handle.info.size).toBe(1048576n)
+    server.answer(flush)
+    await Promise.all([flushing, leaving, server.farewell()])
+  })
 
-  test.each(inNegotiating.filter(({ call, next }) => next !== undefined && call !== 'destroy'))(
-    '$call is refused in negotiating',
-    async ({ call }) => {
-      const { handle, server } = await negotiating({ flags: EVERYTHING })
-      const leaving = handle.shutdown()
-      expect(handle.state).toBe('negotiating')
-      const attempt = async (): Promise<unknown> => await calls[call]?.(handle, server)
-      expect(await rejection(attempt())).toMatchObject({
-        code: 'ERR_NBD_STATE',
-        errno: 'EINVAL',
-        message: `${call}: invalid state negotiating: the connection is being shut down`,
-      })
-      await server.option(Opt.Abort)
-      await server.hangUp()
-      await leaving
-      expect(handle.state).toBe('closed')
-    },
-  )
+  test.each(
+    inNegotiating.filter(
+      ({ call, next }) => next !== undefined && !['destroy', 'canMetaContext'].includes(call),
+    ),
+  )('$call is refused in negotiating', async ({ call }) => {
+    const { handle, server } = await negotiating({ flags: EVERYTHING })
+    const leaving = handle.shutdown()
+    expect(handle.state).toBe('negotiating')
+    const attempt = async (): Promise<unknown> => await calls[call]?.(handle, server)
+    expect(await rejection(attempt())).toMatchObject({
+      code: 'ERR_NBD_STATE',
+      errno: 'EINVAL',
+      message: `${call}: invalid state negotiating: the connection is being shut down`,
+    })
+    await server.option(Opt.Abort)
+    await server.hangUp()
+    await leaving
+    expect(handle.state).toBe('closed')
+  })
 })

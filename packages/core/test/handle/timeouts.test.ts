@@ -85,6 +85,7 @@ describe('handshakeMs', () => {
       'an option that is never answered',
       async (server: ScriptedServer) => {
         await server.greet()
+        await server.refuseExtendedHeaders()
         await server.option(Opt.StructuredReply)
       },
     ],

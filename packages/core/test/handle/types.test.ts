@@ -1,17 +1,21 @@
 import { test } from '@jest/globals'
 import {
+  type BlockStatusOptions,
   type CommandOptions,
   type ConnectResult,
   connect,
   type ExportInfo,
+  type Extent,
   Handle,
   type HandleEvents,
   type HandleOptions,
   type ListEntry,
+  type ReadChunk,
   type ShutdownOptions,
   type SignalOptions,
   type State,
   type Stats,
+  type StructuredReadOptions,
   type Transport,
   type WriteOptions,
   type ZeroOptions,
@@ -68,6 +72,9 @@ test('every option may be left out, or be undefined', () => {
     | 'fullInfo'
     | 'requestBlockSize'
     | 'requestStructuredReplies'
+    | 'requestExtendedHeaders'
+    | 'requestMetaContext'
+    | 'metaContexts'
     | 'handshakeFlags'
     | 'strict'
     | 'limits'
@@ -87,15 +94,28 @@ test('commands', () => {
     (data: Uint8Array, offset: Offset, options?: WriteOptions) => Promise<void>
   >()
   expectTypeOf<Handle['zero']>().toEqualTypeOf<
-    (length: number, offset: Offset, options?: ZeroOptions) => Promise<void>
+    (length: Offset, offset: Offset, options?: ZeroOptions) => Promise<void>
   >()
   expectTypeOf<Handle['trim']>().toEqualTypeOf<
-    (length: number, offset: Offset, options?: WriteOptions) => Promise<void>
+    (length: Offset, offset: Offset, options?: WriteOptions) => Promise<void>
   >()
   expectTypeOf<Handle['cache']>().toEqualTypeOf<
-    (length: number, offset: Offset, options?: CommandOptions) => Promise<void>
+    (length: Offset, offset: Offset, options?: CommandOptions) => Promise<void>
   >()
   expectTypeOf<Handle['flush']>().toEqualTypeOf<(options?: CommandOptions) => Promise<void>>()
+  expectTypeOf<Handle['blockStatus']>().toEqualTypeOf<
+    (length: Offset, offset: Offset, options?: BlockStatusOptions) => Promise<Map<string, Extent[]>>
+  >()
+  expectTypeOf<Handle['preadStructured']>().toEqualTypeOf<
+    (
+      buffer: Uint8Array,
+      offset: Offset,
+      onChunk: (chunk: ReadChunk) => void,
+      options?: StructuredReadOptions,
+    ) => Promise<void>
+  >()
+  expectTypeOf<keyof BlockStatusOptions>().toEqualTypeOf<'signal' | 'contexts' | 'reqOne'>()
+  expectTypeOf<keyof StructuredReadOptions>().toEqualTypeOf<'signal' | 'df'>()
   expectTypeOf<keyof ZeroOptions>().toEqualTypeOf<'signal' | 'fua' | 'noHole' | 'fastZero'>()
   expectTypeOf<keyof WriteOptions>().toEqualTypeOf<'signal' | 'fua'>()
   expectTypeOf<keyof CommandOptions>().toEqualTypeOf<'signal'>()

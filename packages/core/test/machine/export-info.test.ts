@@ -1,12 +1,17 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { type ExportFacts, exportInfo } from '../../src/machine/export-info.js'
+import { type Agreement, type ExportFacts, exportInfo } from '../../src/machine/export-info.js'
 import { TransmissionFlag } from '../../src/wire/flags.js'
 import type { BlockSizes } from '../../src/wire/option-reply.js'
 import { refusal } from '../octets.js'
 
 const { HasFlags, SendDf, SendFastZero, SendWriteZeroes } = TransmissionFlag
 const MIB = 1024 * 1024
+const agreed: Agreement = {
+  structuredReplies: true,
+  extendedHeaders: false,
+  metaContexts: ['base:allocation'],
+}
 
 function facts(transmissionFlags: number, more: Partial<ExportFacts> = {}): ExportFacts {
   return { name: 'disk0', shape: { size: 4096, transmissionFlags }, ...more }
@@ -19,21 +24,22 @@ describe('what is known of an export', () => {
       ...{ shape: { size: 2n ** 62n, transmissionFlags: HasFlags } },
       blockSizes: { minimum: 1, preferred: 4096, maximum: 0xffffffff },
     }
-    expect(exportInfo(told, true)).toEqual({
+    expect(exportInfo(told, agreed)).toEqual({
       ...{ name: 'disk0', canonicalName: '/dev/disk0', description: 'the first disk', size: 2n ** 62n },
       ...{ readOnly: false, rotational: false, canFlush: false, canFua: false, canTrim: false },
       ...{ canZero: false, canFastZero: false, canDf: false, canMultiConn: false, canCache: false },
+      ...{ canBlockStatusPayload: false, metaContexts: ['base:allocation'] },
       blockSize: { minimum: 1, preferred: 4096, maximum: 0xffffffff, payload: 64 * MIB },
     })
   })
 
   test('leaves out what was not told, and takes an empty name for a name', () => {
-    const info = exportInfo(facts(HasFlags, { canonicalName: '' }), true)
+    const info = exportInfo(facts(HasFlags, { canonicalName: '' }), agreed)
     expect([info.canonicalName, info.description]).toEqual(['', undefined])
   })
 
   test('cannot be changed', () => {
-    const info = exportInfo(facts(HasFlags), true)
+    const info = exportInfo(facts(HasFlags), agreed)
     expect([Object.isFrozen(info), Object.isFrozen(info.blockSize)]).toEqual([true, true])
   })
 })
@@ -50,27 +56,27 @@ describe('transmission flags', () => {
     [TransmissionFlag.CanMultiConn, 'canMultiConn'],
     [TransmissionFlag.SendCache, 'canCache'],
   ])('%d is %s and nothing else', (flag, name) => {
-    const features = Object.entries(exportInfo(facts(HasFlags | flag), true)).filter(
+    const features = Object.entries(exportInfo(facts(HasFlags | flag), agreed)).filter(
       ([, value]) => value === true,
     )
     expect(features).toEqual([[name, true]])
   })
 
   test('fast zero counts with zero only', () => {
-    expect(exportInfo(facts(HasFlags | SendFastZero), true).canFastZero).toBe(false)
-    expect(exportInfo(facts(HasFlags | SendFastZero | SendWriteZeroes), true).canFastZero).toBe(true)
+    expect(exportInfo(facts(HasFlags | SendFastZero), agreed).canFastZero).toBe(false)
+    expect(exportInfo(facts(HasFlags | SendFastZero | SendWriteZeroes), agreed).canFastZero).toBe(true)
   })
 
   test('"do not fragment" counts with structured replies only', () => {
-    expect(exportInfo(facts(HasFlags | SendDf), false).canDf).toBe(false)
+    expect(exportInfo(facts(HasFlags | SendDf), { ...agreed, structuredReplies: false }).canDf).toBe(false)
   })
 
   test('unknown ones are ignored', () => {
-    expect(exportInfo(facts(HasFlags | 0xe000), true)).toEqual(exportInfo(facts(HasFlags), true))
+    expect(exportInfo(facts(HasFlags | 0xe000), agreed)).toEqual(exportInfo(facts(HasFlags), agreed))
   })
 
   test('none at all is no server of our protocol', () => {
-    const error = refusal(() => exportInfo(facts(0), true))
+    const error = refusal(() => exportInfo(facts(0), agreed))
     expect(error.message).toBe('export "disk0": the transmission flags are 0')
     expect([error.expected, error.received, error.errno]).toEqual(['NBD_FLAG_HAS_FLAGS', '0', 'EPROTO'])
   })
@@ -78,11 +84,11 @@ describe('transmission flags', () => {
 
 describe('the size', () => {
   test.each([0, 1, 2 ** 53 - 1, 2n ** 53n, 2n ** 63n - 1n])('may be %p', (size) => {
-    expect(exportInfo(facts(0, { shape: { size, transmissionFlags: 1 } }), true).size).toBe(BigInt(size))
+    expect(exportInfo(facts(0, { shape: { size, transmissionFlags: 1 } }), agreed).size).toBe(BigInt(size))
   })
 
   test.each([2n ** 63n, 2n ** 64n - 1n])('may not be %p: it would be negative elsewhere', (size) => {
-    const error = refusal(() => exportInfo(facts(0, { shape: { size, transmissionFlags: 1 } }), true))
+    const error = refusal(() => exportInfo(facts(0, { shape: { size, transmissionFlags: 1 } }), agreed))
     expect(error.message).toBe(
       `export "disk0": the size ${size} is beyond 2^63-1 bytes, where no file system goes`,
     )
@@ -92,10 +98,10 @@ describe('the size', () => {
 
 describe('block sizes', () => {
   const told = (minimum: number, preferred: number, maximum: number) =>
-    exportInfo(facts(HasFlags, { blockSizes: { minimum, preferred, maximum } }), true).blockSize
+    exportInfo(facts(HasFlags, { blockSizes: { minimum, preferred, maximum } }), agreed).blockSize
 
   test('that were not told are 0, and 32 MiB of payload', () => {
-    expect(exportInfo(facts(HasFlags), true).blockSize).toEqual({
+    expect(exportInfo(facts(HasFlags), agreed).blockSize).toEqual({
       ...{ minimum: 0, preferred: 0, maximum: 0, payload: 32 * MIB },
     })
   })

@@ -33,7 +33,7 @@ function* readOldstyle(negotiation: Negotiation): Reading<Protocol> {
       received: String(handshakeFlags),
     })
   }
-  negotiation.info = exportInfo({ name: negotiation.settings.exportName, shape }, false)
+  negotiation.info = exportInfo({ name: negotiation.settings.exportName, shape }, negotiation.agreed)
   return 'oldstyle'
 }
 

@@ -1,7 +1,9 @@
-import type { ExportInfo } from '../export-info.js'
+import type { Agreement, ExportInfo } from '../export-info.js'
 import type { Limits } from '../limits.js'
+import { type MetaContexts, noMetaContexts } from '../meta-contexts.js'
 import type { Protocol, Session } from '../session.js'
 import type { Tally } from '../stats.js'
+import type { ReplyMode } from '../transmission/reply-headers.js'
 
 /** What the caller wants of the handshake. The handle changes it between two options. */
 export interface NegotiationSettings {
@@ -12,6 +14,11 @@ export interface NegotiationSettings {
   /** Ask for the block sizes, and so promise to obey them. */
   requestBlockSize: boolean
   readonly requestStructuredReplies: boolean
+  readonly requestExtendedHeaders: boolean
+  /** Select `metaContexts` whenever the export is asked about. */
+  requestMetaContext: boolean
+  /** The queries for the meta contexts that are wanted. */
+  metaContexts: readonly string[]
   readonly handshakeFlags: { readonly fixedNewstyle: boolean; readonly noZeroes: boolean }
 }
 
@@ -27,6 +34,9 @@ export class Negotiation {
   /** The flags that both sides set (HandshakeFlag). */
   handshakeFlags = { fixedNewstyle: false, noZeroes: false }
   structuredReplies = false
+  extendedHeaders = false
+  /** What the server selected last, and for which export; undefined before, and after a refusal. */
+  metaContexts: { readonly exportName: string; readonly contexts: MetaContexts } | undefined
   /** Known after a successful NBD_OPT_GO, NBD_OPT_INFO or NBD_OPT_EXPORT_NAME, until the next of them. */
   info: ExportInfo | undefined
   /** What the server owes us, for the message when it does not come. */
@@ -46,10 +56,39 @@ export class Negotiation {
     this.debug = debug
   }
 
+  /** The contexts that hold for the export that is asked for now ("NBD_OPT_SET_META_CONTEXT"). */
+  get contextsInForce(): MetaContexts {
+    return this.metaContexts?.exportName === this.settings.exportName
+      ? this.metaContexts.contexts
+      : noMetaContexts
+  }
+
+  /** Contexts were selected for the export that is asked for now, or (undefined) none are any more. */
+  select(contexts: MetaContexts | undefined): void {
+    const { exportName } = this.settings
+    this.metaContexts = contexts === undefined ? undefined : { exportName, contexts }
+    if (this.info === undefined) return
+    this.info = Object.freeze({
+      ...this.info,
+      metaContexts: Object.freeze([...this.contextsInForce.values()]),
+    })
+  }
+
+  get agreed(): Agreement {
+    const { structuredReplies, extendedHeaders } = this
+    return { structuredReplies, extendedHeaders, metaContexts: [...this.contextsInForce.values()] }
+  }
+
+  get replyMode(): ReplyMode {
+    if (this.extendedHeaders) return 'extended'
+    return this.structuredReplies ? 'structured' : 'simple'
+  }
+
   session(): Session {
     return Object.freeze({
       protocol: this.protocol,
       structuredReplies: this.structuredReplies,
+      extendedHeaders: this.extendedHeaders,
       handshakeFlags: Object.freeze({ ...this.handshakeFlags }),
     })
   }

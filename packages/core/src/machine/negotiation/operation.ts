@@ -4,9 +4,11 @@ import type { ListEntry } from '../../wire/option-reply.js'
 import type { ExportInfo } from '../export-info.js'
 import { greet } from './greet.js'
 import type { Negotiation } from './negotiation.js'
+import { optExtendedHeaders } from './opt-extended-headers.js'
 import { optGo } from './opt-go.js'
 import { optInfo } from './opt-info.js'
 import { optList } from './opt-list.js'
+import { optListMetaContext, optSetMetaContext } from './opt-meta-context.js'
 import { optStructuredReply } from './opt-structured-reply.js'
 import type { Reading } from './reading.js'
 
@@ -18,11 +20,19 @@ export interface OperationResults {
   info: ExportInfo
   list: readonly ListEntry[]
   structuredReply: boolean
+  extendedHeaders: boolean
+  /** Names of meta contexts. */
+  listMetaContext: readonly string[]
+  setMetaContext: readonly string[]
 }
 export type Operation = keyof OperationResults
 
+/** `queries` are those of the meta context operations. */
 export const operations: {
-  readonly [K in Operation]: (negotiation: Negotiation) => Reading<OperationResults[K]>
+  readonly [K in Operation]: (
+    negotiation: Negotiation,
+    queries: readonly string[],
+  ) => Reading<OperationResults[K]>
 } = {
   connect,
   go: optGo,
@@ -30,14 +40,28 @@ export const operations: {
   list: (negotiation) => onlyFixedNewstyle(negotiation, 'NBD_OPT_LIST', optList(negotiation)),
   structuredReply: (negotiation) =>
     onlyFixedNewstyle(negotiation, 'NBD_OPT_STRUCTURED_REPLY', optStructuredReply(negotiation)),
+  extendedHeaders: (negotiation) =>
+    onlyFixedNewstyle(negotiation, 'NBD_OPT_EXTENDED_HEADERS', optExtendedHeaders(negotiation)),
+  listMetaContext: (negotiation, queries) =>
+    onlyFixedNewstyle(negotiation, 'NBD_OPT_LIST_META_CONTEXT', optListMetaContext(negotiation, queries)),
+  setMetaContext: (negotiation, queries) =>
+    onlyFixedNewstyle(negotiation, 'NBD_OPT_SET_META_CONTEXT', optSetMetaContext(negotiation, queries)),
 }
 
 function* connect(negotiation: Negotiation): Reading<ExportInfo | undefined> {
-  const { optMode, requestStructuredReplies } = negotiation.settings
+  const { optMode } = negotiation.settings
   const protocol = yield* greet(negotiation)
   if (protocol === 'oldstyle') return negotiation.info
-  if (protocol === 'newstyle-fixed' && requestStructuredReplies) yield* optStructuredReply(negotiation)
+  if (protocol === 'newstyle-fixed') yield* agreeOnReplies(negotiation)
   return optMode ? undefined : yield* optGo(negotiation)
+}
+
+/** Extended headers bring structured replies along; where there are none, structured replies are the next best. */
+function* agreeOnReplies(negotiation: Negotiation): Reading<void> {
+  const { requestExtendedHeaders, requestStructuredReplies } = negotiation.settings
+  if (!requestStructuredReplies) return
+  if (requestExtendedHeaders && (yield* optExtendedHeaders(negotiation))) return
+  yield* optStructuredReply(negotiation)
 }
 
 /** "Newstyle negotiation": a server without fixed newstyle hangs up at other options, so none is sent. */

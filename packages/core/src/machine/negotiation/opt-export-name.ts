@@ -16,7 +16,7 @@ export function* optExportName(negotiation: Negotiation): Reading<ExportInfo> {
   const grant = (yield* firstByte(exportName)).slice()
   const shape = decodeExportNameReply(concat(grant, yield EXPORT_NAME_REPLY_LENGTH - 1))
   if (!negotiation.handshakeFlags.noZeroes) yield RESERVED_ZEROES
-  negotiation.info = exportInfo({ name: exportName, shape }, negotiation.structuredReplies)
+  negotiation.info = exportInfo({ name: exportName, shape }, negotiation.agreed)
   return negotiation.info
 }
 

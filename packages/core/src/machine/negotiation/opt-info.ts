@@ -3,6 +3,7 @@ import { decodeInfo } from '../../wire/option-reply.js'
 import { encodeInfoRequest } from '../../wire/option-request.js'
 import { type ExportFacts, type ExportInfo, exportInfo } from '../export-info.js'
 import type { Negotiation, NegotiationSettings } from './negotiation.js'
+import { selectMetaContexts } from './opt-meta-context.js'
 import { receiveReply, sendOption, unexpected } from './option-dialogue.js'
 import type { Reading } from './reading.js'
 
@@ -16,13 +17,11 @@ export function* optInfo(
 ): Reading<ExportInfo> {
   const { exportName } = negotiation.settings
   negotiation.info = undefined
+  yield* selectMetaContexts(negotiation)
   sendOption(negotiation, option, encodeInfoRequest({ exportName, infos: infosOf(negotiation.settings) }))
   const facts = yield* receiveFacts(negotiation, option)
   if (facts.shape === undefined) throw unexpected(option, 'NBD_INFO_EXPORT before NBD_REP_ACK', 'none')
-  negotiation.info = exportInfo(
-    { ...facts, name: exportName, shape: facts.shape },
-    negotiation.structuredReplies,
-  )
+  negotiation.info = exportInfo({ ...facts, name: exportName, shape: facts.shape }, negotiation.agreed)
   return negotiation.info
 }
 

@@ -60,6 +60,23 @@ function maximumLength(reply: number, { optionReplyBytes }: Limits): number {
   return isErrorReply(reply) ? Math.min(MAX_STRING_BYTES, optionReplyBytes) : optionReplyBytes
 }
 
+/** Asks for a feature that has no data: true when the server agreed. A refusal takes nothing back. */
+export function* acknowledges(negotiation: Negotiation, option: number): Reading<boolean> {
+  sendOption(negotiation, option)
+  try {
+    yield* receiveReply(negotiation, option)
+    return true
+  } catch (error) {
+    if (isTolerable(error)) return false
+    throw error
+  }
+}
+
+/** "Termination of the session during option haggling": after NBD_REP_ERR_SHUTDOWN there is no going on. */
+export function isTolerable(error: unknown): boolean {
+  return error instanceof NbdNegotiationError && error.errno !== 'ESHUTDOWN'
+}
+
 /** What a refusal means in terms of errno. */
 const errnoOfReply = new Map<number, Errno>([
   [Rep.ErrUnsup, 'ENOTSUP'],

@@ -1,5 +1,6 @@
 import type { Cmd } from '../../wire/command.js'
 import type { U64 } from '../../wire/u64.js'
+import type { BlockStatus } from './block-status.js'
 import type { Coverage } from './coverage.js'
 
 export interface CommandInit {
@@ -10,7 +11,7 @@ export interface CommandInit {
   readonly flags: number
   readonly offset: U64
   readonly length: number
-  /** What a write sends. Lent until the command is settled; abandoned, until the connection has sent it. */
+  /** What goes with the request: what a write sends. Lent until the command is settled; abandoned, until the connection has sent it. */
   readonly data?: Uint8Array | undefined
   /** Where a read goes. Without it, memory is made when the first byte arrives. */
   readonly destination?: Uint8Array | undefined
@@ -19,6 +20,10 @@ export interface CommandInit {
    * command is abandoned, so it must not be the caller's where that can happen.
    */
   readonly lendable?: boolean | undefined
+  /** Where the extents of a block status go. */
+  readonly status?: BlockStatus | undefined
+  /** Whether each chunk of a read is told of. */
+  readonly wantsChunks?: boolean | undefined
 }
 
 /** One request and what became of it. */
@@ -28,8 +33,12 @@ export class Command {
   readonly flags: number
   readonly offset: U64
   readonly length: number
+  /** The length that the request tells: of its payload if it has one, else of its effect. */
+  readonly requestLength: number
   readonly data: Uint8Array | undefined
   readonly lendable: boolean
+  readonly status: BlockStatus | undefined
+  readonly wantsChunks: boolean
   destination: Uint8Array | undefined
 
   state: 'waiting' | 'sent' | 'settled' = 'waiting'
@@ -50,9 +59,12 @@ export class Command {
     this.flags = init.flags
     this.offset = init.offset
     this.length = init.length
+    this.requestLength = init.data?.length ?? init.length
     this.data = init.data
     this.destination = init.destination
     this.lendable = init.lendable ?? true
+    this.status = init.status
+    this.wantsChunks = init.wantsChunks ?? false
   }
 
   /** `pread of 4096 bytes at 1048576` */

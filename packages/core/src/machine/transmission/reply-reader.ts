@@ -1,4 +1,10 @@
 import { NbdProtocolError, NbdUsageError } from '../../errors.js'
+import {
+  type BlockStatusLayout,
+  blockStatus,
+  blockStatusExt,
+  decodeDescriptor,
+} from '../../wire/block-status.js'
 import { hex } from '../../wire/bytes.js'
 import { Chunk, Cmd, chunkName, isErrorChunk } from '../../wire/command.js'
 import { CommandFlag, ReplyFlag } from '../../wire/flags.js'
@@ -6,8 +12,6 @@ import { Magic } from '../../wire/magic.js'
 import {
   CHUNK_COOKIE,
   CHUNK_FLAGS,
-  CHUNK_HEADER_LENGTH,
-  CHUNK_PAYLOAD_LENGTH,
   CHUNK_TYPE,
   decodeErrorPayload,
   SIMPLE_REPLY_COOKIE,
@@ -20,12 +24,16 @@ import type { Tally } from '../stats.js'
 import type { Command } from './command.js'
 import { Coverage, MAX_PIECES } from './coverage.js'
 import type { InFlight } from './in-flight.js'
+import type { ReadChunk } from './read-chunk.js'
+import { type ChunkHeader, type ReplyMode, replyHeaders } from './reply-headers.js'
 import { serverError } from './server-error.js'
 
 /** Payload that is longer than this goes straight into the caller's memory; a copy is cheaper below. */
 const DIRECT_LENGTH = 16 * 1024
 /** An error chunk holds a message of at most 4096 bytes and, in types unknown today, a little more. */
 const MAX_ERROR_PAYLOAD = 32 * 1024
+/** "Structured reply types" advises servers to send no more descriptors in one chunk. */
+const MAX_DESCRIPTORS = 2 ** 20
 
 /** What the next bytes are. */
 type Expectation =
@@ -36,9 +44,17 @@ type Expectation =
   | 'data'
   | 'hole'
   | 'error'
+  /** The context, and in the extended form the count, in front of a block status chunk's descriptors. */
+  | 'statusHead'
+  | 'descriptors'
 
-/** Gets each command whose reply is complete. */
-export type Settle<C extends Command> = (command: C) => void
+/** Who is told what the replies bring. */
+export interface ReplyListener<C extends Command> {
+  /** The reply to a command is complete. */
+  answered(command: C): void
+  /** A chunk of a read that wants to be told of its chunks is complete. */
+  chunk(command: C, chunk: ReadChunk): void
+}
 
 /**
  * Understands replies. A switch on an explicit state and not a generator as in the handshake: per reply it is
@@ -51,8 +67,10 @@ export class ReplyReader<C extends Command> {
   readonly #intake: Intake
   readonly #inFlight: InFlight<C>
   readonly #tally: Tally
-  readonly #structuredReplies: boolean
-  readonly #settle: Settle<C>
+  readonly #mode: ReplyMode
+  readonly #takesSimple: boolean
+  readonly #chunkHeader: ChunkHeader | undefined
+  readonly #listener: ReplyListener<C>
 
   #expectation: Expectation = 'header'
   /** Whom the present reply answers, and with which chunk. */
@@ -63,6 +81,8 @@ export class ReplyReader<C extends Command> {
   #remaining = 0
   /** Where in the destination the next byte of data goes. */
   #at = 0
+  /** Where its first byte went. */
+  #dataStart = 0
   /** The connection holds a view of the command's memory, not of the intake. */
   #lent = false
 
@@ -70,14 +90,16 @@ export class ReplyReader<C extends Command> {
     intake: Intake,
     inFlight: InFlight<C>,
     tally: Tally,
-    structuredReplies: boolean,
-    settle: Settle<C>,
+    mode: ReplyMode,
+    listener: ReplyListener<C>,
   ) {
     this.#intake = intake
     this.#inFlight = inFlight
     this.#tally = tally
-    this.#structuredReplies = structuredReplies
-    this.#settle = settle
+    this.#mode = mode
+    this.#takesSimple = replyHeaders[mode].takesSimple
+    this.#chunkHeader = replyHeaders[mode].chunk
+    this.#listener = listener
   }
 
   /** Nothing of a reply has arrived: the one place where the server may stop. */
@@ -128,6 +150,10 @@ export class ReplyReader<C extends Command> {
         return this.#readHole()
       case 'error':
         return this.#readError()
+      case 'statusHead':
+        return this.#readStatusHead()
+      case 'descriptors':
+        return this.#readDescriptors()
     }
   }
 
@@ -135,11 +161,12 @@ export class ReplyReader<C extends Command> {
     const { length } = this.#intake
     if (length < 4) return false
     const magic = this.#intake.view.getUint32(this.#intake.start)
-    if (magic === Magic.SimpleReply) return length >= SIMPLE_REPLY_LENGTH && this.#readSimpleReply()
-    if (magic === Magic.StructuredReply && this.#structuredReplies) {
-      return length >= CHUNK_HEADER_LENGTH && this.#readChunkHeader()
+    if (magic === Magic.SimpleReply && this.#takesSimple) {
+      return length >= SIMPLE_REPLY_LENGTH && this.#readSimpleReply()
     }
-    throw this.#wrongMagic(magic)
+    const header = this.#chunkHeader
+    if (header?.magic !== magic) throw this.#wrongMagic(magic)
+    return length >= header.length && this.#readChunkHeader(header)
   }
 
   /** "Simple reply message" */
@@ -149,7 +176,10 @@ export class ReplyReader<C extends Command> {
     const command = this.#find(start + SIMPLE_REPLY_COOKIE)
     if (command === undefined) throw this.#unknownCookie(start + SIMPLE_REPLY_COOKIE, 'simple reply')
     this.#intake.skip(SIMPLE_REPLY_LENGTH)
-    if (this.#structuredReplies && command.type === Cmd.Read) {
+    if (
+      this.#mode === 'structured' &&
+      (command.type === Cmd.Read || (command.status !== undefined && error === 0))
+    ) {
       throw violation(command, 'structured reply chunks, which were negotiated', 'a simple reply')
     }
     this.#type = Chunk.None
@@ -161,17 +191,17 @@ export class ReplyReader<C extends Command> {
   }
 
   /** "Structured reply chunk message" */
-  #readChunkHeader(): boolean {
+  #readChunkHeader(header: ChunkHeader): boolean {
     const { view, start } = this.#intake
     const type = view.getUint16(start + CHUNK_TYPE)
-    const length = view.getUint32(start + CHUNK_PAYLOAD_LENGTH)
+    const length = payloadLength(view, start, header)
     const command = this.#find(start + CHUNK_COOKIE)
     if (command === undefined) throw this.#unknownCookie(start + CHUNK_COOKIE, chunkName(type))
     this.#flags = view.getUint16(start + CHUNK_FLAGS)
     this.#type = type
     this.#command = command
     this.#remaining = length
-    this.#intake.skip(CHUNK_HEADER_LENGTH)
+    this.#intake.skip(header.length)
     this.#expectPayload(command, length)
     return true
   }
@@ -190,6 +220,13 @@ export class ReplyReader<C extends Command> {
       if (!this.#isDone)
         throw violation(command, 'NBD_REPLY_TYPE_NONE with NBD_REPLY_FLAG_DONE', 'it without')
       this.#finishChunk(command)
+      return
+    }
+    if (
+      command.status !== undefined &&
+      type === (this.#mode === 'extended' ? Chunk.BlockStatusExt : Chunk.BlockStatus)
+    ) {
+      this.#expectStatus(command, length)
       return
     }
     if (command.type !== Cmd.Read) throw violation(command, 'no content', chunkName(type))
@@ -225,9 +262,63 @@ export class ReplyReader<C extends Command> {
     const at = cover(command, getU64(view, start), holeLength)
     this.#intake.skip(12)
     this.#remaining = 0
-    if (isWanted(command)) destinationOf(command).fill(0, at, at + holeLength)
+    if (isWanted(command)) {
+      destinationOf(command).fill(0, at, at + holeLength)
+      if (command.wantsChunks) {
+        this.#listener.chunk(command, { kind: 'hole', offset: position(command, at), length: holeLength })
+      }
+    }
     this.#finishChunk(command)
     return true
+  }
+
+  /** NBD_REPLY_TYPE_BLOCK_STATUS, NBD_REPLY_TYPE_BLOCK_STATUS_EXT: a head, then at least one descriptor. */
+  #expectStatus(command: C, length: number): void {
+    const { headLength, descriptorLength } = this.#statusLayout
+    const count = (length - headLength) / descriptorLength
+    if (!Number.isInteger(count) || count < 1 || count > MAX_DESCRIPTORS) {
+      const expected = `${headLength} + n * ${descriptorLength}, n from 1 to ${MAX_DESCRIPTORS}`
+      throw badLength(command, this.#type, expected, length)
+    }
+    this.#expectation = 'statusHead'
+  }
+
+  #readStatusHead(): boolean {
+    const { headLength, descriptorLength } = this.#statusLayout
+    if (this.#intake.length < headLength) return false
+    const command = this.#command as C
+    const { view, start } = this.#intake
+    const count = (this.#remaining - headLength) / descriptorLength
+    const told = headLength > 4 ? view.getUint32(start + 4) : count
+    if (told !== count) throw violation(command, `${count} descriptors, as its length says`, `${told}`)
+    command.status?.begin(view.getUint32(start))
+    this.#intake.skip(headLength)
+    this.#remaining -= headLength
+    this.#expectation = 'descriptors'
+    return true
+  }
+
+  /** As many as have arrived: the whole chunk can be longer than the intake. */
+  #readDescriptors(): boolean {
+    const layout = this.#statusLayout
+    const { descriptorLength } = layout
+    const length = Math.min(this.#intake.length, this.#remaining)
+    const count = Math.floor(length / descriptorLength)
+    if (count === 0) return false
+    const command = this.#command as C
+    const { view, start } = this.#intake
+    for (let index = 0; index < count && !command.abandoned; index++) {
+      const { length, flags } = decodeDescriptor(layout, view, start + index * descriptorLength)
+      command.status?.add(length, flags)
+    }
+    this.#intake.skip(count * descriptorLength)
+    this.#remaining -= count * descriptorLength
+    if (this.#remaining === 0) this.#finishChunk(command)
+    return true
+  }
+
+  get #statusLayout(): BlockStatusLayout {
+    return this.#mode === 'extended' ? blockStatusExt : blockStatus
   }
 
   #readError(): boolean {
@@ -242,7 +333,11 @@ export class ReplyReader<C extends Command> {
     const { offset } = payload
     // An offset that cannot be is no reason to lose the error itself.
     const inside = offset !== undefined && isInside(distance(offset, command.offset), command.length)
-    command.error ??= serverError(command, { ...payload, offset: inside ? offset : undefined })
+    const error = serverError(command, { ...payload, offset: inside ? offset : undefined })
+    command.error ??= error
+    if (inside && command.wantsChunks && !command.abandoned) {
+      this.#listener.chunk(command, { kind: 'error', offset: BigInt(offset), error })
+    }
     this.#finishChunk(command)
     return true
   }
@@ -251,6 +346,7 @@ export class ReplyReader<C extends Command> {
   #expectData(command: C, at: number, length: number): void {
     this.#command = command
     this.#at = at
+    this.#dataStart = at
     this.#remaining = length
     this.#expectation = 'data'
     if (length === 0) this.#finishChunk(command)
@@ -269,7 +365,13 @@ export class ReplyReader<C extends Command> {
   #advance(count: number): void {
     this.#at += count
     this.#remaining -= count
-    if (this.#remaining === 0) this.#finishChunk(this.#command as C)
+    if (this.#remaining > 0) return
+    const command = this.#command as C
+    if (command.wantsChunks && isWanted(command)) {
+      const data = destinationOf(command).subarray(this.#dataStart, this.#at)
+      this.#listener.chunk(command, { kind: 'data', offset: position(command, this.#dataStart), data })
+    }
+    this.#finishChunk(command)
   }
 
   #finishChunk(command: C): void {
@@ -277,9 +379,10 @@ export class ReplyReader<C extends Command> {
     this.#command = undefined
     this.#expectation = 'header'
     if (!this.#isDone) return
-    if (this.#structuredReplies && command.type === Cmd.Read) requireComplete(command)
+    if (this.#mode !== 'simple' && command.type === Cmd.Read) requireComplete(command)
+    if (command.status !== undefined) command.error ??= command.status.end(command.toString())
     this.#inFlight.remove(command)
-    this.#settle(command)
+    this.#listener.answered(command)
   }
 
   get #isDone(): boolean {
@@ -300,14 +403,25 @@ export class ReplyReader<C extends Command> {
   }
 
   #wrongMagic(magic: number): NbdProtocolError {
-    const expected = this.#structuredReplies
-      ? `${hex(Magic.SimpleReply)} or ${hex(Magic.StructuredReply)}`
-      : `${hex(Magic.SimpleReply)} (structured replies were not negotiated)`
+    const expected = expectedMagic[this.#mode]
     return new NbdProtocolError(`reply: expected the magic ${expected}, received ${hex(magic)}`, {
       expected,
       received: hex(magic),
     })
   }
+}
+
+const expectedMagic: Readonly<Record<ReplyMode, string>> = {
+  simple: `${hex(Magic.SimpleReply)} (structured replies were not negotiated)`,
+  structured: `${hex(Magic.SimpleReply)} or ${hex(Magic.StructuredReply)}`,
+  extended: `${hex(Magic.ExtendedReply)} (extended headers were negotiated)`,
+}
+
+/** A length beyond 32 bits is beyond every limit. */
+function payloadLength(view: DataView, start: number, header: ChunkHeader): number {
+  const high =
+    header.payloadLengthHighAt === undefined ? 0 : view.getUint32(start + header.payloadLengthHighAt)
+  return high * 2 ** 32 + view.getUint32(start + header.payloadLengthAt)
 }
 
 /** The memory of a read. A server cannot make us allocate what was not asked for. */
@@ -351,6 +465,11 @@ function requireComplete(command: Command): void {
   const count = command.coverage?.length ?? 0
   if (command.error !== undefined || count === command.length) return
   throw violation(command, `all ${command.length} bytes before the end of the reply`, `${count}`)
+}
+
+/** A place in the export. */
+function position(command: Command, at: number): bigint {
+  return BigInt(command.offset) + BigInt(at)
 }
 
 function isInside(at: number, length: number): boolean {

@@ -86,7 +86,7 @@ export class RequestWriter<C extends Command> {
 
   #send(command: C, outbox: Outbox): void {
     this.#waiting--
-    if (command.data !== undefined && command.data.length !== command.length) {
+    if (command.data !== undefined && command.data.length !== command.requestLength) {
       // Sending it would put every later byte out of step.
       command.error = new NbdUsageError(`${command}: the data was detached or resized before it was sent`)
       this.#refuse(command)
@@ -97,7 +97,14 @@ export class RequestWriter<C extends Command> {
     this.#tally.chunksSent++
     this.last = command
     command.state = 'sent'
-    outbox.request(command.flags, command.type, command.serial, command.slot, command.offset, command.length)
+    outbox.request(
+      command.flags,
+      command.type,
+      command.serial,
+      command.slot,
+      command.offset,
+      command.requestLength,
+    )
     if (command.data !== undefined) outbox.append(command.data)
   }
 }

@@ -12,8 +12,10 @@ describe('a newstyle greeting', () => {
 
   test.each([
     ['00 03', both, '00 00 00 03', both],
+    // spec: client/client-flags/no-zeroes-if-offered
     ['00 01', both, '00 00 00 01', { fixedNewstyle: true, noZeroes: false }],
     ['00 02', both, '00 00 00 02', { fixedNewstyle: false, noZeroes: true }],
+    // spec: client/client-flags/no-zeroes-if-offered
     ['00 00', both, '00 00 00 00', none],
     ['00 03', none, '00 00 00 00', none],
     [
@@ -29,6 +31,7 @@ describe('a newstyle greeting', () => {
       { fixedNewstyle: false, noZeroes: true },
     ],
     // Flags that we do not know are the server's own business.
+    // spec: client/client-flags/no-others
     ['ff ff', both, '00 00 00 03', both],
     ['ff fc', both, '00 00 00 00', none],
   ])('with flags %s, where we want %p, is answered by %s', (offered, wanted, answer, agreed) => {
@@ -37,7 +40,7 @@ describe('a newstyle greeting', () => {
     expect(protocol).toBe(agreed.fixedNewstyle ? 'newstyle-fixed' : 'newstyle')
     expect(dialogue.sent).toEqual(octets(answer))
     expect(dialogue.negotiation.session()).toEqual({
-      ...{ protocol, structuredReplies: false, handshakeFlags: agreed },
+      ...{ protocol, structuredReplies: false, extendedHeaders: false, handshakeFlags: agreed },
     })
     expect(dialogue.negotiation.info).toBeUndefined()
   })

@@ -15,10 +15,11 @@ const granted = [
 ]
 const fixed = encodeGreeting(3)
 const structured = encodeOptionReply(Opt.StructuredReply, Rep.Ack)
+const extended = encodeOptionReply(Opt.ExtendedHeaders, Rep.Ack)
 
 function connect(options: DialogueOptions, ...bytes: Uint8Array[]): { result: unknown; dialogue: Dialogue } {
   const dialogue = new Dialogue(options)
-  return { result: dialogue.read(operations.connect(dialogue.negotiation), ...bytes), dialogue }
+  return { result: dialogue.read(operations.connect(dialogue.negotiation, []), ...bytes), dialogue }
 }
 
 describe('connect', () => {
@@ -33,6 +34,24 @@ describe('connect', () => {
   test('does not ask for structured replies when told not to', () => {
     const { dialogue } = connect({ requestStructuredReplies: false }, fixed, ...granted)
     expect([dialogue.negotiation.structuredReplies, dialogue.tally.chunksSent]).toEqual([false, 1])
+  })
+
+  test('asks for extended headers first, which bring structured replies along', () => {
+    const { result, dialogue } = connect({ requestExtendedHeaders: true }, fixed, extended, ...granted)
+    expect(result).toMatchObject({ size: 65536n })
+    expect(dialogue.negotiation.session()).toMatchObject({ extendedHeaders: true, structuredReplies: true })
+    expect(dialogue.tally.chunksSent).toBe(2)
+  })
+
+  test('asks for structured replies where extended headers are declined', () => {
+    const declined = encodeOptionReply(Opt.ExtendedHeaders, Rep.ErrUnsup)
+    const { dialogue } = connect({ requestExtendedHeaders: true }, fixed, declined, structured, ...granted)
+    expect(dialogue.negotiation.session()).toMatchObject({ extendedHeaders: false, structuredReplies: true })
+  })
+
+  test('does not ask for extended headers where structured replies are not wanted', () => {
+    const none = { requestExtendedHeaders: true, requestStructuredReplies: false }
+    expect(connect(none, fixed, ...granted).dialogue.tally.chunksSent).toBe(1)
   })
 
   test('goes on without structured replies', () => {
@@ -72,11 +91,14 @@ describe('an option of the caller', () => {
     ],
     list: [[encodeOptionReply(Opt.List, Rep.Ack)], []],
     structuredReply: [[structured], true],
+    extendedHeaders: [[extended], true],
+    listMetaContext: [[encodeOptionReply(Opt.ListMetaContext, Rep.Ack)], []],
+    setMetaContext: [[encodeOptionReply(Opt.SetMetaContext, Rep.Ack)], []],
   }
 
   test.each(Object.entries(replies))('%s', (operation, [bytes, result]) => {
     const dialogue = new Dialogue()
-    const reading: Reading<unknown> = operations[operation as Operation](dialogue.negotiation)
+    const reading: Reading<unknown> = operations[operation as Operation](dialogue.negotiation, [])
     const outcome = dialogue.read(reading, ...bytes)
     if (typeof result === 'object') expect(outcome).toMatchObject(result as object)
     else expect(outcome).toBe(result)
@@ -87,10 +109,13 @@ describe('an option of the caller', () => {
     ['info', 'NBD_OPT_INFO'],
     ['list', 'NBD_OPT_LIST'],
     ['structuredReply', 'NBD_OPT_STRUCTURED_REPLY'],
+    ['extendedHeaders', 'NBD_OPT_EXTENDED_HEADERS'],
+    ['listMetaContext', 'NBD_OPT_LIST_META_CONTEXT'],
+    ['setMetaContext', 'NBD_OPT_SET_META_CONTEXT'],
   ] as const)('%s is not sent to a server that speaks plain newstyle', (operation, option) => {
     const dialogue = new Dialogue()
     dialogue.negotiation.protocol = 'newstyle'
-    const reading: Reading<unknown> = operations[operation](dialogue.negotiation)
+    const reading: Reading<unknown> = operations[operation](dialogue.negotiation, [])
     const error = thrownBy(() => dialogue.read(reading))
     expect(error).toBeInstanceOf(NbdNegotiationError)
     expect(error).toMatchObject({

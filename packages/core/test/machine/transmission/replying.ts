@@ -2,11 +2,15 @@ import { Intake } from '../../../src/machine/intake.js'
 import { Tally } from '../../../src/machine/stats.js'
 import type { Command } from '../../../src/machine/transmission/command.js'
 import { InFlight } from '../../../src/machine/transmission/in-flight.js'
+import type { ReadChunk } from '../../../src/machine/transmission/read-chunk.js'
+import type { ReplyMode } from '../../../src/machine/transmission/reply-headers.js'
 import { ReplyReader } from '../../../src/machine/transmission/reply-reader.js'
 import { concat } from '../../../src/wire/bytes.js'
 
 export interface ReplyingOptions {
   readonly structuredReplies?: boolean
+  /** What was negotiated. Default: what `structuredReplies` says, by default yes. */
+  readonly mode?: ReplyMode
   /** At most so many bytes at a time. */
   readonly cut?: number
 }
@@ -17,15 +21,23 @@ export class Replying {
   readonly inFlight = new InFlight<Command>()
   readonly tally = new Tally()
   readonly settled: Command[] = []
+  readonly chunks: ReadChunk[] = []
   readonly reader: ReplyReader<Command>
   /** Bytes that went through the staging buffer, and such that went straight to where they belong. */
   readonly moved = { staged: 0, inPlace: 0 }
   readonly #cut: number
 
-  constructor({ structuredReplies = true, cut = Number.POSITIVE_INFINITY }: ReplyingOptions = {}) {
+  constructor({ structuredReplies = true, mode, cut = Number.POSITIVE_INFINITY }: ReplyingOptions = {}) {
     this.#cut = cut
-    this.reader = new ReplyReader(this.intake, this.inFlight, this.tally, structuredReplies, (command) =>
-      this.settled.push(command),
+    this.reader = new ReplyReader(
+      this.intake,
+      this.inFlight,
+      this.tally,
+      mode ?? (structuredReplies ? 'structured' : 'simple'),
+      {
+        answered: (command) => this.settled.push(command),
+        chunk: (_, chunk) => this.chunks.push(chunk),
+      },
     )
   }
 

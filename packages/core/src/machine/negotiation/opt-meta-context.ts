@@ -1,0 +1,67 @@
+import { Opt, Rep } from '../../wire/option.js'
+import { decodeMetaContext, type MetaContext } from '../../wire/option-reply.js'
+import { encodeMetaContextRequest } from '../../wire/option-request.js'
+import type { Negotiation } from './negotiation.js'
+import { isTolerable, receiveReply, sendOption, unexpected } from './option-dialogue.js'
+import type { Reading } from './reading.js'
+
+/** NBD_OPT_LIST_META_CONTEXT: the contexts that match the queries, all of them for no query. Changes nothing. */
+export function* optListMetaContext(
+  negotiation: Negotiation,
+  queries: readonly string[],
+): Reading<readonly string[]> {
+  const contexts = yield* receiveContexts(negotiation, Opt.ListMetaContext, queries)
+  return contexts.map(({ name }) => name)
+}
+
+/**
+ * NBD_OPT_SET_META_CONTEXT: selects contexts for this export. What was selected before is gone, even when the
+ * server refuses.
+ */
+export function* optSetMetaContext(
+  negotiation: Negotiation,
+  queries: readonly string[],
+): Reading<readonly string[]> {
+  negotiation.select(undefined)
+  const contexts = yield* receiveContexts(negotiation, Opt.SetMetaContext, queries)
+  const selected = new Map(contexts.map(({ id, name }) => [id, name]))
+  if (selected.size < contexts.length) {
+    throw unexpected(Opt.SetMetaContext, 'an id of its own for each context', 'one id twice')
+  }
+  negotiation.select(selected)
+  return [...selected.values()]
+}
+
+/**
+ * Selects what the settings ask for, before the export is asked about. A server that refuses is no reason to
+ * stop: the export can be read all the same.
+ */
+export function* selectMetaContexts(negotiation: Negotiation): Reading<void> {
+  const { requestMetaContext, metaContexts } = negotiation.settings
+  // "NBD_OPT_SET_META_CONTEXT" must not be sent without structured replies.
+  if (!requestMetaContext || metaContexts.length === 0 || !negotiation.structuredReplies) return
+  try {
+    yield* optSetMetaContext(negotiation, metaContexts)
+  } catch (error) {
+    if (!isTolerable(error)) throw error
+    negotiation.debug(() => `no meta contexts: ${(error as Error).message}`)
+  }
+}
+
+function* receiveContexts(
+  negotiation: Negotiation,
+  option: typeof Opt.ListMetaContext | typeof Opt.SetMetaContext,
+  queries: readonly string[],
+): Reading<readonly MetaContext[]> {
+  const { limits, settings } = negotiation
+  const contexts: MetaContext[] = []
+  sendOption(negotiation, option, encodeMetaContextRequest({ exportName: settings.exportName, queries }))
+  for (;;) {
+    const { reply, data } = yield* receiveReply(negotiation, option, Rep.MetaContext)
+    if (reply === Rep.Ack) return contexts
+    if (contexts.length === limits.listEntries) {
+      throw unexpected(option, `at most ${limits.listEntries} contexts (limits.listEntries)`, 'more')
+    }
+    contexts.push(decodeMetaContext(data))
+  }
+}

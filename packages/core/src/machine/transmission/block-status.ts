@@ -1,0 +1,100 @@
+import { NbdProtocolError } from '../../errors.js'
+import type { U64 } from '../../wire/u64.js'
+import type { MetaContexts } from '../meta-contexts.js'
+
+/** A run of bytes of one status in one meta context. */
+export interface Extent {
+  /** In bytes from the start of the export. */
+  readonly offset: bigint
+  /** In bytes, at least 1. */
+  readonly length: bigint
+  /** What the bits mean is the context's: see `extentNames`. A bigint where it is no safe integer. */
+  readonly flags: number | bigint
+}
+
+/** What was asked for. */
+export interface BlockStatusQuery {
+  readonly offset: bigint
+  readonly length: bigint
+  readonly exportSize: bigint
+  /** The contexts whose status must come. */
+  readonly contexts: MetaContexts
+  /** NBD_CMD_FLAG_REQ_ONE */
+  readonly isOne: boolean
+}
+
+/**
+ * The extents that one block status command gets, and whether they keep the rules of NBD_REPLY_TYPE_BLOCK_STATUS.
+ * What breaks them fails the command and not the connection: chunks tell their own length, so the next reply can
+ * still be found.
+ */
+export class BlockStatus {
+  readonly #query: BlockStatusQuery
+  readonly #extents = new Map<string, Extent[]>()
+  /** The list of the present chunk; undefined for a context that nobody asked for. */
+  #list: Extent[] | undefined
+  #context = ''
+  #next = 0n
+  /** The first rule that was broken. */
+  #problem: string | undefined
+
+  constructor(query: BlockStatusQuery) {
+    this.#query = query
+  }
+
+  /** A chunk begins. Libnbd passes over unknown contexts too: they do no harm. */
+  begin(contextId: number): void {
+    const context = this.#query.contexts.get(contextId)
+    this.#list = undefined
+    if (context === undefined) return
+    if (this.#extents.has(context)) this.#complain(`one chunk for each context, received two for ${context}`)
+    this.#context = context
+    this.#next = this.#query.offset
+    this.#list = []
+    this.#extents.set(context, this.#list)
+  }
+
+  add(length: U64, flags: U64): void {
+    const list = this.#list
+    if (list === undefined || this.#problem !== undefined) return
+    const extent = { offset: this.#next, length: BigInt(length), flags }
+    this.#check(extent, list.length)
+    this.#next += extent.length
+    list.push(extent)
+  }
+
+  /** The reply is complete. Tells what was wrong with it, if anything. */
+  end(command: string): NbdProtocolError | undefined {
+    for (const context of this.#query.contexts.values()) {
+      if (!this.#extents.has(context)) this.#complain(`the status of ${context}, received none`)
+    }
+    if (this.#problem === undefined) return undefined
+    return new NbdProtocolError(`reply to ${command}: expected ${this.#problem}`)
+  }
+
+  /** By the name of the context. Every list holds at least one extent, adjoins from the offset on. */
+  get extents(): Map<string, Extent[]> {
+    return this.#extents
+  }
+
+  #check({ offset, length }: Extent, index: number): void {
+    const { exportSize, isOne } = this.#query
+    const end = this.#query.offset + this.#query.length
+    const which = `extent ${index} of ${this.#context}`
+    if (length === 0n) this.#complain(`${which} to have at least 1 byte, received 0`)
+    if (offset + length > exportSize) {
+      this.#complain(`${which} to end by ${exportSize}, the end of the export, received ${offset + length}`)
+    }
+    if (isOne && (index > 0 || offset + length > end)) {
+      this.#complain(
+        `one extent of at most ${this.#query.length} bytes (NBD_CMD_FLAG_REQ_ONE), received more`,
+      )
+    }
+    if (offset >= end)
+      this.#complain(`${which} to begin before ${end}, the end of the request, received ${offset}`)
+  }
+
+  #complain(problem: string): void {
+    this.#problem ??= problem
+  }
+}

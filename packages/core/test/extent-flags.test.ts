@@ -1,0 +1,20 @@
+import { expect, test } from '@jest/globals'
+import { Context, describeFlags, ExtentFlag } from '@nbdjs/core'
+
+test.each([
+  ['base:allocation', 0, 'data'],
+  ['base:allocation', ExtentFlag.Hole, 'hole'],
+  ['base:allocation', ExtentFlag.Zero, 'zero'],
+  ['base:allocation', ExtentFlag.Hole | ExtentFlag.Zero, 'hole,zero'],
+  ['base:allocation', 3n, 'hole,zero'],
+  ['base:allocation', 4, undefined],
+  [`${Context.QemuDirtyBitmap}b0`, 0, 'clean'],
+  [`${Context.QemuDirtyBitmap}b0`, ExtentFlag.Dirty, 'dirty'],
+  [`${Context.QemuDirtyBitmap}b0`, 2, undefined],
+  [Context.QemuAllocationDepth, 0, 'absent'],
+  [Context.QemuAllocationDepth, 1, 'local'],
+  [Context.QemuAllocationDepth, 2, 'backing depth 2'],
+  ['x-mine:any', 1, undefined],
+])('%s %p is %p', (context, flags, word) => {
+  expect(describeFlags(context, flags)).toBe(word)
+})

@@ -1,0 +1,276 @@
+import { describe, expect, test } from '@jest/globals'
+import { Handle, type HandleOptions, NbdProtocolError, NbdServerError, NbdUsageError } from '@nbdjs/core'
+import {
+  blockStatus,
+  blockStatusExt,
+  Chunk,
+  Cmd,
+  CommandFlag,
+  type Cookie,
+  concat,
+  decodeExtendedRequest,
+  EXTENDED_REQUEST_LENGTH,
+  encodeBlockStatus,
+  encodeChunkHeader,
+  encodeErrorChunk,
+  encodeMetaContext,
+  Magic,
+  Opt,
+  Rep,
+  ReplyFlag,
+  TransmissionFlag,
+  viewOf,
+} from '@nbdjs/core/wire'
+import { octets } from '../octets.js'
+import { watchLeaks } from './leaks.js'
+import { EVERYTHING, ScriptedServer } from './scripted-server.js'
+import { rejection } from './settled.js'
+
+watchLeaks()
+
+const { Done } = ReplyFlag
+const contexts = ['base:allocation', 'x-test:kind']
+
+interface Pair {
+  readonly handle: Handle
+  readonly server: ScriptedServer
+}
+
+/** A handle in transmission with both contexts, their ids 3 and 4. */
+async function ready(extendedHeaders = false, options: HandleOptions<false> = {}): Promise<Pair> {
+  const server = new ScriptedServer()
+  const handle = new Handle({ metaContexts: contexts, ...options })
+  const connecting = handle.connect(server.transport)
+  await server.greet()
+  await server.option(Opt.ExtendedHeaders)
+  server.reply(Opt.ExtendedHeaders, extendedHeaders ? Rep.Ack : Rep.ErrUnsup)
+  if (!extendedHeaders) {
+    await server.option(Opt.StructuredReply)
+    server.reply(Opt.StructuredReply, Rep.Ack)
+  }
+  await server.option(Opt.SetMetaContext)
+  contexts.forEach((name, index) => {
+    server.reply(Opt.SetMetaContext, Rep.MetaContext, encodeMetaContext({ id: index + 3, name }))
+  })
+  server.reply(Opt.SetMetaContext, Rep.Ack)
+  await server.option(Opt.Go)
+  server.grant(Opt.Go, { flags: EVERYTHING | TransmissionFlag.BlockStatusPayload })
+  await connecting
+  return { handle, server }
+}
+
+function chunk(
+  cookie: Cookie,
+  flags: number,
+  id: number,
+  ...extents: readonly (readonly [number, number])[]
+): Uint8Array {
+  const descriptors = extents.map(([length, status]) => ({ length, flags: status }))
+  const payload = encodeBlockStatus(blockStatus, id, descriptors)
+  return concat(encodeChunkHeader(cookie, flags, Chunk.BlockStatus, payload.length), payload)
+}
+
+function extendedChunk(cookie: Cookie, flags: number, type: number, payload: Uint8Array): Uint8Array {
+  const header = new Uint8Array(32)
+  const view = viewOf(header)
+  view.setUint32(0, Magic.ExtendedReply)
+  view.setUint16(4, flags)
+  view.setUint16(6, type)
+  view.setUint32(8, cookie.cookieHigh)
+  view.setUint32(12, cookie.cookieLow)
+  view.setUint32(28, payload.length)
+  return concat(header, payload)
+}
+
+async function extendedRequest(server: ScriptedServer) {
+  const request = decodeExtendedRequest(viewOf(await server.read(EXTENDED_REQUEST_LENGTH)), 0)
+  if (request === undefined) throw new Error('expected an extended request')
+  return request
+}
+
+describe('blockStatus', () => {
+  test('resolves with the extents of every context', async () => {
+    const { handle, server } = await ready()
+    expect(handle.info.metaContexts).toEqual(contexts)
+    expect(contexts.map((name) => handle.canMetaContext(name))).toEqual([true, true])
+    expect(handle.canMetaContext('base:')).toBe(false)
+    const asking = handle.blockStatus(8192, 4096)
+    const request = await server.request(Cmd.BlockStatus, { flags: 0, offset: 4096, length: 8192 })
+    server.send(chunk(request, 0, 4, [8192, 9]))
+    server.send(chunk(request, Done, 3, [4096, 0], [4096, 3]))
+    expect(await asking).toEqual(
+      new Map([
+        ['x-test:kind', [{ offset: 4096n, length: 8192n, flags: 9 }]],
+        [
+          'base:allocation',
+          [
+            { offset: 4096n, length: 4096n, flags: 0 },
+            { offset: 8192n, length: 4096n, flags: 3 },
+          ],
+        ],
+      ]),
+    )
+    handle.destroy()
+  })
+
+  test('asks for one extent by its flag', async () => {
+    const { handle, server } = await ready()
+    const asking = handle.blockStatus(512, 0, { reqOne: true })
+    const request = await server.request(Cmd.BlockStatus, { flags: CommandFlag.ReqOne })
+    server.send(chunk(request, 0, 3, [512, 0]), chunk(request, Done, 4, [512, 0]))
+    expect((await asking).size).toBe(2)
+    handle.destroy()
+  })
+
+  test('takes a map of more extents than fit into the staging buffer', async () => {
+    const { handle, server } = await ready()
+    const asking = handle.blockStatus(512 * 1024, 0)
+    const request = await server.request(Cmd.BlockStatus)
+    const extents = Array.from({ length: 20_000 }, (_, index) => [26, index] as const)
+    server.send(chunk(request, 0, 3, ...extents), chunk(request, Done, 4, [512, 0]))
+    const map = await asking
+    expect(map.get('base:allocation')).toHaveLength(20_000)
+    expect(map.get('base:allocation')?.at(-1)).toEqual({ offset: 26n * 19_999n, length: 26n, flags: 19_999 })
+    handle.destroy()
+  })
+
+  test('passes over the contexts that were not asked for, where the server tells them all', async () => {
+    const { handle, server } = await ready()
+    const asking = handle.blockStatus(512, 0, { contexts: ['x-test:kind'] })
+    const request = await server.request(Cmd.BlockStatus, { length: 512 })
+    server.send(chunk(request, 0, 3, [512, 0]), chunk(request, Done, 4, [512, 1]))
+    expect([...(await asking).keys()]).toEqual(['x-test:kind'])
+    handle.destroy()
+  })
+
+  test('fails alone when the status cannot be, or when the server says so', async () => {
+    const { handle, server } = await ready()
+    const first = handle.blockStatus(512, 0)
+    const second = handle.blockStatus(512, 0)
+    const requests = [await server.request(Cmd.BlockStatus), await server.request(Cmd.BlockStatus)] as const
+    server.send(chunk(requests[0], 0, 3, [0, 0]), chunk(requests[0], Done, 4, [512, 0]))
+    server.send(encodeErrorChunk(requests[1], Done, { value: 5, message: 'no map' }))
+    expect(await rejection(first)).toBeInstanceOf(NbdProtocolError)
+    expect(await rejection(second)).toMatchObject({
+      name: 'NbdServerError',
+      errno: 'EIO',
+      serverText: 'no map',
+    })
+    expect(handle.state).toBe('ready')
+    expect(await rejection(second)).toBeInstanceOf(NbdServerError)
+    handle.destroy()
+  })
+
+  test.each<[string, (cookie: Cookie) => Uint8Array]>([
+    [
+      'without a descriptor',
+      (cookie) => concat(encodeChunkHeader(cookie, Done, Chunk.BlockStatus, 4), octets('00 00 00 03')),
+    ],
+    [
+      'with half a descriptor',
+      (cookie) => concat(encodeChunkHeader(cookie, Done, Chunk.BlockStatus, 8), new Uint8Array(8)),
+    ],
+    [
+      'of an absurd length',
+      (cookie) => encodeChunkHeader(cookie, Done, Chunk.BlockStatus, 4 + 8 * (2 ** 20 + 1)),
+    ],
+    ['of the extended form', (cookie) => encodeChunkHeader(cookie, Done, Chunk.BlockStatusExt, 24)],
+  ])('a chunk %s ends the connection', async (_, reply) => {
+    const { handle, server } = await ready()
+    const asking = handle.blockStatus(512, 0)
+    server.send(reply(await server.request(Cmd.BlockStatus)))
+    expect(await rejection(asking)).toBeInstanceOf(NbdProtocolError)
+    expect(handle.state).toBe('dead')
+  })
+
+  test('refuses wrong contexts before it sends anything', async () => {
+    const { handle, server } = await ready()
+    const { bytesFromClient } = server
+    const calls = [
+      handle.blockStatus(512, 0, { contexts: ['base:other'] }),
+      handle.blockStatus(512, 0, { contexts: 'base:allocation' as never }),
+      handle.blockStatus(512, 0, { fua: true } as never),
+    ]
+    const errors = await Promise.all(calls.map(rejection))
+    for (const error of errors) expect(error).toBeInstanceOf(NbdUsageError)
+    expect((errors[0] as Error).message).toBe(
+      'blockStatus: contexts: "base:other" was not negotiated, only ["base:allocation","x-test:kind"]',
+    )
+    expect(server.bytesFromClient).toBe(bytesFromClient)
+    handle.destroy()
+  })
+})
+
+describe('extended headers', () => {
+  test('a write tells that it has a payload, and its reply is a chunk', async () => {
+    const { handle, server } = await ready(true)
+    expect(handle.session.extendedHeaders).toBe(true)
+    const writing = handle.pwrite(octets('01 02'), 7, { fua: true })
+    const request = await extendedRequest(server)
+    expect(request).toMatchObject({
+      type: Cmd.Write,
+      flags: CommandFlag.Fua | CommandFlag.PayloadLen,
+      offset: 7,
+      length: 2,
+    })
+    expect(await server.read(2)).toEqual(octets('01 02'))
+    server.send(extendedChunk(request, Done, Chunk.None, new Uint8Array(0)))
+    await writing
+    handle.destroy()
+  })
+
+  test('a range may be longer than 4 GiB', async () => {
+    const { handle, server } = await ready(true, { strict: { bounds: false } })
+    const zeroing = handle.zero(2n ** 40n, 0)
+    const request = await extendedRequest(server)
+    expect(request).toMatchObject({ type: Cmd.WriteZeroes, flags: 0, length: 2 ** 40 })
+    server.send(extendedChunk(request, Done, Chunk.None, new Uint8Array(0)))
+    await zeroing
+    handle.destroy()
+  })
+
+  test('a block status may be restricted to some contexts, and has 64 bits', async () => {
+    const { handle, server } = await ready(true)
+    const asking = handle.blockStatus(4096, 512, { contexts: ['x-test:kind'] })
+    const request = await extendedRequest(server)
+    expect(request).toMatchObject({
+      type: Cmd.BlockStatus,
+      flags: CommandFlag.PayloadLen,
+      offset: 512,
+      length: 12,
+    })
+    expect(await server.read(12)).toEqual(octets('00 00 00 00 00 00 10 00  00 00 00 04'))
+    const payload = encodeBlockStatus(blockStatusExt, 4, [{ length: 4096, flags: 2n ** 60n }])
+    server.send(extendedChunk(request, Done, Chunk.BlockStatusExt, payload))
+    expect(await asking).toEqual(
+      new Map([['x-test:kind', [{ offset: 512n, length: 4096n, flags: 2n ** 60n }]]]),
+    )
+    handle.destroy()
+  })
+
+  test('a simple reply, a compact chunk and a wrong count end the connection', async () => {
+    const replies: readonly ((cookie: Cookie) => Uint8Array)[] = [
+      () => octets('67 44 66 98'),
+      () => octets('66 8e 33 ef'),
+      (cookie) =>
+        extendedChunk(
+          cookie,
+          Done,
+          Chunk.BlockStatusExt,
+          octets('00 00 00 03  00 00 00 02', '00'.repeat(16)),
+        ),
+      (cookie) => {
+        const bytes = extendedChunk(cookie, Done, Chunk.BlockStatusExt, new Uint8Array(0))
+        viewOf(bytes).setUint32(24, 1)
+        return bytes
+      },
+    ]
+    for (const reply of replies) {
+      const { handle, server } = await ready(true)
+      const asking = handle.blockStatus(512, 0)
+      server.send(reply(await extendedRequest(server)))
+      expect(await rejection(asking)).toBeInstanceOf(NbdProtocolError)
+      expect(handle.state).toBe('dead')
+    }
+  })
+})

@@ -1,0 +1,125 @@
+import { describe, expect, test } from '@jest/globals'
+import { NbdNegotiationError } from '@nbdjs/core'
+import {
+  optListMetaContext,
+  optSetMetaContext,
+  selectMetaContexts,
+} from '../../../src/machine/negotiation/opt-meta-context.js'
+import { Opt, Rep } from '../../../src/wire/option.js'
+import { encodeMetaContext, encodeOptionReply } from '../../../src/wire/option-reply.js'
+import { octets, refusal } from '../../octets.js'
+import { Dialogue, thrownBy } from './dialogue.js'
+
+const { ListMetaContext, SetMetaContext } = Opt
+const ack = (option: number): Uint8Array => encodeOptionReply(option, Rep.Ack)
+const context = (option: number, id: number, name: string): Uint8Array =>
+  encodeOptionReply(option, Rep.MetaContext, encodeMetaContext({ id, name }))
+
+describe('NBD_OPT_LIST_META_CONTEXT', () => {
+  test('names the export and the queries', () => {
+    const dialogue = new Dialogue({ exportName: 'd' })
+    dialogue.read(optListMetaContext(dialogue.negotiation, ['base:']), ack(ListMetaContext))
+    expect(dialogue.sent).toEqual(
+      octets(
+        '49 48 41 56 45 4f 50 54  00 00 00 09  00 00 00 12',
+        '00 00 00 01 64  00 00 00 01  00 00 00 05 62 61 73 65 3a',
+      ),
+    )
+  })
+
+  test('finds names, and changes nothing', () => {
+    const dialogue = new Dialogue()
+    const found = dialogue.read(
+      optListMetaContext(dialogue.negotiation, []),
+      context(ListMetaContext, 0, 'base:allocation'),
+      context(ListMetaContext, 0, 'x-y:'),
+      ack(ListMetaContext),
+    )
+    expect(found).toEqual(['base:allocation', 'x-y:'])
+    expect(dialogue.negotiation.contextsInForce.size).toBe(0)
+  })
+
+  test('takes as many as the limit allows', () => {
+    const dialogue = new Dialogue({ limits: { listEntries: 1 } })
+    const replies = [context(ListMetaContext, 0, 'a:b'), context(ListMetaContext, 0, 'a:c')]
+    const error = refusal(() => dialogue.read(optListMetaContext(dialogue.negotiation, []), ...replies))
+    expect(error.message).toBe(
+      'NBD_OPT_LIST_META_CONTEXT: expected at most 1 contexts (limits.listEntries), received more',
+    )
+  })
+})
+
+describe('NBD_OPT_SET_META_CONTEXT', () => {
+  function select(dialogue: Dialogue): void {
+    dialogue.read(
+      optSetMetaContext(dialogue.negotiation, ['base:allocation']),
+      context(SetMetaContext, 5, 'base:allocation'),
+      ack(SetMetaContext),
+    )
+  }
+
+  test('selects contexts with the ids of the server, for this export only', () => {
+    const dialogue = new Dialogue({ exportName: 'd' })
+    select(dialogue)
+    expect(dialogue.negotiation.contextsInForce).toEqual(new Map([[5, 'base:allocation']]))
+    dialogue.negotiation.settings.exportName = 'e'
+    expect(dialogue.negotiation.contextsInForce.size).toBe(0)
+    dialogue.negotiation.settings.exportName = 'd'
+    expect(dialogue.negotiation.contextsInForce.size).toBe(1)
+  })
+
+  test('forgets what was selected before, also when it is refused', () => {
+    const dialogue = new Dialogue()
+    select(dialogue)
+    const refused = encodeOptionReply(SetMetaContext, Rep.ErrTooBig)
+    expect(
+      thrownBy(() => dialogue.read(optSetMetaContext(dialogue.negotiation, ['x:y']), refused)),
+    ).toBeInstanceOf(NbdNegotiationError)
+    expect(dialogue.negotiation.contextsInForce.size).toBe(0)
+  })
+
+  test('refuses one id for two contexts', () => {
+    const dialogue = new Dialogue()
+    const replies = [
+      context(SetMetaContext, 1, 'a:b'),
+      context(SetMetaContext, 1, 'a:c'),
+      ack(SetMetaContext),
+    ]
+    const error = refusal(() => dialogue.read(optSetMetaContext(dialogue.negotiation, ['a:']), ...replies))
+    expect(error.message).toBe(
+      'NBD_OPT_SET_META_CONTEXT: expected an id of its own for each context, received one id twice',
+    )
+  })
+})
+
+describe('the selection before NBD_OPT_GO', () => {
+  const wish = { metaContexts: ['base:allocation'] }
+
+  test.each([
+    ['nothing is wished for', {}, true],
+    ['it is switched off', { ...wish, requestMetaContext: false }, true],
+    ['there are no structured replies', wish, false],
+  ])('is left out when %s', (_, options, structuredReplies) => {
+    const dialogue = new Dialogue(options)
+    dialogue.negotiation.structuredReplies = structuredReplies
+    dialogue.read(selectMetaContexts(dialogue.negotiation))
+    expect(dialogue.sent).toHaveLength(0)
+  })
+
+  test('may be refused', () => {
+    const dialogue = new Dialogue(wish)
+    dialogue.negotiation.structuredReplies = true
+    dialogue.read(selectMetaContexts(dialogue.negotiation), encodeOptionReply(SetMetaContext, Rep.ErrUnsup))
+    expect(dialogue.negotiation.contextsInForce.size).toBe(0)
+    expect(dialogue.debugged.at(-1)).toMatch('no meta contexts: NBD_OPT_SET_META_CONTEXT: server replied')
+  })
+
+  test('ends everything when the server shuts down', () => {
+    const dialogue = new Dialogue(wish)
+    dialogue.negotiation.structuredReplies = true
+    const shutdown = encodeOptionReply(SetMetaContext, Rep.ErrShutdown)
+    expect(thrownBy(() => dialogue.read(selectMetaContexts(dialogue.negotiation), shutdown))).toMatchObject({
+      errno: 'ESHUTDOWN',
+    })
+  })
+})
