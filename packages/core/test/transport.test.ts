@@ -156,6 +156,7 @@ describe('deliver', () => {
 test('the types of the contract: a change here breaks every transport', () => {
   expectTypeOf<Transport>().toEqualTypeOf<{
     readonly address: string
+    readonly hostName?: string
     dial(options: DialOptions): Promise<Connection>
   }>()
   expectTypeOf<DialOptions>().toEqualTypeOf<{ readonly signal: AbortSignal }>()
