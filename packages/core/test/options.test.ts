@@ -247,8 +247,10 @@ describe('an export name', () => {
 
   const odd = 'a string without NUL and without half a surrogate pair'
   test.each([
+    // spec: client/conventions/string-length
     ['n'.repeat(4097), 'at most 4096 bytes of UTF-8, received 4097', 'ENAMETOOLONG'],
     [`${'\u{1f4be}'.repeat(1024)}n`, 'at most 4096 bytes of UTF-8, received 4097', 'ENAMETOOLONG'],
+    // spec: client/conventions/no-nul
     ['disk\0zero', `${odd}, received "disk\\u0000zero"`, 'EINVAL'],
     ['disk\ud83d', `${odd}, received "disk\\ud83d"`, 'EINVAL'],
     ['\udcbedisk', `${odd}, received "\\udcbedisk"`, 'EINVAL'],

@@ -10,6 +10,7 @@ import { outcomeOf, rejection, settled } from './settled.js'
 watchLeaks()
 
 describe('in ready', () => {
+  // spec: client/disc/zero-range, client/disc/nothing-after
   test('says NBD_CMD_DISC, closes, and resolves when the server has closed too', async () => {
     const { handle, server } = await ready()
     const leaving = handle.shutdown()
@@ -22,6 +23,7 @@ describe('in ready', () => {
     expect(await handle.closed).toBeUndefined()
   })
 
+  // spec: client/disconnect/no-other-way
   test('waits for every reply, and takes no new command meanwhile', async () => {
     const { handle, server } = await ready({}, { limits: { inFlightCommands: 1 } })
     const reading = handle.pread(1, 0)
@@ -159,6 +161,7 @@ describe('in ready', () => {
 })
 
 describe('in negotiating', () => {
+  // spec: client/haggling/abort-then-close, client/haggling/leave-by-abort
   test.each<[string, (handle: Handle<true>) => Promise<void>]>([
     ['shutdown', (handle) => handle.shutdown()],
     ['shutdown with abandonPending', (handle) => handle.shutdown({ abandonPending: true })],

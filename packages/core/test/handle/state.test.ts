@@ -152,6 +152,7 @@ describe('a legal call', () => {
 describe('an illegal call', () => {
   const illegal = cases.filter(({ next }) => next === undefined)
 
+  // spec: client/haggling/one-option-at-a-time, client/go/nothing-after
   test.each(illegal)('$call in $state ($how) is refused', async ({ call, state, stage }) => {
     const { handle, server } = await stage()
     const { bytesFromClient } = server
