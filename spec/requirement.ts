@@ -5,7 +5,7 @@ export type Party = 'client' | 'server'
 export type Standing =
   | {
       readonly status: 'kept'
-      /** What the user can do to have it otherwise. */
+      /** Where it is otherwise: by the user's wish, or as another rule permits. */
       readonly unless?: string
     }
   | { readonly status: 'not-applicable' | 'not-yet'; readonly reason: string }

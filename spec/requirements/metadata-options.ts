@@ -1,5 +1,5 @@
 import type { Section } from '../requirement.js'
-import { metadataToCome } from './to-come.js'
+import { metadataToCome, tlsToCome } from './to-come.js'
 
 export const metadataOptions: readonly Section[] = [
   {
@@ -10,7 +10,8 @@ export const metadataOptions: readonly Section[] = [
         keyword: 'MUST',
         rule: 'begin each query with a namespace and a colon',
         alsoUnder: ['Option types, NBD_OPT_SET_META_CONTEXT'],
-        ...metadataToCome,
+        status: 'not-yet',
+        reason: 'Queries go out as the caller gives them.',
       },
       {
         id: 'server/list-meta-context/malformed',
@@ -40,7 +41,7 @@ export const metadataOptions: readonly Section[] = [
         id: 'client/list-meta-context/error-voids-the-list',
         keyword: 'MUST',
         rule: 'forget the contexts that came before an error',
-        ...metadataToCome,
+        status: 'kept',
       },
       {
         id: 'server/list-meta-context/no-query-lists-all',
@@ -64,13 +65,19 @@ export const metadataOptions: readonly Section[] = [
         id: 'client/list-meta-context/ignore-the-id',
         keyword: 'MUST',
         rule: 'ignore the context ID in the answer',
-        ...metadataToCome,
+        status: 'kept',
       },
     ],
   },
   {
     heading: 'Option types, NBD_OPT_SET_META_CONTEXT',
     rules: [
+      {
+        id: 'client/set-meta-context/void-under-tls',
+        keyword: 'MUST NOT',
+        rule: 'ask for block status if it selected contexts last before TLS began',
+        ...tlsToCome,
+      },
       {
         id: 'server/set-meta-context/no-query-selects-none',
         keyword: 'MUST',
@@ -87,7 +94,7 @@ export const metadataOptions: readonly Section[] = [
         id: 'client/set-meta-context/opaque-id',
         keyword: 'MUST',
         rule: 'read no meaning into a context ID, nor keep it for another connection',
-        ...metadataToCome,
+        status: 'kept',
       },
     ],
   },

@@ -1,5 +1,5 @@
 import type { Section } from '../requirement.js'
-import { metadataToCome, tlsToCome } from './to-come.js'
+import { tlsToCome } from './to-come.js'
 
 export const options: readonly Section[] = [
   {
@@ -71,7 +71,8 @@ export const options: readonly Section[] = [
         id: 'client/structured-reply/before-what-needs-it',
         keyword: 'MUST NOT',
         rule: 'use an extension whose replies carry data before structured replies were negotiated',
-        ...metadataToCome,
+        status: 'not-yet',
+        reason: 'The selection before NBD_OPT_GO heeds it; `optSetMetaContext()`, by hand, does not.',
       },
       {
         id: 'client/structured-reply/again-under-tls',

@@ -28,6 +28,7 @@ export const replyTypes: readonly Section[] = [
         keyword: 'MUST',
         rule: 'disconnect upon any other message that contradicts itself or what was asked',
         status: 'kept',
+        unless: 'it is a chunk of block status: only its command fails, as NBD_CMD_BLOCK_STATUS permits',
       },
     ],
   },

@@ -3,5 +3,5 @@ import type { Standing } from '../requirement.js'
 export const tlsToCome: Standing = { status: 'not-yet', reason: 'TLS is not built.' }
 export const metadataToCome: Standing = {
   status: 'not-yet',
-  reason: 'Metadata contexts and block status are not built.',
+  reason: 'The server knows no metadata contexts and no block status.',
 }

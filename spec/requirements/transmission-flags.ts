@@ -46,8 +46,8 @@ export const transmissionFlags: readonly Section[] = [
         keyword: 'MUST NOT',
         rule: 'set NBD_CMD_FLAG_DF unless the server set NBD_FLAG_SEND_DF',
         alsoUnder: ['Command flags'],
-        status: 'not-yet',
-        reason: 'No call sets NBD_CMD_FLAG_DF so far.',
+        status: 'kept',
+        unless: 'the caller switches `strict.commands` off',
       },
       {
         id: 'server/transmission-flags/multi-conn',

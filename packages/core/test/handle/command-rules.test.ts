@@ -122,6 +122,15 @@ const cases: readonly Case[] = [
     errno: 'EINVAL',
     sent: { type: Cmd.WriteZeroes, flags: CommandFlag.FastZero },
   },
+  // spec: client/transmission-flags/df-if-offered
+  {
+    check: 'commands',
+    title: 'df that is not offered',
+    call: (handle) => handle.preadStructured(zeroes(1), 0, () => {}, { df: true }),
+    message: 'preadStructured: df: the server does not offer it (canDf is false)',
+    errno: 'EINVAL',
+    sent: { type: Cmd.Read, flags: CommandFlag.Df },
+  },
 
   // flags: what does not belong to the command
   // spec: client/command-flags/only-where-they-belong

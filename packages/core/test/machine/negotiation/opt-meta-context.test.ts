@@ -27,6 +27,7 @@ describe('NBD_OPT_LIST_META_CONTEXT', () => {
     )
   })
 
+  // spec: client/list-meta-context/ignore-the-id
   test('finds names, and changes nothing', () => {
     const dialogue = new Dialogue()
     const found = dialogue.read(
@@ -58,6 +59,7 @@ describe('NBD_OPT_SET_META_CONTEXT', () => {
     )
   }
 
+  // spec: client/set-meta-context/opaque-id
   test('selects contexts with the ids of the server, for this export only', () => {
     const dialogue = new Dialogue({ exportName: 'd' })
     select(dialogue)
