@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { transportError } from '@nbdjs/node-socket'
 import { descriptorOf } from './native-handle.js'
 
-/** A path of a socket has 103 bytes at most (macOS); the folder and the socket take some twenty. */
+/** The path of a socket has 103 bytes at most on macOS, 107 on Linux; the folder and the socket take some twenty. */
 const longestParent = 80
 
 /**
@@ -18,8 +18,9 @@ const longestParent = 80
 export async function withSocketPath<Result>(
   address: string,
   use: (path: string) => Promise<Result>,
+  temporaryFolder: string = tmpdir(),
 ): Promise<Result> {
-  const parent = Buffer.byteLength(tmpdir()) <= longestParent ? tmpdir() : '/tmp'
+  const parent = Buffer.byteLength(temporaryFolder) <= longestParent ? temporaryFolder : '/tmp'
   const folder = await mkdtemp(join(parent, 'nbdjs-')).catch((error: unknown) => {
     throw transportError(address, error, 'dial')
   })

@@ -12,9 +12,9 @@ export class StderrTail {
     this.#kept = all.subarray(-tailLength)
   }
 
-  /** Without the last newline; begins with `...` when there was more before. */
+  /** Without white space around it; begins with `...` when there was more before. */
   get text(): string {
-    const text = this.#kept.subarray(this.#start()).toString().trimEnd()
+    const text = this.#kept.subarray(this.#start()).toString().trim()
     return this.#isCut ? `...${text}` : text
   }
 
