@@ -52,8 +52,9 @@ export interface CommandChunk<C extends Command> {
  *
  * Put bytes in with `buffer()`, `received()`, `ended()` and `disconnected()`; put the caller's wishes in with
  * `begin()`, `abort()`, `submit()`, `abandon()`, `disconnect()`, `tick()` and `fail()`. After each, take out
- * what is due, output first: `takeOutput()`, then `takeChunks()`, then `takeSettled()`, then `nextEvent()` until it has none. Bytes
- * of the peer never make a method throw; once `closed` or `dead`, the machine absorbs everything.
+ * what is due, output first: `takeOutput()`, then `takeChunks()`, then `takeSettled()`, then `nextEvent()`
+ * until it has none. Bytes of the peer never make a method throw; once `closed` or `dead`, the machine absorbs
+ * everything.
  */
 export class Machine<C extends Command> {
   readonly #address: string
@@ -243,10 +244,9 @@ export class Machine<C extends Command> {
    */
   tick(ticks: number): C | undefined {
     const bytes = this.#tally.bytesSent + this.#tally.bytesReceived
-    const isSilent = bytes === this.#bytesAtLastTick && this.#inFlight.count > 0
+    this.#silentTicks = bytes === this.#bytesAtLastTick ? this.#silentTicks + 1 : 0
     this.#bytesAtLastTick = bytes
-    this.#silentTicks = isSilent ? this.#silentTicks + 1 : 0
-    return isSilent && this.#silentTicks >= ticks ? this.#inFlight.oldest : undefined
+    return this.#silentTicks >= ticks ? this.#inFlight.oldest : undefined
   }
 
   /** Ends it all: whatever waits is settled with `error`. */

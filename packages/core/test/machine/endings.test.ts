@@ -153,10 +153,13 @@ describe.each(Object.entries(everySession))('in the session %s', (_, session) =>
       const play = playTo(session, cut)
       const isOver = play.machine.phase === 'dead'
       const saidGoodbye = play.machine.phase === 'aborting' || play.machine.phase === 'disconnecting'
+      const { length } = play.output
       const error = broken()
       play.act((machine) => machine.disconnected(error))
       expectEnd(play, saidGoodbye ? 'closed' : cut.ending === 'closed' ? 'NbdTransportError' : cut.ending)
       if (saidGoodbye || isOver) continue
+      // Nobody is there for a goodbye.
+      expect([endsIn(play), play.output.length]).toEqual(['destroy', length])
       const { failure } = play.machine
       expect(failure === error || failure?.cause === error).toBe(true)
     }
