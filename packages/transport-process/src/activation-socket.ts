@@ -1,4 +1,3 @@
-import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { renameSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -38,11 +37,11 @@ export async function withSocketPath<Result>(
  * All this is one turn of the event loop: libuv would ask for connections on the next one, and by then there is
  * nothing of ours left to take them.
  */
-export async function listenForChild(
+export async function listenForChild<Child>(
   address: string,
   path: string,
-  spawn: (fd: number) => ChildProcess,
-): Promise<ChildProcess> {
+  spawn: (fd: number) => Child,
+): Promise<Child> {
   const server = createServer()
   server.listen({ path, exclusive: true })
   if (!server.listening) throw await listenError(address, server)
@@ -62,6 +61,6 @@ function closeKeeping(server: Server, path: string): void {
 }
 
 async function listenError(address: string, server: Server): Promise<Error> {
-  const [error] = await once(server, 'error').catch((reason) => [reason])
+  const [error] = await once(server, 'error')
   return transportError(address, error, 'dial')
 }

@@ -7,7 +7,7 @@ import { connectionOfPipe } from './native-handle.js'
 import { killGraceMs, ProcessConnection } from './process-connection.js'
 import { defaultCloseMs, type ProcessOptions, requireOptions } from './process-options.js'
 import { ServerProcess } from './server-process.js'
-import { spawnError, spawnServer } from './spawn-server.js'
+import { spawnServer } from './spawn-server.js'
 
 /**
  * NBD over the standard input and output of a server that each dial starts: `nbdkit -s`, `nbd-server 0`.
@@ -52,7 +52,7 @@ class CommandTransport implements Transport {
     const program = await findProgram(address, name)
     signal.throwIfAborted()
     // No turn ends between here and the return: an abort finds either nothing or a connection.
-    const child = spawnServer({
+    const spawned = spawnServer({
       address,
       script,
       program,
@@ -61,12 +61,12 @@ class CommandTransport implements Transport {
       stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
       env: process.env,
     })
-    if (child.pid === undefined) throw await spawnError(address, child)
-    const server = new ServerProcess(child)
+    if ('failure' in spawned) throw await spawned.failure
+    const server = new ServerProcess(spawned.child)
     try {
       const { closeMs = defaultCloseMs, onSpawn } = this.#options
       onSpawn?.(server)
-      const connection = connectionOfPipe(address, child.stdio[3] as Socket)
+      const connection = connectionOfPipe(address, spawned.child.stdio[3] as Socket)
       return new ProcessConnection({ process: server, connection, closeMs, outlives: false })
     } catch (error) {
       server.terminate(killGraceMs)

@@ -1,4 +1,3 @@
-import type { ChildProcess } from 'node:child_process'
 import { connect } from 'node:net'
 import { type Connection, type DialOptions, NbdTransportError, type Transport } from '@nbdjs/core'
 import { dialSocket } from '@nbdjs/node-socket'
@@ -9,7 +8,7 @@ import { findProgram } from './find-program.js'
 import { exitGraceMs, killGraceMs, ProcessConnection } from './process-connection.js'
 import { defaultCloseMs, requireOptions, type SocketActivationOptions } from './process-options.js'
 import { ServerProcess } from './server-process.js'
-import { spawnError, spawnServer } from './spawn-server.js'
+import { type Spawned, spawnServer } from './spawn-server.js'
 
 /**
  * NBD over a unix socket that a server inherits, started by each dial: nbdkit, qemu-nbd, and whatever else takes
@@ -55,9 +54,9 @@ class SocketActivationTransport implements Transport {
     const program = await findProgram(address, this.#argv[0])
     return withSocketPath(address, async (path) => {
       signal.throwIfAborted()
-      const child = await listenForChild(address, path, (listeningFd) => this.#spawn(program, listeningFd))
-      if (child.pid === undefined) throw await spawnError(address, child)
-      const server = new ServerProcess(child)
+      const spawned = await listenForChild(address, path, (listeningFd) => this.#spawn(program, listeningFd))
+      if ('failure' in spawned) throw await spawned.failure
+      const server = new ServerProcess(spawned.child)
       try {
         return await this.#connect(server, path, signal)
       } catch (error) {
@@ -66,7 +65,7 @@ class SocketActivationTransport implements Transport {
     })
   }
 
-  #spawn(program: string, listeningFd: number): ChildProcess {
+  #spawn(program: string, listeningFd: number): Spawned {
     const [, ...args] = this.#argv
     return spawnServer({
       address: this.address,

@@ -13,25 +13,30 @@ export interface SpawnOptions {
   readonly env: NodeJS.ProcessEnv
 }
 
-export const shell = '/bin/sh'
+/** A child that runs, or why there is none: Node tells that one turn later. */
+export type Spawned = { readonly child: ChildProcess } | { readonly failure: Promise<Error> }
+
+const shell = '/bin/sh'
 
 /**
- * Starts a program by way of the shell, which becomes the program: the pid is the same. When it could not be
- * started, the child has no pid, and {@link spawnError} tells why.
+ * Starts a program by way of the shell, which becomes the program: the pid is the same.
  *
  * Throws a NbdTransportError for what Node finds out at once.
  */
-export function spawnServer(options: SpawnOptions, file: string = shell): ChildProcess {
+export function spawnServer(options: SpawnOptions, file: string = shell): Spawned {
   const { address, script, program, args, stdio, env } = options
+  const child = spawnOrThrow(address, () =>
+    spawn(file, ['-c', script, 'sh', program, ...args], { stdio, env }),
+  )
+  if (child.pid !== undefined) return { child }
+  const failure = once(child, 'error').then(([error]) => transportError(address, error, 'dial'))
+  return { failure }
+}
+
+function spawnOrThrow(address: string, start: () => ChildProcess): ChildProcess {
   try {
-    return spawn(file, ['-c', script, 'sh', program, ...args], { stdio, env })
+    return start()
   } catch (error) {
     throw transportError(address, error, 'dial')
   }
-}
-
-/** Why the child has no pid. */
-export async function spawnError(address: string, child: ChildProcess): Promise<Error> {
-  const [error] = await once(child, 'error').catch((reason) => [reason])
-  return transportError(address, error, 'dial')
 }

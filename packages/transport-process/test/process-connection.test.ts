@@ -151,7 +151,9 @@ describe('close', () => {
   })
 
   it('sends SIGTERM to one that lingers, which is no error: its side was closed', async () => {
-    const server = await serverOf('echo ready; cat >/dev/null; exec >&- <&-; exec sleep 60', { closeMs: 100 })
+    const server = await serverOf('echo ready; cat >/dev/null; exec >&- <&-; exec sleep 60', {
+      closeMs: 2000,
+    })
     await said(server, 'ready\n')
     await server.connection.close()
     expect(await server.receiver.closedWith).toBeUndefined()

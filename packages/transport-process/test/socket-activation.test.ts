@@ -149,7 +149,7 @@ describe('close', () => {
       activated(
         `process.on('SIGTERM', () => {})
          socket.write(String(process.pid)); socket.on('end', () => socket.end()).resume()`,
-        { closeMs: 100 },
+        { closeMs: 2000 },
       ),
     )
     await receiver.until(() => receiver.text !== '')

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { describe, expect, it } from '@jest/globals'
 import { NbdTransportError } from '@nbdjs/core'
-import { type SpawnOptions, spawnError, spawnServer } from '../src/spawn-server.js'
+import { type SpawnOptions, spawnServer } from '../src/spawn-server.js'
 
 const options: SpawnOptions = {
   address: 'command:x',
@@ -15,7 +15,9 @@ const options: SpawnOptions = {
 
 describe('spawnServer', () => {
   it('passes each argument as it is', async () => {
-    const child = spawnServer(options)
+    const spawned = spawnServer(options)
+    if (!('child' in spawned)) throw await spawned.failure
+    const { child } = spawned
     const [output] = await Promise.all([text(child.stdout as NodeJS.ReadableStream), once(child, 'exit')])
     expect(output).toBe("sh|/bin/echo a  b  $HOME ' -n\na  b  $HOME ' -n\n")
   })
@@ -33,9 +35,8 @@ describe('spawnServer', () => {
   })
 
   it('tells what Node finds out later', async () => {
-    const child = spawnServer(options, '/nonexistent/sh')
-    expect(child.pid).toBeUndefined()
-    const error = await spawnError('command:x', child)
+    const spawned = spawnServer(options, '/nonexistent/sh')
+    const error = 'failure' in spawned ? await spawned.failure : undefined
     expect(error).toBeInstanceOf(NbdTransportError)
     expect(error).toMatchObject({
       message: expect.stringContaining('dial of command:x failed: spawn /nonexistent/sh ENOENT'),
