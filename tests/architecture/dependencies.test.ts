@@ -6,6 +6,7 @@ const mayImport: Readonly<Record<string, RegExp>> = {
   core: /^(zod\/mini|eventemitter3)$/,
   'node-socket': /^(@nbdjs\/core(\/.+)?|node:.+)$/,
   'transport-process': /^(@nbdjs\/(core|node-socket)|node:.+)$/,
+  tls: /^(@nbdjs\/(core|node-socket)|node:.+)$/,
   'transport-tcp': /^(@nbdjs\/(core|node-socket)|node:.+)$/,
   'transport-unix': /^(@nbdjs\/(core|node-socket)|node:.+)$/,
   'transport-vsock': /^(@nbdjs\/(core|node-socket)|node:.+|ffi-rs)$/,

@@ -37,7 +37,7 @@ export type { Stats } from './machine/stats.js'
 export type { Extent } from './machine/transmission/block-status.js'
 export type { ReadChunk } from './machine/transmission/read-chunk.js'
 export type { HandleOptions, Strict, Timeouts } from './options.js'
-export type { TlsHandover, TlsProvider } from './tls.js'
+export type { TlsHandover, TlsProvider, UriTls } from './tls.js'
 export { type Connection, type DialOptions, deliver, type Receiver, type Transport } from './transport.js'
 export { formatUri } from './uri/format.js'
 export type {

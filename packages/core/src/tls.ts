@@ -7,6 +7,7 @@
  * another, and verifies the peer.
  */
 import type { Connection } from './transport.js'
+import type { UriTlsParameters } from './uri/nbd-uri.js'
 
 /** Speaks TLS. Immutable: one provider may upgrade any number of connections. */
 export interface TlsProvider {
@@ -40,4 +41,10 @@ export interface TlsHandover {
   readonly hostName: string | undefined
   /** Ends the upgrade. It has no effect once `upgrade` has resolved. */
   readonly signal: AbortSignal
+}
+
+/** What a URI says of TLS: what a provider for it is made of. */
+export interface UriTls extends UriTlsParameters {
+  /** The user name in the URI. */
+  readonly user?: string
 }

@@ -15,24 +15,31 @@ export interface SocketConnection extends Connection {
 /** How many unflushed bytes make `write()` ask for a pause. Node's own mark, 16 KiB, is below one request. */
 const writeHighWaterMark = 1024 * 1024
 
-type State = 'open' | 'closing' | 'destroyed' | 'closed'
+/** What an error of the socket means. */
+type FailureOf = (address: string, error: Error) => Error
+
+type State = 'open' | 'closing' | 'destroyed' | 'closed' | 'released'
 
 /** What every connection of this package is, however its bytes are read. */
 export class NodeSocketConnection implements SocketConnection {
   readonly address: string
   readonly socket: net.Socket
   readonly #inbox: Inbox
+  readonly #failureOf: FailureOf
   readonly #closed: Promise<void>
   #receiver: Receiver | undefined
   #state: State = 'open'
   #started = false
   #needsDrain = false
+  /** The peer's end came when nobody was attached to be told. */
+  #owesEnded = false
   #failure: Error | undefined
 
-  constructor(address: string, socket: net.Socket, inbox: Inbox) {
+  constructor(address: string, socket: net.Socket, inbox: Inbox, failureOf: FailureOf = transportError) {
     this.address = address
     this.socket = socket
     this.#inbox = inbox
+    this.#failureOf = failureOf
     socket.pause()
     socket.allowHalfOpen = true
     socket.on('error', (error) => this.#failed(error))
@@ -78,7 +85,7 @@ export class NodeSocketConnection implements SocketConnection {
   }
 
   destroy(reason?: Error): void {
-    if (this.#state === 'destroyed' || this.#state === 'closed') return
+    if (this.#state !== 'open' && this.#state !== 'closing') return
     this.#state = 'destroyed'
     this.#failure = reason
     this.#inbox.detach()
@@ -91,6 +98,7 @@ export class NodeSocketConnection implements SocketConnection {
     if (this.#state === 'closed') queueMicrotask(() => receiver.closed(this.#failure))
     if (this.#state !== 'open') return
     this.#inbox.attach(receiver)
+    if (this.#owesEnded) queueMicrotask(() => this.#ended())
     this.socket.resume()
   }
 
@@ -101,6 +109,14 @@ export class NodeSocketConnection implements SocketConnection {
     this.socket.pause()
   }
 
+  /** Stops for good: the socket is somebody else's, and what is done to the connection has no effect on it. */
+  release(): void {
+    this.detach()
+    if (this.#state === 'open') this.#state = 'released'
+    // Bytes that are put back to be read again would be led here again.
+    this.socket.removeAllListeners('data')
+  }
+
   #drained(): void {
     if (!this.#needsDrain || this.#state !== 'open') return
     this.#needsDrain = false
@@ -108,11 +124,13 @@ export class NodeSocketConnection implements SocketConnection {
   }
 
   #ended(): void {
-    if (this.#state !== 'destroyed') this.#receiver?.ended()
+    if (this.#state === 'destroyed' || this.#state === 'closed') return
+    this.#owesEnded = this.#receiver === undefined
+    this.#receiver?.ended()
   }
 
   #failed(error: Error): void {
-    if (this.#state !== 'destroyed') this.#failure = transportError(this.address, error)
+    if (this.#state !== 'destroyed') this.#failure = this.#failureOf(this.address, error)
   }
 
   #finished(): void {
@@ -141,15 +159,24 @@ export function socketConnection(
   return new NodeSocketConnection(address, socket, inbox)
 }
 
+export interface AcceptedOptions {
+  /** What an error of the socket means. Default: {@link transportError}. */
+  readonly failureOf?: FailureOf
+}
+
 /**
  * Wraps a socket that a `net.Server` accepted, where `onread` cannot be set: each chunk is copied once.
  *
  * Give the server `{ allowHalfOpen: true, pauseOnConnect: true }`: without the latter Node reads a first chunk
  * into memory of its own before `start()`; nothing is lost, nor delivered, by that.
  */
-export function acceptedConnection(address: string, socket: net.Socket): SocketConnection {
+export function acceptedConnection(
+  address: string,
+  socket: net.Socket,
+  { failureOf }: AcceptedOptions = {},
+): SocketConnection {
   const inbox = new Inbox()
-  const connection = new NodeSocketConnection(address, socket, inbox)
+  const connection = new NodeSocketConnection(address, socket, inbox, failureOf)
   socket.on('data', (chunk: Uint8Array) => {
     const rest = inbox.takeChunk(chunk)
     if (rest.length > 0 && !socket.destroyed) socket.unshift(rest)

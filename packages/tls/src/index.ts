@@ -1,0 +1,6 @@
+export type { NodeTlsOptions } from './client-settings.js'
+export type { Credentials, Pem } from './credentials.js'
+export { nodeTls } from './node-tls.js'
+export { type NodeTlsServerOptions, nodeTlsServer } from './node-tls-server.js'
+export type { Psk } from './psk.js'
+export { uriTls } from './uri-tls.js'

@@ -1,0 +1,46 @@
+import type { Connection, Receiver } from '@nbdjs/core'
+
+/** Lets the client send a word and the server answer it, then both close. Rejects with what breaks the client. */
+export async function exchange({
+  client,
+  server,
+}: {
+  readonly client: Connection
+  readonly server: Connection
+}): Promise<void> {
+  const echo: Connection = server
+  const word = new TextEncoder().encode('a word in confidence')
+  const atServer = collect((bytes) => {
+    if (bytes.length === word.length) echo.write([Uint8Array.from(bytes).reverse()])
+  })
+  server.start(atServer.receiver)
+  const answer = await new Promise<readonly number[]>((resolve, reject) => {
+    const atClient = collect((bytes) => {
+      if (bytes.length === word.length) resolve(bytes)
+    }, reject)
+    client.start(atClient.receiver)
+    client.write([word])
+  })
+  if (String(answer) !== String([...word].reverse())) throw new Error(`the answer is ${answer}`)
+  await Promise.all([client.close(), server.close()])
+}
+
+function collect(
+  arrived: (bytes: readonly number[]) => void,
+  broken: (error: Error) => void = () => {},
+): { readonly receiver: Receiver } {
+  const view = new Uint8Array(7)
+  const bytes: number[] = []
+  return {
+    receiver: {
+      buffer: () => view,
+      received: (count) => {
+        bytes.push(...view.subarray(0, count))
+        arrived(bytes)
+      },
+      drained: () => {},
+      ended: () => {},
+      closed: (error) => broken(error ?? new Error('closed')),
+    },
+  }
+}
