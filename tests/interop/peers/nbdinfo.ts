@@ -5,12 +5,15 @@ import type { Installation } from './installation.js'
 export interface NbdinfoReport {
   readonly protocol: string
   readonly structured: boolean
+  /** Since libnbd 1.18. */
+  readonly extended?: boolean
   readonly exports: readonly NbdinfoExport[]
 }
 
 export interface NbdinfoExport {
   readonly 'export-name': string
   readonly description?: string
+  readonly contexts?: readonly string[]
   readonly 'export-size': number
   readonly is_read_only: boolean
   readonly is_rotational: boolean
@@ -34,4 +37,33 @@ export const nbdinfo = async (
   const options = ['--json', '--no-content', ...(isList ? ['--list'] : [])]
   const { stdout } = await runClient('nbdinfo', installation, [...options, uri])
   return JSON.parse(stdout) as NbdinfoReport
+}
+
+/** One extent of `nbdinfo --map --json`. */
+export interface NbdinfoExtent {
+  readonly offset: number
+  readonly length: number
+  readonly type: number
+  /** Where nbdinfo(1) has words for the type. */
+  readonly description?: string
+}
+
+interface MapOptions {
+  readonly installation: Installation
+  readonly context: string
+}
+
+/** The map of an export in one meta context, by libnbd's nbdinfo(1): equal neighbours are one extent. */
+export const nbdinfoMap = async (
+  uri: string,
+  { installation, context }: MapOptions,
+): Promise<readonly NbdinfoExtent[]> => {
+  const { stdout } = await runClient('nbdinfo', installation, [`--map=${context}`, '--json', uri])
+  return JSON.parse(stdout) as NbdinfoExtent[]
+}
+
+/** The same as it is printed for people. */
+export const nbdinfoMapText = async (uri: string, { installation, context }: MapOptions): Promise<string> => {
+  const { stdout } = await runClient('nbdinfo', installation, [`--map=${context}`, uri])
+  return stdout
 }

@@ -5,8 +5,9 @@ export interface QemuNbdOptions {
   readonly installation: Installation
   /** The default is a unix socket. */
   readonly listenOn?: ListenOn
-  /** A raw image. */
   readonly image: string
+  /** What the image is: `raw` by default; `options` for a list of options as `--image-opts` takes it. */
+  readonly format?: 'raw' | 'qcow2' | 'options'
   readonly exportName?: string
   /** qemu-nbd's own: `--read-only`, `--description=TEXT`. */
   readonly options?: readonly string[]
@@ -17,13 +18,15 @@ export const qemuNbd = ({
   installation,
   listenOn = 'unix',
   image,
+  format = 'raw',
   exportName = '',
   options = [],
 }: QemuNbdOptions): Promise<ServerPeer> =>
   startServer(listenOn, {
     commandLine: (address) => [
       ...commandLine('qemu-nbd', installation),
-      ...['--persistent', '--shared=0', '--format=raw', `--export-name=${exportName}`],
+      ...['--persistent', '--shared=0', `--export-name=${exportName}`],
+      format === 'options' ? '--image-opts' : `--format=${format}`,
       ...listenOptions(address),
       ...options,
       image,

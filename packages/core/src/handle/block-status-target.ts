@@ -47,7 +47,10 @@ function pick(names: readonly string[], negotiated: MetaContexts): MetaContexts 
   const known = new Set(picked.values())
   const missing = names.find((name) => !known.has(name))
   if (missing === undefined) return picked
-  throw new NbdUsageError(
-    `blockStatus: contexts: ${JSON.stringify(missing)} was not negotiated, only ${JSON.stringify([...negotiated.values()])}`,
-  )
+  const which = `blockStatus: contexts: ${JSON.stringify(missing)} was not negotiated`
+  if (negotiated.size === 0) {
+    const why = 'no meta context was negotiated (see the option metaContexts)'
+    throw new NbdUsageError(`${which}: ${why}`, { errno: 'ENOTSUP' })
+  }
+  throw new NbdUsageError(`${which}, only ${JSON.stringify([...negotiated.values()])}`)
 }

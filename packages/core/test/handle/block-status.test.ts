@@ -184,6 +184,23 @@ describe('blockStatus', () => {
     expect(handle.state).toBe('dead')
   })
 
+  test('says that there is no context at all where one is named', async () => {
+    const server = new ScriptedServer()
+    const handle = new Handle({ metaContexts: ['base:allocation'], requestStructuredReplies: false })
+    const connecting = handle.connect(server.transport)
+    await server.greet()
+    await server.option(Opt.Go)
+    server.grant(Opt.Go)
+    await connecting
+    const error = await rejection(handle.blockStatus(512, 0, { contexts: ['base:allocation'] }))
+    expect(error).toMatchObject({
+      errno: 'ENOTSUP',
+      message:
+        'blockStatus: contexts: "base:allocation" was not negotiated: no meta context was negotiated (see the option metaContexts)',
+    })
+    handle.destroy()
+  })
+
   test('refuses wrong contexts before it sends anything', async () => {
     const { handle, server } = await ready()
     const { bytesFromClient } = server
