@@ -26,7 +26,8 @@ export async function withSocketPath<Result>(
   try {
     return await use(join(folder, 'sock'))
   } finally {
-    await rm(folder, { recursive: true, force: true })
+    // A folder that cannot be removed must not cost the connection.
+    await rm(folder, { recursive: true, force: true }).catch(() => {})
   }
 }
 
