@@ -43,6 +43,8 @@ export function blockStatusTarget(
 }
 
 function pick(names: readonly string[], negotiated: MetaContexts): MetaContexts {
+  if (names.length === 0)
+    throw new NbdUsageError('blockStatus: contexts: expected at least one name, received none')
   const picked = new Map([...negotiated].filter(([, name]) => names.includes(name)))
   const known = new Set(picked.values())
   const missing = names.find((name) => !known.has(name))

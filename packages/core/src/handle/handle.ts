@@ -72,7 +72,7 @@ export interface StructuredReadOptions extends CommandOptions {
 }
 
 export interface BlockStatusOptions extends CommandOptions {
-  /** Names out of `info.metaContexts`. Default: all of them. */
+  /** Names out of `info.metaContexts`, at least one. Default: all of them. */
   readonly contexts?: readonly string[] | undefined
   /** One extent for each context, and no longer than the range (NBD_CMD_FLAG_REQ_ONE). */
   readonly reqOne?: boolean | undefined

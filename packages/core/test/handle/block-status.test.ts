@@ -206,6 +206,7 @@ describe('blockStatus', () => {
     const { bytesFromClient } = server
     const calls = [
       handle.blockStatus(512, 0, { contexts: ['base:other'] }),
+      handle.blockStatus(512, 0, { contexts: [] }),
       handle.blockStatus(512, 0, { contexts: 'base:allocation' as never }),
       handle.blockStatus(512, 0, { fua: true } as never),
     ]
@@ -213,6 +214,9 @@ describe('blockStatus', () => {
     for (const error of errors) expect(error).toBeInstanceOf(NbdUsageError)
     expect((errors[0] as Error).message).toBe(
       'blockStatus: contexts: "base:other" was not negotiated, only ["base:allocation","x-test:kind"]',
+    )
+    expect((errors[1] as Error).message).toBe(
+      'blockStatus: contexts: expected at least one name, received none',
     )
     expect(server.bytesFromClient).toBe(bytesFromClient)
     handle.destroy()
