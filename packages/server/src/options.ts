@@ -33,6 +33,14 @@ export interface Features {
   readonly requireBlockSize: boolean
   /** NBD_OPT_STRUCTURED_REPLY. */
   readonly structuredReplies: boolean
+  /** NBD_OPT_EXTENDED_HEADERS. Goes with `structuredReplies` unless it is set. */
+  readonly extendedHeaders: boolean
+  /** NBD_OPT_LIST_META_CONTEXT and NBD_OPT_SET_META_CONTEXT. */
+  readonly metaContexts: boolean
+  /** NBD_CMD_BLOCK_STATUS. Without it, a client that selected contexts is refused when it asks. */
+  readonly blockStatus: boolean
+  /** NBD_FLAG_BLOCK_STATUS_PAYLOAD: block status of some of the selected contexts, with extended headers. */
+  readonly blockStatusPayload: boolean
   /** NBD_FLAG_SEND_DF. */
   readonly df: boolean
   /** NBD_FLAG_SEND_FLUSH. */
@@ -143,6 +151,7 @@ export function settingsOf(options: ServerOptions): Settings {
 
 function featuresOf(chosen: Partial<Features>): Features {
   const go = chosen.go ?? true
+  const structuredReplies = chosen.structuredReplies ?? true
   const defaults: Features = {
     fixedNewstyle: true,
     noZeroes: true,
@@ -154,7 +163,11 @@ function featuresOf(chosen: Partial<Features>): Features {
     infoDescription: true,
     infoBlockSize: true,
     requireBlockSize: false,
-    structuredReplies: true,
+    structuredReplies,
+    extendedHeaders: structuredReplies,
+    metaContexts: true,
+    blockStatus: true,
+    blockStatusPayload: true,
     df: true,
     flush: true,
     fua: true,

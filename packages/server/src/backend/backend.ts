@@ -1,10 +1,16 @@
-import type { U64 } from '@nbdjs/core/wire'
+import type { BlockDescriptor, U64 } from '@nbdjs/core/wire'
 
 /**
  * A position in an export, in bytes from its start: a `number` while it is a safe integer, a `bigint` above.
  * A backend of at most 2^53 - 1 bytes never sees a `bigint`.
  */
 export type Offset = U64
+
+/**
+ * How many bytes a range has, where it can be longer than any payload: a `number` while it is a safe integer, a
+ * `bigint` above. Beyond 2^32 - 1 only from clients that negotiated extended headers.
+ */
+export type RangeLength = U64
 
 /** What a method may return: the value, or a promise of it. A value that is at hand is answered faster. */
 export type Awaitable<T> = T | PromiseLike<T>
@@ -37,6 +43,28 @@ export interface ZeroOptions extends WriteOptions {
   readonly noHole: boolean
   /** Fail at once with ENOTSUP unless this is faster than writing the zeroes. */
   readonly fastZero: boolean
+}
+
+/**
+ * What is known of a range in one metadata context: extents, from `offset` on, without gaps. Each has a length of
+ * at least 1 byte, and flags that mean what the context says. The last one may reach beyond the range; what it
+ * does beyond the export is cut off.
+ *
+ * Fewer extents than the range has are an answer too, but there must be one. The server takes no more than it
+ * tells the client, so a generator need not look farther, and joins neighbours of the same flags. Lengths that are
+ * multiples of 512 and of the minimum block size are best for clients.
+ */
+export type Extents = Iterable<BlockDescriptor>
+
+/** A metadata context ("Metadata querying"). */
+export interface MetaContextSource {
+  /**
+   * Its flags have 64 bits instead of 32: it is offered only to clients that negotiated extended headers.
+   * Default: false.
+   */
+  readonly hasLongFlags?: boolean
+  /** The extents of a range. Called, and fails, as the methods of a {@link Backend} do. */
+  extents(length: RangeLength, offset: Offset): Awaitable<Extents>
 }
 
 /** The sizes that requests should have ("Size constraints"). */
@@ -81,6 +109,11 @@ export interface Backend {
   /** For people, at most 4096 bytes of UTF-8. */
   readonly description?: string
   readonly blockSize?: BlockSizeConstraints
+  /**
+   * Metadata contexts besides `base:allocation`, by name: a namespace (`x-` and a word of your own, unless it is a
+   * registered one), a colon and a leaf-name. Default: none.
+   */
+  readonly metaContexts?: Readonly<Record<string, MetaContextSource>>
 
   /**
    * Reads exactly `length` bytes at `offset`.
@@ -97,11 +130,18 @@ export interface Backend {
   flush?(): Awaitable<void>
 
   /** The range is not needed any more. What it reads as afterwards is free to choose, as is to do nothing. */
-  trim?(length: number, offset: Offset, options: WriteOptions): Awaitable<void>
+  trim?(length: RangeLength, offset: Offset, options: WriteOptions): Awaitable<void>
 
   /** Makes the range read as zeroes, by a hole if it can unless `noHole` is set. */
-  zero?(length: number, offset: Offset, options: ZeroOptions): Awaitable<void>
+  zero?(length: RangeLength, offset: Offset, options: ZeroOptions): Awaitable<void>
 
   /** The range will be read soon. */
-  cache?(length: number, offset: Offset): Awaitable<void>
+  cache?(length: RangeLength, offset: Offset): Awaitable<void>
+
+  /**
+   * What is allocated: the context `base:allocation`, with the flags 1 for a hole and 2 for what reads as zeroes
+   * ("`base:allocation` metadata context"). A write where there is no hole must not fail with ENOSPC. Without this
+   * method, clients are told that there is data everywhere.
+   */
+  extents?(length: RangeLength, offset: Offset): Awaitable<Extents>
 }

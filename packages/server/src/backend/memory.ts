@@ -1,5 +1,14 @@
 import { NbdUsageError } from '@nbdjs/core'
-import type { Backend, BlockSizeConstraints, Offset, ReadResult, ZeroOptions } from './backend.js'
+import type {
+  Backend,
+  BlockSizeConstraints,
+  Extents,
+  MetaContextSource,
+  Offset,
+  RangeLength,
+  ReadResult,
+  ZeroOptions,
+} from './backend.js'
 import { ExportError } from './export-error.js'
 import { Pages } from './pages.js'
 
@@ -12,6 +21,8 @@ export interface MemoryBackendOptions {
   readonly rotational?: boolean
   readonly description?: string
   readonly blockSize?: BlockSizeConstraints
+  /** Metadata contexts besides `base:allocation`, as a {@link Backend} has them. */
+  readonly metaContexts?: Readonly<Record<string, MetaContextSource>>
 }
 
 /** The longest range that a client may have allocated by one request, which costs it 28 bytes. */
@@ -34,6 +45,7 @@ export class MemoryBackend implements Backend {
   readonly rotational: boolean
   readonly description: string
   readonly blockSize: BlockSizeConstraints
+  readonly metaContexts: Readonly<Record<string, MetaContextSource>>
   readonly canMultiConn = true
   readonly canFua = true
   readonly canFastZero = true
@@ -50,6 +62,7 @@ export class MemoryBackend implements Backend {
     this.rotational = options.rotational ?? false
     this.description = options.description ?? ''
     this.blockSize = options.blockSize ?? {}
+    this.metaContexts = options.metaContexts ?? {}
     this.#pages = new Pages(limit)
     if (content !== undefined) this.#pages.write(content, 0)
   }
@@ -69,11 +82,15 @@ export class MemoryBackend implements Backend {
 
   flush(): void {}
 
-  trim(length: number, offset: Offset): void {
+  trim(length: RangeLength, offset: Offset): void {
     this.#pages.zero(length, offset, false)
   }
 
-  zero(length: number, offset: Offset, { noHole, fastZero }: Pick<ZeroOptions, 'noHole' | 'fastZero'>): void {
+  zero(
+    length: RangeLength,
+    offset: Offset,
+    { noHole, fastZero }: Pick<ZeroOptions, 'noHole' | 'fastZero'>,
+  ): void {
     if (noHole && length > MAX_ALLOCATION) {
       const text = `cannot allocate ${length} bytes in one request: at most ${MAX_ALLOCATION} are possible`
       throw new ExportError(fastZero ? 'ENOTSUP' : 'EOVERFLOW', text)
@@ -82,4 +99,9 @@ export class MemoryBackend implements Backend {
   }
 
   cache(): void {}
+
+  /** Pages are allocated, the rest are holes that read as zeroes. */
+  extents(length: RangeLength, offset: Offset): Extents {
+    return this.#pages.extents(length, offset)
+  }
 }

@@ -1,9 +1,21 @@
-import { type Hole, LENT_FROM, type Offset, type ReadPart, type ReadResult } from './backend.js'
+import { ExtentFlag } from '@nbdjs/core'
+import type { BlockDescriptor } from '@nbdjs/core/wire'
+import {
+  type Hole,
+  LENT_FROM,
+  type Offset,
+  type RangeLength,
+  type ReadPart,
+  type ReadResult,
+} from './backend.js'
 import { ExportError } from './export-error.js'
 
 /** Bytes of one page: the unit in which memory is taken, lent and given back. */
 export const PAGE_SIZE = 65536
 const PAGE_BITS = 16n
+/** So many pages have bytes that a `number` can count. */
+const SAFE_PAGES = 2 ** 36
+const HOLE_AND_ZERO = ExtentFlag.Hole | ExtentFlag.Zero
 
 interface Page {
   bytes: Uint8Array
@@ -60,24 +72,35 @@ export class Pages {
   }
 
   /** Makes the range read as zeroes. Whole pages are given back, or taken if `allocate` is set. */
-  zero(length: number, offset: Offset, allocate: boolean): void {
-    const index = pageIndex(offset)
-    const start = pagePosition(offset)
-    if (!allocate && length / PAGE_SIZE > this.#pages.size) {
-      this.#zeroWhatIsThere(index, start, length)
-      return
+  zero(length: RangeLength, offset: Offset, allocate: boolean): void {
+    const span = spanOf(length, offset)
+    for (const index of allocate ? indexesOf(span) : this.#presentIn(span)) {
+      this.#zeroPiece(pieceOf(span, index), allocate)
     }
-    for (const piece of pieces(index, start, length)) this.#zeroPiece(piece, allocate)
   }
 
-  /** The range is longer than all that there is: looks at the pages instead of the range. */
-  #zeroWhatIsThere(index: number, start: number, length: number): void {
-    const end = start + length
-    for (const present of [...this.#pages.keys()]) {
-      const from = Math.max(start - (present - index) * PAGE_SIZE, 0)
-      const to = Math.min(end - (present - index) * PAGE_SIZE, PAGE_SIZE)
-      if (from < to) this.#zeroPiece({ index: present, start: from, length: to - from }, false)
+  /** What is there, as data, and what is not, as holes that read as zeroes. Looks no farther than it is asked. */
+  *extents(length: RangeLength, offset: Offset): Generator<BlockDescriptor, void> {
+    const span = spanOf(length, offset)
+    let at = { index: span.index, start: span.start }
+    for (const index of this.#presentIn(span)) {
+      const piece = pieceOf(span, index)
+      if (index > at.index) yield { length: bytesBetween(at, piece), flags: HOLE_AND_ZERO }
+      yield { length: piece.length, flags: 0 }
+      at = { index: index + 1, start: 0 }
     }
+    const rest = bytesBetween(at, { index: span.endIndex, start: span.end })
+    if (rest > 0) yield { length: rest, flags: HOLE_AND_ZERO }
+  }
+
+  /** The pages of the span that are there, in order: looks at the span or at the pages, whichever are fewer. */
+  *#presentIn(span: Span): Generator<number, void> {
+    if (span.endIndex - span.index < this.#pages.size) {
+      for (const index of indexesOf(span)) if (this.#pages.has(index)) yield index
+      return
+    }
+    const present = [...this.#pages.keys()].filter((index) => index >= span.index && index <= span.endIndex)
+    yield* Float64Array.from(present).sort()
   }
 
   #zeroPiece({ index, start, length }: Piece, allocate: boolean): void {
@@ -143,6 +166,51 @@ function pieces(index: number, start: number, length: number): Piece[] {
     at = 0
   }
   return cut
+}
+
+interface Position {
+  readonly index: number
+  /** In the page. */
+  readonly start: number
+}
+
+/** A range of at least 1 byte, of any length. */
+interface Span extends Position {
+  /** The page of its last byte. */
+  readonly endIndex: number
+  /** Where in that page it ends, from 1 to the size of a page. */
+  readonly end: number
+}
+
+function spanOf(length: RangeLength, offset: Offset): Span {
+  const isSafe =
+    typeof length === 'number' && typeof offset === 'number' && Number.isSafeInteger(offset + length)
+  const last = isSafe ? offset + length - 1 : BigInt(offset) + BigInt(length) - 1n
+  return {
+    index: pageIndex(offset),
+    start: pagePosition(offset),
+    endIndex: pageIndex(last),
+    end: pagePosition(last) + 1,
+  }
+}
+
+function* indexesOf({ index, endIndex }: Span): Generator<number, void> {
+  for (let page = index; page <= endIndex; page++) yield page
+}
+
+/** What of a span is in one of its pages. */
+function pieceOf(span: Span, index: number): Piece {
+  const start = index === span.index ? span.start : 0
+  const end = index === span.endIndex ? span.end : PAGE_SIZE
+  return { index, start, length: end - start }
+}
+
+/** A `bigint` where a `number` would not be exact. */
+function bytesBetween(from: Position, to: Position): RangeLength {
+  const pages = to.index - from.index
+  const inPage = to.start - from.start
+  if (pages < SAFE_PAGES) return pages * PAGE_SIZE + inPage
+  return (BigInt(pages) << PAGE_BITS) + BigInt(inPage)
 }
 
 /** An index is a safe integer for every offset below 2^63. */

@@ -1,6 +1,7 @@
 import { NbdUsageError } from '@nbdjs/core'
 import { type BlockSizes, encodeText, MAX_STRING_BYTES, type U64, u64 } from '@nbdjs/core/wire'
 import type { Backend } from '../backend/backend.js'
+import { type MetaContext, metaContextsOf } from './meta-context.js'
 
 /** An export as it is served: a backend that was checked, under its canonical name. */
 export interface Export {
@@ -9,6 +10,8 @@ export interface Export {
   readonly size: U64
   readonly readOnly: boolean
   readonly blockSize: BlockSizes
+  /** What a client may select, `base:allocation` first. */
+  readonly metaContexts: readonly MetaContext[]
   readonly backend: Backend
 }
 
@@ -37,7 +40,9 @@ export function exportOf(name: string, backend: Backend): Export {
     throw wrong(name, `its size is ${size}`, expected)
   }
   const readOnly = backend.readOnly === true || backend.write === undefined
-  return { name, description: backend.description ?? '', size, readOnly, blockSize, backend }
+  const description = backend.description ?? ''
+  const metaContexts = metaContextsOf(backend, size, (what, expected) => wrong(name, what, expected))
+  return { name, description, size, readOnly, blockSize, metaContexts, backend }
 }
 
 /** Whether a client that keeps to the defaults can have its requests refused. */

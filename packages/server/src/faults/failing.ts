@@ -1,9 +1,9 @@
 import type { ErrorName } from '@nbdjs/core/wire'
-import type { Backend, Offset } from '../backend/backend.js'
+import type { Backend, Offset, RangeLength } from '../backend/backend.js'
 import { ExportError } from '../backend/export-error.js'
 
 /** The methods of a backend that are about a range. */
-export type RangeMethod = 'read' | 'write' | 'trim' | 'zero' | 'cache'
+export type RangeMethod = 'read' | 'write' | 'trim' | 'zero' | 'cache' | 'extents'
 
 export interface FailingOptions {
   /** Fail whatever touches this byte. */
@@ -21,7 +21,7 @@ export interface FailingOptions {
 /** The backend with a bad spot. */
 export function failing(backend: Backend, options: FailingOptions): Backend {
   const { offset, code = 'EIO', message = 'bad sector', tellOffset = false, methods } = options
-  const check = (method: RangeMethod, length: number, from: Offset): void => {
+  const check = (method: RangeMethod, length: RangeLength, from: Offset): void => {
     if (methods !== undefined && !methods.includes(method)) return
     if (offset < from || BigInt(offset) >= BigInt(from) + BigInt(length)) return
     throw new ExportError(code, message, tellOffset ? { offset } : {})
@@ -29,8 +29,8 @@ export function failing(backend: Backend, options: FailingOptions): Backend {
   // Calls with a length in front; `write`, which has its data there, is told apart below.
   const checked =
     (method: RangeMethod, call: (...args: never[]) => unknown) =>
-    (first: number | Uint8Array, from: Offset, ...rest: unknown[]): unknown => {
-      check(method, typeof first === 'number' ? first : first.length, from)
+    (first: RangeLength | Uint8Array, from: Offset, ...rest: unknown[]): unknown => {
+      check(method, typeof first === 'object' ? first.length : first, from)
       return Reflect.apply(call, backend, [first, from, ...rest])
     }
   return new Proxy(backend, {
@@ -43,7 +43,14 @@ export function failing(backend: Backend, options: FailingOptions): Backend {
   })
 }
 
-const rangeMethods: readonly string[] = ['read', 'write', 'trim', 'zero', 'cache'] satisfies RangeMethod[]
+const rangeMethods: readonly string[] = [
+  'read',
+  'write',
+  'trim',
+  'zero',
+  'cache',
+  'extents',
+] satisfies RangeMethod[]
 
 function isRangeMethod(name: string | symbol): name is RangeMethod {
   return typeof name === 'string' && rangeMethods.includes(name)

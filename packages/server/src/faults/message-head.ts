@@ -20,7 +20,7 @@ export function messageHeadOf(bytes: Uint8Array): MessageHead {
       error: view.getUint32(SIMPLE_REPLY_ERROR),
     }
   }
-  if (magic === Magic.StructuredReply) {
+  if (magic === Magic.StructuredReply || magic === Magic.ExtendedReply) {
     return {
       kind: 'chunk',
       cookie: view.getBigUint64(CHUNK_COOKIE),

@@ -154,12 +154,11 @@ export class Session implements Receiver {
 
   #transmit(of: Export): void {
     const { output, settings } = this.#options
-    const { structuredReplies } = this.#haggling
     this.#exportName = of.name
     this.#phase = new Transmission({
       input: this.#input,
       output,
-      served: servedOf(of, this.#haggling.transmissionFlags(of), structuredReplies),
+      served: servedOf(of, this.#haggling),
       limits: settings.limits,
       enter: (action) => this.#enter(action),
       report: (bug) =>

@@ -2,10 +2,16 @@ import { TransmissionFlag } from '@nbdjs/core/wire'
 import type { Export } from '../exports/export.js'
 import type { Features } from '../options.js'
 
+/** What decides about flags, of all that is negotiated. */
+export interface Negotiated {
+  readonly structuredReplies: boolean
+  readonly extendedHeaders: boolean
+}
+
 /** One flag, and when it is announced ("Transmission flags"). */
 interface FlagRule {
   readonly flag: number
-  holds(of: Export, features: Features, structuredReplies: boolean): boolean
+  holds(of: Export, features: Features, negotiated: Negotiated): boolean
 }
 
 const rules: readonly FlagRule[] = [
@@ -25,20 +31,23 @@ const rules: readonly FlagRule[] = [
     holds: (of, on) => canZero(of, on) && on.fastZero && of.backend.canFastZero === true,
   },
   // Must be clear unless structured replies were negotiated.
-  { flag: TransmissionFlag.SendDf, holds: (_of, on, structuredReplies) => on.df && structuredReplies },
+  { flag: TransmissionFlag.SendDf, holds: (_of, on, { structuredReplies }) => on.df && structuredReplies },
   { flag: TransmissionFlag.SendCache, holds: (of, on) => on.cache && of.backend.cache !== undefined },
   {
     flag: TransmissionFlag.CanMultiConn,
     holds: (of, on) => on.multiConn && of.backend.canMultiConn === true,
   },
+  // Part of the extended headers, and of no use where no context can be selected.
+  {
+    flag: TransmissionFlag.BlockStatusPayload,
+    holds: (_of, on, { extendedHeaders }) =>
+      on.blockStatusPayload && on.blockStatus && on.metaContexts && extendedHeaders,
+  },
 ]
 
 /** The flags that go with the size of an export. */
-export function transmissionFlags(of: Export, features: Features, structuredReplies: boolean): number {
-  return rules.reduce(
-    (flags, rule) => (rule.holds(of, features, structuredReplies) ? flags | rule.flag : flags),
-    0,
-  )
+export function transmissionFlags(of: Export, features: Features, negotiated: Negotiated): number {
+  return rules.reduce((flags, rule) => (rule.holds(of, features, negotiated) ? flags | rule.flag : flags), 0)
 }
 
 function canFua({ backend }: Export): boolean {

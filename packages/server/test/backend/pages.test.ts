@@ -135,3 +135,88 @@ describe('Pages', () => {
     )
   })
 })
+
+describe('the extents of pages', () => {
+  const zeroes = 3
+  const extents = (pages: Pages, length: number | bigint, offset: number | bigint) => [
+    ...pages.extents(length, offset),
+  ]
+
+  it('are one hole where nothing was written', () => {
+    const pages = new Pages(noLimit)
+    expect(extents(pages, 1, 5)).toEqual([{ length: 1, flags: zeroes }])
+    expect(extents(pages, 10 * PAGE_SIZE, 5)).toEqual([{ length: 10 * PAGE_SIZE, flags: zeroes }])
+  })
+
+  it('are the pages that are there, and the holes between them', () => {
+    const pages = new Pages(noLimit)
+    // Not in order: pages are kept as they come.
+    pages.write(noise(1), 5 * PAGE_SIZE)
+    pages.write(noise(1), 2 * PAGE_SIZE + 100)
+    pages.write(noise(1), 3 * PAGE_SIZE)
+    const all = [
+      { length: 2 * PAGE_SIZE, flags: zeroes },
+      { length: PAGE_SIZE, flags: 0 },
+      { length: PAGE_SIZE, flags: 0 },
+      { length: PAGE_SIZE, flags: zeroes },
+      { length: PAGE_SIZE, flags: 0 },
+      { length: 3 * PAGE_SIZE, flags: zeroes },
+    ]
+    // More pages than there are, and fewer.
+    expect(extents(pages, 9 * PAGE_SIZE, 0)).toEqual(all)
+    expect(extents(pages, 2 * PAGE_SIZE, PAGE_SIZE + 10)).toEqual([
+      { length: PAGE_SIZE - 10, flags: zeroes },
+      { length: PAGE_SIZE, flags: 0 },
+      { length: 10, flags: 0 },
+    ])
+    expect(extents(pages, 7, 2 * PAGE_SIZE + 9)).toEqual([{ length: 7, flags: 0 }])
+  })
+
+  it('are exact in the largest export', () => {
+    const pages = new Pages(noLimit)
+    const end = 2n ** 63n - 1n
+    pages.write(noise(1), end - 1n)
+    expect(extents(pages, end - 1n, 1)).toEqual([
+      { length: 2n ** 63n - 65536n - 1n, flags: zeroes },
+      { length: PAGE_SIZE - 1, flags: 0 },
+    ])
+  })
+
+  it('tell what reads as zeroes, and cover the range', () => {
+    const range = fc.record({
+      offset: fc.nat(20 * PAGE_SIZE),
+      length: fc.integer({ min: 1, max: 5 * PAGE_SIZE }),
+    })
+    fc.assert(
+      fc.property(
+        fc.array(range, { maxLength: 4 }),
+        fc.array(range, { maxLength: 3 }),
+        range,
+        (writes, zeroed, asked) => {
+          const pages = new Pages(noLimit)
+          for (const { offset, length } of writes) pages.write(noise(length), offset)
+          for (const { offset, length } of zeroed) pages.zero(length, offset, false)
+          let at = asked.offset
+          for (const { length, flags } of extents(pages, asked.length, asked.offset)) {
+            const isHole = (part: Uint8Array | { hole: number }): boolean => 'hole' in part
+            const parts = [pages.read(Number(length), at)].flat()
+            expect(parts.every(isHole)).toBe(flags === zeroes)
+            at += Number(length)
+          }
+          expect(at).toBe(asked.offset + asked.length)
+        },
+      ),
+    )
+  })
+
+  it('of a range that was zeroed by a length of more than 2^53 bytes are gone, and no others', () => {
+    const pages = new Pages(noLimit)
+    const offset = 2n ** 62n
+    for (const at of [offset - 1n, offset, 2n ** 63n - 65537n]) pages.write(Uint8Array.of(1), at)
+    pages.zero(2n ** 62n - 65537n, offset, false)
+    expect(flatten(pages.read(1, offset - 1n))).toEqual(Uint8Array.of(1))
+    expect(pages.allocated).toBe(2 * PAGE_SIZE)
+    expect(flatten(pages.read(1, 2n ** 63n - 65537n))).toEqual(Uint8Array.of(1))
+    expect(flatten(pages.read(1, offset))).toEqual(Uint8Array.of(0))
+  })
+})

@@ -18,6 +18,7 @@ describe('exportOf', () => {
       size: 65536,
       readOnly: true,
       blockSize: { minimum: 1, preferred: 4096, maximum: 32 * 1024 * 1024 },
+      metaContexts: [expect.objectContaining({ name: 'base:allocation' })],
       backend: bare,
     })
   })

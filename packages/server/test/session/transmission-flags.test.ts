@@ -8,10 +8,10 @@ import { transmissionFlags } from '../../src/session/transmission-flags.js'
 const flagNames = (
   backend: Backend,
   features: Partial<Features> = {},
-  structuredReplies = true,
+  negotiated = { structuredReplies: true, extendedHeaders: false },
 ): string[] => {
   const settings = settingsOf({ exports: {}, features })
-  const flags = transmissionFlags(exportOf('', backend), settings.features, structuredReplies)
+  const flags = transmissionFlags(exportOf('', backend), settings.features, negotiated)
   return Object.entries(TransmissionFlag)
     .filter(([, flag]) => (flags & flag) !== 0)
     .map(([name]) => name)
@@ -70,7 +70,16 @@ describe('transmissionFlags', () => {
 
   // spec: server/transmission-flags/df-with-structured-replies
   it('leaves DF clear without structured replies', () => {
-    expect(flagNames(memory(1), {}, false)).toEqual(without('SendDf'))
+    const negotiated = { structuredReplies: false, extendedHeaders: false }
+    expect(flagNames(memory(1), {}, negotiated)).toEqual(without('SendDf'))
+  })
+
+  it('announces the payload of a block status with extended headers, where there is block status', () => {
+    const extended = { structuredReplies: true, extendedHeaders: true }
+    expect(flagNames(memory(1), {}, extended)).toEqual([...all, 'BlockStatusPayload'])
+    for (const feature of ['blockStatusPayload', 'blockStatus', 'metaContexts']) {
+      expect(flagNames(memory(1), { [feature]: false }, extended)).toEqual(all)
+    }
   })
 
   // spec: server/transmission-flags/true

@@ -4,7 +4,14 @@ import type { ExportTable } from '../../exports/export-table.js'
 import type { Features } from '../../options.js'
 import { clipText } from '../clip-text.js'
 import type { Output } from '../output.js'
+import type { SelectedContext } from '../selected-context.js'
 import { transmissionFlags } from '../transmission-flags.js'
+
+/** What an NBD_OPT_SET_META_CONTEXT brought. */
+export interface MetaContextSelection {
+  readonly export: Export
+  readonly contexts: readonly SelectedContext[]
+}
 
 /** What the session is agreed on so far, and what an option needs to answer. */
 export class Haggling {
@@ -15,6 +22,10 @@ export class Haggling {
   /** Both sides set their NBD_FLAG_NO_ZEROES. */
   noZeroes = false
   structuredReplies = false
+  /** Structured replies are part of it. */
+  extendedHeaders = false
+  /** The last NBD_OPT_SET_META_CONTEXT, unless it failed. */
+  selection: MetaContextSelection | undefined
   /** The server is being closed: every option but NBD_OPT_ABORT is refused. */
   isShuttingDown = false
   readonly #output: Output
@@ -27,7 +38,12 @@ export class Haggling {
 
   /** What is announced of an export, given what was agreed on so far. */
   transmissionFlags(of: Export): number {
-    return transmissionFlags(of, this.features, this.structuredReplies)
+    return transmissionFlags(of, this.features, this)
+  }
+
+  /** The contexts that were selected for this export, and not for another one. */
+  selectedContexts(of: Export): readonly SelectedContext[] {
+    return this.selection?.export === of ? this.selection.contexts : []
   }
 
   send(message: Uint8Array): void {

@@ -84,6 +84,7 @@ function* answerOption(header: OptionHeader, haggling: Haggling): Generator<numb
     haggling.refuse(option, Rep.ErrUnsup, `${optName(option)}: this server does not know the option`)
     return haggle
   }
+  row.undo?.(haggling)
   if (length > MAX_OPTION_DATA) {
     yield* skip(length)
     const text = `${optName(option)}: expected at most ${MAX_OPTION_DATA} bytes of data, received ${length}`

@@ -15,6 +15,8 @@ export const close: Next = { kind: 'close' }
 export interface OptionRow {
   /** The feature that it belongs to: where that is off, the option is unknown. */
   readonly feature?: keyof Features
+  /** What the option undoes, even where it fails. */
+  undo?(haggling: Haggling): void
   /**
    * Answers the option. A NbdProtocolError that it throws tells that `data` is malformed, and is the text of a
    * NBD_REP_ERR_INVALID.

@@ -1,8 +1,10 @@
 import { Opt } from '@nbdjs/core/wire'
 import type { Features } from '../../options.js'
 import { abort } from './abort.js'
+import { extendedHeaders } from './extended-headers.js'
 import { go, info } from './go.js'
 import { list } from './list.js'
+import { listMetaContext, setMetaContext } from './meta-context.js'
 import type { OptionRow } from './option-row.js'
 import { structuredReply } from './structured-reply.js'
 
@@ -16,6 +18,9 @@ const rows: ReadonlyMap<number, OptionRow> = new Map([
   [Opt.Info, info],
   [Opt.Go, go],
   [Opt.StructuredReply, structuredReply],
+  [Opt.ListMetaContext, listMetaContext],
+  [Opt.SetMetaContext, setMetaContext],
+  [Opt.ExtendedHeaders, extendedHeaders],
 ] satisfies [number, OptionRow][])
 
 /** The row of an option, unless it is unknown or switched off. */

@@ -1,5 +1,8 @@
-import { Cmd, CommandFlag, type ErrorName, type Request, TransmissionFlag } from '@nbdjs/core/wire'
+import { Cmd, CommandFlag, type ErrorName, TransmissionFlag } from '@nbdjs/core/wire'
 import type { Awaitable, Backend } from '../../backend/backend.js'
+import type { SelectedContext } from '../selected-context.js'
+import { type ContextExtents, extentsOf } from './block-status.js'
+import type { Request } from './message-format.js'
 
 /** How one command is checked and carried out ("Request types"). */
 export interface Command {
@@ -13,11 +16,27 @@ export interface Command {
   readonly range: 'payload' | 'effect' | 'none'
   /** The error for a range that ends beyond the export ("Error values"). */
   readonly beyondEnd: ErrorName
-  /**
-   * Calls the backend, which has the method: the command was checked. `payload` is empty but for a write. Returns
-   * what the backend does.
-   */
-  run(backend: Backend, request: Request, payload: Uint8Array): unknown
+  /** With extended headers, whether it has a payload (NBD_CMD_FLAG_PAYLOAD_LEN); undefined for never. */
+  readonly payload?: PayloadRule
+  /** It tells of the contexts that the client selected, of which there must be one. */
+  readonly needsContexts?: true
+  /** Calls the backend, which has the method: the command was checked. Returns what the backend does. */
+  run(backend: Backend, request: Request, operands: Operands): unknown
+}
+
+/** When a command has a payload. */
+export interface PayloadRule {
+  /** The transmission flag that allows it; 0 for what every export has. */
+  readonly exposedBy: number
+  readonly isRequired: boolean
+}
+
+/** What a command is about, besides its range. */
+export interface Operands {
+  /** The data of a write; empty for all others. */
+  readonly payload: Uint8Array
+  /** What a block status is to tell of; of no matter for all others. */
+  readonly contexts: readonly SelectedContext[]
 }
 
 /**
@@ -33,7 +52,7 @@ const commands: readonly (Command | undefined)[] = table([
       modifies: false,
       range: 'payload',
       beyondEnd: 'EINVAL',
-      run: (backend, { length, offset }) => backend.read(length, offset),
+      run: (backend, { length, offset }) => backend.read(Number(length), offset),
     },
   ],
   [
@@ -44,7 +63,8 @@ const commands: readonly (Command | undefined)[] = table([
       modifies: true,
       range: 'payload',
       beyondEnd: 'ENOSPC',
-      run: (backend, { flags, offset }, payload) =>
+      payload: { exposedBy: 0, isRequired: true },
+      run: (backend, { flags, offset }, { payload }) =>
         withFua(backend, flags, backend.write?.(payload, offset, { fua: isSet(flags, CommandFlag.Fua) })),
     },
   ],
@@ -94,6 +114,20 @@ const commands: readonly (Command | undefined)[] = table([
         withFua(backend, flags, zero(backend, flags, length, offset)),
     },
   ],
+  [
+    Cmd.BlockStatus,
+    {
+      flags: CommandFlag.ReqOne,
+      exposedBy: 0,
+      modifies: false,
+      range: 'effect',
+      beyondEnd: 'EINVAL',
+      payload: { exposedBy: TransmissionFlag.BlockStatusPayload, isRequired: false },
+      needsContexts: true,
+      run: (_backend, { length, offset }, { contexts }): Awaitable<ContextExtents[]> =>
+        extentsOf(contexts, length, offset),
+    },
+  ],
 ])
 
 export function commandOf(type: number): Command | undefined {
@@ -109,7 +143,7 @@ function table(rows: readonly (readonly [Cmd, Command])[]): (Command | undefined
 function zero(
   backend: Backend,
   flags: number,
-  length: number,
+  length: Request['length'],
   offset: Request['offset'],
 ): Awaitable<void> | undefined {
   return backend.zero?.(length, offset, {

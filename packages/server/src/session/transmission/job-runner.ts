@@ -2,12 +2,13 @@ import { Cmd, CommandFlag } from '@nbdjs/core/wire'
 import type { ReadResult } from '../../backend/backend.js'
 import { type Failure, failureOf } from '../../backend/failure.js'
 import type { Output } from '../output.js'
+import { type ContextExtents, statusOf } from './block-status.js'
 import { Fifo } from './fifo.js'
 import type { Job } from './job.js'
 import type { Load } from './load.js'
 import type { PayloadMemory } from './payload-memory.js'
 import { flawOf } from './read-parts.js'
-import type { Replies } from './replies.js'
+import type { ContextStatus, Replies } from './replies.js'
 import type { Served } from './served.js'
 
 /** Replies are handed to the connection in pieces of about this size, so that it can ask for a pause. */
@@ -111,7 +112,7 @@ export class JobRunner {
   }
 
   #start(job: Job): void {
-    this.#turnWork += REQUEST_WORK + job.request.length
+    this.#turnWork += REQUEST_WORK + Number(job.request.length)
     const refusal = job.refusal ?? (this.#isShuttingDown ? shuttingDown : undefined)
     if (refusal !== undefined) this.#fail(job, refusal)
     else this.#call(job)
@@ -127,7 +128,7 @@ export class JobRunner {
     }
     let result: unknown
     try {
-      result = job.command?.run(this.#options.served.export.backend, job.request, job.payload)
+      result = job.command?.run(this.#options.served.export.backend, job.request, job)
     } catch (error) {
       this.#failBy(job, error)
       return
@@ -162,18 +163,34 @@ export class JobRunner {
       this.#succeedRead(job, result)
       return
     }
+    if (job.request.type === Cmd.BlockStatus) {
+      this.#succeedStatus(job, result as readonly ContextExtents[])
+      return
+    }
     replies.success(job.request)
     if (!job.isInPlace) memory.giveBack(job.payload)
     this.#done(job)
   }
 
   #succeedRead(job: Job, result: unknown): void {
-    const flaw = flawOf(result, job.request.length)
+    const flaw = flawOf(result, Number(job.request.length))
     if (flaw !== undefined) {
       this.#failBy(job, flaw)
       return
     }
     this.#options.replies.data(job.request, result as ReadResult)
+    this.#done(job)
+  }
+
+  #succeedStatus(job: Job, contexts: readonly ContextExtents[]): void {
+    let told: ContextStatus[]
+    try {
+      told = statusOf(job.request, contexts, this.#options.served)
+    } catch (error) {
+      this.#failBy(job, error)
+      return
+    }
+    this.#options.replies.status(job.request, told)
     this.#done(job)
   }
 
@@ -191,12 +208,13 @@ export class JobRunner {
   #done(job: Job): void {
     const { load } = this.#options
     load.removeRequest()
-    if (job.refusal === undefined && job.request.type === Cmd.Write) load.removeWrite(job.request.length)
+    if (job.refusal === undefined && job.request.type === Cmd.Write)
+      load.removeWrite(Number(job.request.length))
   }
 }
 
 function readLengthOf({ request, refusal }: Job): number {
-  return request.type === Cmd.Read && refusal === undefined ? request.length : 0
+  return request.type === Cmd.Read && refusal === undefined ? Number(request.length) : 0
 }
 
 /** "Error values": ENOTSUP is for fast zeroes alone. */

@@ -1,14 +1,8 @@
-import {
-  CommandFlag,
-  cmdName,
-  distance,
-  type ErrorName,
-  hex,
-  type Request,
-  TransmissionFlag,
-} from '@nbdjs/core/wire'
+import { CommandFlag, cmdName, type ErrorName, hex, TransmissionFlag, type U64 } from '@nbdjs/core/wire'
 import type { Failure } from '../../backend/failure.js'
+import { maxFilterLength } from './block-status.js'
 import type { Command } from './commands.js'
+import type { Request } from './message-format.js'
 import type { Served } from './served.js'
 
 /** Why a request is not even tried ("Error values", "Size constraints"), or undefined when it is. */
@@ -26,9 +20,35 @@ export function refusalOf(
   if ((command.exposedBy & ~served.transmissionFlags) !== 0) {
     return refuse('EINVAL', `${cmdName(request.type)}: the export does not offer the command`)
   }
-  const known = (command.flags | CommandFlag.Fua) & served.commandFlags
+  const known = ((command.flags | CommandFlag.Fua) & served.commandFlags) | payloadFlag(command, served)
   if ((request.flags & ~known) !== 0) return refuseFlags(request, known)
+  if (command.payload?.isRequired && (known & ~request.flags & CommandFlag.PayloadLen) !== 0) {
+    const text = `${cmdName(request.type)}: expected NBD_CMD_FLAG_PAYLOAD_LEN, for extended headers were negotiated`
+    return refuse('EINVAL', text)
+  }
+  if (command.needsContexts && served.contexts.length === 0) {
+    return refuse('EINVAL', `${cmdName(request.type)}: no metadata context is selected for the export`)
+  }
+  if (hasFilter(request, command)) return refusalOfFilter(request, served)
   return command.range === 'none' ? refusalOfNoRange(request) : refusalOfRange(request, command, served)
+}
+
+/** Whether the range is told by the payload, which is yet to come. */
+function hasFilter({ flags }: Request, command: Command): boolean {
+  return command.needsContexts === true && (flags & CommandFlag.PayloadLen) !== 0
+}
+
+/** Before the payload is received, so that nobody can have much received. */
+function refusalOfFilter({ type, length }: Request, { contexts }: Served): Failure | undefined {
+  const most = maxFilterLength(contexts)
+  if (length <= most) return undefined
+  return refuse('EINVAL', `${cmdName(type)}: expected a payload of at most ${most} bytes, received ${length}`)
+}
+
+/** NBD_CMD_FLAG_PAYLOAD_LEN, where the command may have it. */
+function payloadFlag({ payload }: Command, { format, transmissionFlags }: Served): number {
+  if (payload === undefined || !format.request.hasPayloadFlag) return 0
+  return (payload.exposedBy & ~transmissionFlags) === 0 ? CommandFlag.PayloadLen : 0
 }
 
 function refuseFlags({ type, flags }: Request, known: number): Failure {
@@ -42,11 +62,12 @@ function refusalOfNoRange({ type, offset, length }: Request): Failure | undefine
   return refuse('EINVAL', `${cmdName(type)}: expected offset and length 0, received ${offset} and ${length}`)
 }
 
-function refusalOfRange(request: Request, command: Command, served: Served): Failure | undefined {
+/** What is wrong with what it is about, given that all else is right. */
+export function refusalOfRange(request: Request, command: Command, served: Served): Failure | undefined {
   const { type, offset, length } = request
   const { size, blockSize } = served.export
   const { minimum, maximum } = blockSize
-  if (distance(size, offset) < length) {
+  if (endsBeyond(size, offset, length)) {
     const text = `${cmdName(type)} of ${length} bytes at ${offset}: the export ends at ${size}`
     return refuse(command.beyondEnd, text)
   }
@@ -58,7 +79,16 @@ function refusalOfRange(request: Request, command: Command, served: Served): Fai
     const text = `${cmdName(type)} of ${length} bytes: the maximum of the export is ${maximum}`
     return refuse(tooLong(command, served), text)
   }
+  if (command.needsContexts && length === 0) {
+    return refuse('EINVAL', `${cmdName(type)}: expected a length of at least 1 byte, received 0`)
+  }
   return undefined
+}
+
+/** Exact where the numbers are no safe integers, too. */
+function endsBeyond(size: U64, offset: U64, length: U64): boolean {
+  if (typeof size === 'number' && typeof offset === 'number') return size - offset < length
+  return BigInt(offset) + BigInt(length) > BigInt(size)
 }
 
 /** "Error values": EOVERFLOW only to a read where NBD_CMD_FLAG_DF is supported. */
@@ -67,7 +97,7 @@ function tooLong(command: Command, { transmissionFlags }: Served): ErrorName {
   return isRead && (transmissionFlags & TransmissionFlag.SendDf) !== 0 ? 'EOVERFLOW' : 'EINVAL'
 }
 
-function isMultiple(value: Request['offset'], of: number): boolean {
+function isMultiple(value: U64, of: number): boolean {
   return typeof value === 'number' ? value % of === 0 : value % BigInt(of) === 0n
 }
 

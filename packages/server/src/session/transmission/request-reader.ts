@@ -1,11 +1,13 @@
 import { NbdProtocolError } from '@nbdjs/core'
-import { Cmd, cmdName, decodeRequest, hex, Magic, REQUEST_LENGTH, type Request } from '@nbdjs/core/wire'
+import { Cmd, CommandFlag, cmdName, hex } from '@nbdjs/core/wire'
 import type { Input } from '../input.js'
+import { filterOf } from './block-status.js'
 import { commandOf } from './commands.js'
 import type { Job, JobHead } from './job.js'
 import type { Load } from './load.js'
+import type { Request } from './message-format.js'
 import { DIRECT_FROM, type PayloadMemory } from './payload-memory.js'
-import { refusalOf } from './refusal.js'
+import { refusalOf, refusalOfRange } from './refusal.js'
 import type { Served } from './served.js'
 
 /** "Size constraints": data up to this length is no attack, however small the maximum that was advertised. */
@@ -13,14 +15,18 @@ const HARMLESS_PAYLOAD = 32 * 1024 * 1024
 
 const noPayload = new Uint8Array(0)
 
+/** A request whose payload is yet to come. */
+interface PendingJob extends JobHead {
+  readonly payloadLength: number
+}
+
 /** Makes requests of the bytes that arrive. */
 export class RequestReader {
   readonly #input: Input
   readonly #served: Served
   readonly #load: Load
   readonly #memory: PayloadMemory
-  /** A write whose data is yet to come. */
-  #pending: JobHead | undefined
+  #pending: PendingJob | undefined
   #toSkip = 0
   /** Set where backends return promises: data must then outlive its stay in the staging area. */
   copiesPayloads = false
@@ -39,10 +45,10 @@ export class RequestReader {
 
   /** What is missing, for messages. */
   get awaited(): string {
-    const { type, length } = this.#pending?.request ?? {}
-    return type === undefined
-      ? `${REQUEST_LENGTH} bytes of a request`
-      : `${length} bytes of data of ${cmdName(type)}`
+    const pending = this.#pending
+    return pending === undefined
+      ? `${this.#served.format.request.length} bytes of a request`
+      : `${pending.payloadLength} bytes of data of ${cmdName(pending.request.type)}`
   }
 
   /**
@@ -51,75 +57,103 @@ export class RequestReader {
    */
   next(): Job | 'disconnect' | undefined {
     if (this.#pending !== undefined) return this.#nextWithPayload(this.#pending)
-    if (this.#input.available < REQUEST_LENGTH) return undefined
+    if (this.#input.available < this.#served.format.request.length) return undefined
     const request = this.#readHeader()
     if (request.type === Cmd.Disc) return 'disconnect'
     this.#load.addRequest()
     const command = commandOf(request.type)
     const refusal = refusalOf(request, command, this.#served)
-    if (request.type !== Cmd.Write) return { request, command, refusal, payload: noPayload, isInPlace: false }
-    this.#pending = { request, command, refusal }
-    this.#expectPayload(request, refusal !== undefined)
+    const { contexts } = this.#served
+    if (!this.#hasPayload(request)) {
+      return { request, command, refusal, payload: noPayload, isInPlace: false, contexts }
+    }
+    this.#pending = this.#expectPayload({ request, command, refusal })
     return this.#nextWithPayload(this.#pending)
   }
 
   #readHeader(): Request {
     const { view, position } = this.#input
-    const request = decodeRequest(view, position)
+    const format = this.#served.format.request
+    const request = format.decode(view, position)
     if (request === undefined) {
       const magic = hex(view.getUint32(position))
-      throw new NbdProtocolError(`request: expected the magic ${hex(Magic.Request)}, received ${magic}`, {
-        expected: hex(Magic.Request),
+      throw new NbdProtocolError(`request: expected the magic ${hex(format.magic)}, received ${magic}`, {
+        expected: hex(format.magic),
         received: magic,
       })
     }
-    this.#input.skip(REQUEST_LENGTH)
+    this.#input.skip(format.length)
     return request
   }
 
-  #expectPayload({ length }: Request, isRefused: boolean): void {
+  /** A write has one even where its client forgot to say so. */
+  #hasPayload({ type, flags }: Request): boolean {
+    if (type === Cmd.Write) return true
+    return this.#served.format.request.hasPayloadFlag && (flags & CommandFlag.PayloadLen) !== 0
+  }
+
+  #expectPayload(head: JobHead): PendingJob {
+    const { type, length } = head.request
     const { maximum } = this.#served.export.blockSize
     const limit = Math.max(maximum, HARMLESS_PAYLOAD)
     if (length > limit) {
       throw new NbdProtocolError(
-        `NBD_CMD_WRITE: expected at most ${limit} bytes of data, received ${length}`,
+        `${cmdName(type)}: expected at most ${limit} bytes of data, received ${length}`,
         {
           expected: `at most ${limit} bytes`,
           received: `${length} bytes`,
         },
       )
     }
-    if (isRefused) {
-      this.#toSkip = length
-      return
+    const payloadLength = Number(length)
+    if (head.refusal !== undefined) {
+      this.#toSkip = payloadLength
+      return { ...head, payloadLength }
     }
-    this.#load.addWrite(length)
-    if (length >= DIRECT_FROM) this.#input.receiveInto(this.#memory.take(length))
+    if (type === Cmd.Write) this.#load.addWrite(payloadLength)
+    if (payloadLength >= DIRECT_FROM) this.#input.receiveInto(this.#memory.take(payloadLength))
+    return { ...head, payloadLength }
   }
 
-  #nextWithPayload(pending: JobHead): Job | undefined {
+  #nextWithPayload(pending: PendingJob): Job | undefined {
     const job = pending.refusal === undefined ? this.#completed(pending) : this.#skipped(pending)
-    if (job !== undefined) this.#pending = undefined
-    return job
+    if (job === undefined) return undefined
+    this.#pending = undefined
+    return job.request.type === Cmd.BlockStatus && job.refusal === undefined ? this.#filtered(job) : job
   }
 
-  #completed(pending: JobHead): Job | undefined {
-    const { length } = pending.request
-    if (length >= DIRECT_FROM) {
+  #completed({ request, command, refusal, payloadLength }: PendingJob): Job | undefined {
+    const head = { request, command, refusal, contexts: this.#served.contexts }
+    if (payloadLength >= DIRECT_FROM) {
       const payload = this.#input.takePayload()
-      return payload && { ...pending, payload, isInPlace: false }
+      return payload && { ...head, payload, isInPlace: false }
     }
-    if (this.#input.available < length) return undefined
-    const payload = this.#input.take(length)
-    if (this.copiesPayloads) return { ...pending, payload: payload.slice(), isInPlace: false }
-    return { ...pending, payload, isInPlace: true }
+    if (this.#input.available < payloadLength) return undefined
+    const payload = this.#input.take(payloadLength)
+    if (this.copiesPayloads) return { ...head, payload: payload.slice(), isInPlace: false }
+    return { ...head, payload, isInPlace: true }
   }
 
-  /** The data of a refused write is dropped as it arrives. */
-  #skipped(pending: JobHead): Job | undefined {
+  /** The payload of a refused request is dropped as it arrives. */
+  #skipped({ request, command, refusal }: PendingJob): Job | undefined {
     const count = Math.min(this.#toSkip, this.#input.available)
     this.#input.skip(count)
     this.#toSkip -= count
-    return this.#toSkip > 0 ? undefined : { ...pending, payload: noPayload, isInPlace: false }
+    if (this.#toSkip > 0) return undefined
+    return { request, command, refusal, payload: noPayload, isInPlace: false, contexts: [] }
+  }
+
+  /** A block status whose payload tells its range and its contexts. */
+  #filtered(job: Job): Job {
+    const filter = filterOf(job.payload, this.#served.contexts)
+    const bare = { ...job, payload: noPayload, isInPlace: false }
+    if (filter.kind === 'flaw') return { ...bare, refusal: { error: 'EINVAL', text: filter.text } }
+    const request = { ...job.request, length: filter.length }
+    return {
+      ...bare,
+      request,
+      contexts: filter.contexts,
+      refusal: job.command && refusalOfRange(request, job.command, this.#served),
+    }
   }
 }

@@ -1,7 +1,6 @@
 import {
   ErrorValue,
   Magic,
-  type Request,
   SIMPLE_REPLY_COOKIE,
   SIMPLE_REPLY_ERROR,
   SIMPLE_REPLY_LENGTH,
@@ -9,6 +8,7 @@ import {
 import type { ReadResult } from '../../backend/backend.js'
 import type { Failure } from '../../backend/failure.js'
 import type { Output } from '../output.js'
+import type { Request } from './message-format.js'
 import { appendParts, partsOf } from './read-parts.js'
 import type { Replies } from './replies.js'
 
@@ -29,6 +29,11 @@ export class SimpleReplies implements Replies {
     appendSimpleReply(this.#output, request, 0)
     appendParts(this.#output, partsOf(result))
     this.#output.endMessage()
+  }
+
+  /** "Metadata querying": without structured replies no context can be selected, so that there is nothing to tell. */
+  status(request: Request): void {
+    this.failure(request, { error: 'EINVAL', text: '' })
   }
 
   failure(request: Request, failure: Failure): void {

@@ -2,16 +2,14 @@ import {
   CHUNK_COOKIE,
   CHUNK_FLAGS,
   CHUNK_HEADER_LENGTH,
-  CHUNK_PAYLOAD_LENGTH,
   CHUNK_TYPE,
   Chunk,
   CommandFlag,
   distance,
   ErrorValue,
+  encodeBlockStatus,
   encodeErrorChunk,
-  Magic,
   ReplyFlag,
-  type Request,
   setU64,
   type U64,
   u64,
@@ -20,24 +18,30 @@ import type { ReadPart, ReadResult } from '../../backend/backend.js'
 import type { Failure } from '../../backend/failure.js'
 import { clipText } from '../clip-text.js'
 import type { Output } from '../output.js'
+import type { ChunkFormat, Request } from './message-format.js'
 import { appendParts, isBytes, partsOf, type Run, runsOf, wholeRun } from './read-parts.js'
-import type { Replies } from './replies.js'
+import type { ContextStatus, Replies } from './replies.js'
 import { appendSimpleReply } from './simple-replies.js'
 
 /** The offset in front of the data of NBD_REPLY_TYPE_OFFSET_DATA, and of the length of an OFFSET_HOLE. */
 const OFFSET_LENGTH = 8
 const HOLE_PAYLOAD_LENGTH = OFFSET_LENGTH + 4
 
-/** "Structured reply chunk message". */
+/** "Structured reply chunk message", and the chunks of extended headers. */
 export class StructuredReplies implements Replies {
   readonly #output: Output
+  readonly #format: ChunkFormat
 
-  constructor(output: Output) {
+  constructor(output: Output, format: ChunkFormat) {
     this.#output = output
+    this.#format = format
   }
 
-  /** A simple reply may tell a success without data, and is shorter. */
   success(request: Request): void {
+    if (!this.#format.allowsSimpleReplies) {
+      this.#none(request)
+      return
+    }
     appendSimpleReply(this.#output, request, 0)
     this.#output.endMessage()
   }
@@ -46,8 +50,16 @@ export class StructuredReplies implements Replies {
     const parts = partsOf(result)
     if (request.length === 0) this.#none(request)
     else if (isWhole(request, result))
-      this.#run(request, ReplyFlag.Done, request.offset, wholeRun(parts, request.length))
+      this.#run(request, ReplyFlag.Done, request.offset, wholeRun(parts, Number(request.length)))
     else this.#runs(request, runsOf(parts))
+  }
+
+  status(request: Request, contexts: readonly ContextStatus[]): void {
+    const { type, layout } = this.#format.blockStatus
+    contexts.forEach(({ id, descriptors }, index) => {
+      const flags = index === contexts.length - 1 ? ReplyFlag.Done : 0
+      this.#chunk(request, flags, type, encodeBlockStatus(layout, id, descriptors))
+    })
   }
 
   failure(request: Request, { error, text, offset }: Failure): void {
@@ -55,12 +67,18 @@ export class StructuredReplies implements Replies {
       offset !== undefined &&
       distance(offset, request.offset) >= 0 &&
       distance(offset, request.offset) < request.length
-    const chunk = encodeErrorChunk(request, ReplyFlag.Done, {
+    const structured = encodeErrorChunk(request, ReplyFlag.Done, {
       value: ErrorValue[error],
       message: clipText(text),
       ...(isInside ? { offset } : {}),
     })
-    this.#output.append(chunk)
+    const type = isInside ? Chunk.ErrorOffset : Chunk.Error
+    this.#chunk(request, ReplyFlag.Done, type, structured.subarray(CHUNK_HEADER_LENGTH))
+  }
+
+  #chunk(request: Request, flags: number, type: number, payload: Uint8Array): void {
+    this.#header(request, flags, type, payload.length, 0)
+    this.#output.append(payload)
     this.#output.endMessage()
   }
 
@@ -91,28 +109,29 @@ export class StructuredReplies implements Replies {
     parts: readonly ReadPart[],
   ): void {
     const at = this.#header(request, flags, Chunk.OffsetData, OFFSET_LENGTH + length, OFFSET_LENGTH)
-    setU64(this.#output.view, at + CHUNK_HEADER_LENGTH, offset)
+    setU64(this.#output.view, at + this.#format.length, offset)
     appendParts(this.#output, parts)
     this.#output.endMessage()
   }
 
   #offsetHole(request: Request, flags: number, offset: U64, length: number): void {
     const at = this.#header(request, flags, Chunk.OffsetHole, HOLE_PAYLOAD_LENGTH, HOLE_PAYLOAD_LENGTH)
-    setU64(this.#output.view, at + CHUNK_HEADER_LENGTH, offset)
-    this.#output.view.setUint32(at + CHUNK_HEADER_LENGTH + OFFSET_LENGTH, length)
+    setU64(this.#output.view, at + this.#format.length, offset)
+    this.#output.view.setUint32(at + this.#format.length + OFFSET_LENGTH, length)
     this.#output.endMessage()
   }
 
   /** A chunk's header, with room behind it for the first `room` bytes of its payload. */
   #header(request: Request, flags: number, type: number, payloadLength: number, room: number): number {
-    const at = this.#output.room(CHUNK_HEADER_LENGTH + room)
+    const format = this.#format
+    const at = this.#output.room(format.length + room)
     const { view } = this.#output
-    view.setUint32(at, Magic.StructuredReply)
+    view.setUint32(at, format.magic)
     view.setUint16(at + CHUNK_FLAGS, flags)
     view.setUint16(at + CHUNK_TYPE, type)
     view.setUint32(at + CHUNK_COOKIE, request.cookieHigh)
     view.setUint32(at + CHUNK_COOKIE + 4, request.cookieLow)
-    view.setUint32(at + CHUNK_PAYLOAD_LENGTH, payloadLength)
+    format.finishHeader(view, at, request, payloadLength)
     return at
   }
 }

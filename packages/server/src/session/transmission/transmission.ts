@@ -36,6 +36,7 @@ export class Transmission implements Phase {
 
   constructor(options: TransmissionOptions) {
     const { input, output, served, limits } = options
+    const { chunk } = served.format
     const memory = new PayloadMemory()
     this.#options = options
     this.#load = new Load(limits)
@@ -45,7 +46,7 @@ export class Transmission implements Phase {
       output,
       load: this.#load,
       memory,
-      replies: served.structuredReplies ? new StructuredReplies(output) : new SimpleReplies(output),
+      replies: chunk === undefined ? new SimpleReplies(output) : new StructuredReplies(output, chunk),
       detachPayload: () => this.#detachPayload(),
       enter: (action) => this.#enter(action),
       report: options.report,
