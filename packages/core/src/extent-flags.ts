@@ -25,7 +25,8 @@ const depth = ['absent', 'local']
 /** The status of an extent in a word, as nbdinfo(1) prints it; undefined where the context or the flags are unknown. */
 export function describeFlags(context: string, flags: number | bigint): string | undefined {
   const value = Number(flags)
-  if (context === Context.BaseAllocation) return allocation[value]
+  // "`base:allocation` metadata context": clients ignore flags that they do not know.
+  if (context === Context.BaseAllocation) return allocation[Number(BigInt(flags) & 3n)]
   if (context.startsWith(Context.QemuDirtyBitmap)) return dirtiness[value]
   if (context === Context.QemuAllocationDepth) return depth[value] ?? `backing depth ${flags}`
   return undefined
