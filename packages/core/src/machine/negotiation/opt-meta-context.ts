@@ -25,7 +25,8 @@ export function* optSetMetaContext(
   negotiation.select(undefined)
   const contexts = yield* receiveContexts(negotiation, Opt.SetMetaContext, queries)
   const selected = new Map(contexts.map(({ id, name }) => [id, name]))
-  if (selected.size < contexts.length) {
+  // A context that was asked for twice is selected twice by nbdkit, with the same id: that much is clear.
+  if (contexts.some(({ id, name }) => selected.get(id) !== name)) {
     throw unexpected(Opt.SetMetaContext, 'an id of its own for each context', 'one id twice')
   }
   negotiation.select(selected)

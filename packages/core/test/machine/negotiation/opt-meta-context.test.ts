@@ -80,6 +80,13 @@ describe('NBD_OPT_SET_META_CONTEXT', () => {
     expect(dialogue.negotiation.contextsInForce.size).toBe(0)
   })
 
+  test('takes one context twice, as nbdkit tells of it where it was asked for twice', () => {
+    const dialogue = new Dialogue()
+    const twice = [context(SetMetaContext, 1, 'a:b'), context(SetMetaContext, 1, 'a:b'), ack(SetMetaContext)]
+    expect(dialogue.read(optSetMetaContext(dialogue.negotiation, ['a:b', 'a:b']), ...twice)).toEqual(['a:b'])
+    expect(dialogue.negotiation.contextsInForce).toEqual(new Map([[1, 'a:b']]))
+  })
+
   test('refuses one id for two contexts', () => {
     const dialogue = new Dialogue()
     const replies = [

@@ -1,0 +1,357 @@
+import { describe, expect, it } from '@jest/globals'
+import { Context, connect, Handle, type HandleOptions, NbdNegotiationError } from '@nbdjs/core'
+import { describeWith } from './peers/describe-with.js'
+import { diskImage } from './peers/disk-image.js'
+import { installations } from './peers/installation.js'
+import { nbdServer } from './peers/nbd-server.js'
+import { type NbdkitOptions, nbdkit } from './peers/nbdkit.js'
+import { qemuImg } from './peers/qemu-img.js'
+import { qemuNbd } from './peers/qemu-nbd.js'
+import type { ServerPeer } from './peers/server-peer.js'
+import { qcow2Image } from './qcow2-image.js'
+import { transportTo } from './transport-to.js'
+
+const MiB = 2 ** 20
+const allocation = Context.BaseAllocation
+const depth = Context.QemuAllocationDepth
+const bitmaps = ['one', 'two'].map((name) => `${Context.QemuDirtyBitmap}${name}`)
+
+/** A handle that is negotiating. */
+const haggle = async (
+  server: ServerPeer,
+  options: Omit<HandleOptions<true>, 'optMode'> = {},
+): Promise<Handle<true>> => {
+  const nbd = new Handle({ ...options, optMode: true })
+  await nbd.connect(transportTo(server))
+  return nbd
+}
+
+const noContext = {
+  code: 'ERR_NBD_USAGE',
+  errno: 'ENOTSUP',
+  message: 'blockStatus: no meta context was negotiated (see the option metaContexts)',
+}
+
+/** The handle is in transmission, and knows that there is no block status to be had. */
+const expectNoStatus = async (nbd: Handle<boolean>): Promise<void> => {
+  expect(nbd.state).toBe('ready')
+  expect(nbd.info.metaContexts).toEqual([])
+  expect(nbd.canMetaContext(allocation)).toBe(false)
+  const { bytesSent } = nbd.stats
+  await expect(nbd.blockStatus(512, 0)).rejects.toMatchObject(noContext)
+  expect(nbd.stats.bytesSent).toBe(bytesSent)
+  await nbd.pread(512, 0)
+}
+
+const expectStatus = async (nbd: Handle<boolean>, ...contexts: readonly string[]): Promise<void> => {
+  expect([...nbd.info.metaContexts].sort()).toEqual([...contexts].sort())
+  for (const context of contexts) expect(nbd.canMetaContext(context)).toBe(true)
+  expect([...(await nbd.blockStatus(4096, 0)).keys()].sort()).toEqual([...contexts].sort())
+}
+
+describe.each(installations)('%s', (installation) => {
+  const memory = (more: Omit<NbdkitOptions, 'installation' | 'plugin' | 'parameters'> = {}) =>
+    nbdkit({ installation, plugin: 'memory', parameters: ['1M'], ...more })
+
+  describeWith('the contexts of nbdkit', { programs: ['nbdkit'], installation }, () => {
+    /** Two exports, `first` and `second`, and no others. */
+    const twoExports = (): Promise<ServerPeer> =>
+      nbdkit({
+        installation,
+        plugin: 'memory',
+        filters: ['exportname'],
+        parameters: [
+          '1M',
+          ...['exportname=first', 'exportname=second', 'exportname-list=explicit', 'exportname-strict=true'],
+        ],
+      })
+
+    it('are selected on the way, those that there are', async () => {
+      const metaContexts = ['x-none:such', allocation, allocation]
+      const nbd = await connect(transportTo(await memory()), { metaContexts })
+      await expectStatus(nbd, allocation)
+      expect(nbd.canMetaContext('x-none:such')).toBe(false)
+      expect(nbd.canMetaContext('base:')).toBe(false)
+      await nbd.shutdown()
+      // Still known.
+      expect(nbd.canMetaContext(allocation)).toBe(true)
+    })
+
+    it.each([
+      ['none is asked for', {}],
+      ['the server has none of them', { metaContexts: ['x-none:such'] }],
+      ['selecting is off', { metaContexts: [allocation], requestMetaContext: false }],
+      ['there are simple replies only', { metaContexts: [allocation], requestStructuredReplies: false }],
+      ['it is plain newstyle', { metaContexts: [allocation], handshakeFlags: { fixedNewstyle: false } }],
+    ] satisfies readonly (readonly [string, HandleOptions<false>])[])(
+      'are none where %s',
+      async (_, options) => {
+        const nbd = await connect(transportTo(await memory()), options)
+        await expectNoStatus(nbd)
+        await nbd.shutdown()
+      },
+    )
+
+    it.each([
+      ['oldstyle', ['--oldstyle']],
+      ['plain newstyle', ['--mask-handshake=0']],
+      ['simple replies', ['--no-sr']],
+    ])('are none where the server speaks %s', async (_, options) => {
+      const nbd = await connect(transportTo(await memory({ options })), { metaContexts: [allocation] })
+      await expectNoStatus(nbd)
+      await nbd.shutdown()
+    })
+
+    it('are listed by query, which selects nothing', async () => {
+      const nbd = await haggle(await memory(), { metaContexts: ['x-none:such'] })
+      // The queries that were asked for, unless others are given; none at all ask for everything.
+      expect(await nbd.optListMetaContext()).toEqual([])
+      expect(await nbd.optListMetaContext([])).toEqual([allocation])
+      expect(await nbd.optListMetaContext([allocation])).toEqual([allocation])
+      expect(await nbd.optListMetaContext(['base:'])).toEqual([allocation])
+      expect(await nbd.optListMetaContext(['x-none:', 'x-none:such'])).toEqual([])
+      nbd.clearMetaContexts()
+      expect(await nbd.optListMetaContext()).toEqual([allocation])
+      expect(() => nbd.info).toThrow('not known')
+      nbd.addMetaContext('x-none:such')
+      await nbd.optGo()
+      await expectNoStatus(nbd)
+      await nbd.shutdown()
+    })
+
+    it('are listed in between without a word about the export being lost', async () => {
+      const nbd = await haggle(await memory(), { metaContexts: [allocation] })
+      const info = await nbd.optInfo()
+      expect(info.metaContexts).toEqual([allocation])
+      expect(await nbd.optListMetaContext(['x-none:such'])).toEqual([])
+      expect(nbd.info).toEqual(info)
+      expect(nbd.canMetaContext(allocation)).toBe(true)
+      await nbd.optGo()
+      await expectStatus(nbd, allocation)
+      await nbd.shutdown()
+    })
+
+    it('are selected by hand, and hold if nothing is asked for on the way', async () => {
+      const nbd = await haggle(await memory(), { requestMetaContext: false })
+      expect(nbd.canMetaContext(allocation)).toBe(false)
+      expect(await nbd.optSetMetaContext([allocation])).toEqual([allocation])
+      expect(nbd.canMetaContext(allocation)).toBe(true)
+      // Too late: `requestMetaContext` is off.
+      nbd.addMetaContext('x-none:such')
+      await nbd.optGo()
+      await expectStatus(nbd, allocation)
+      await nbd.shutdown()
+    })
+
+    it.each([
+      ['another selection', async (nbd: Handle<true>) => nbd.optSetMetaContext(['x-none:such'])],
+      ['an empty selection', async (nbd: Handle<true>) => nbd.optSetMetaContext([])],
+      ['another name', async (nbd: Handle<true>) => nbd.setExportName('other')],
+      [
+        'a selection on the way',
+        async (nbd: Handle<true>) => {
+          nbd.addMetaContext('x-none:such')
+          nbd.setRequestMetaContext(true)
+        },
+      ],
+    ])('hold no longer after %s', async (_, change) => {
+      const nbd = await haggle(await memory(), { requestMetaContext: false })
+      expect(await nbd.optSetMetaContext([allocation])).toEqual([allocation])
+      await change(nbd)
+      await nbd.optGo()
+      await expectNoStatus(nbd)
+      await nbd.shutdown()
+    })
+
+    it('hold when nothing is asked for on the way, though that is on', async () => {
+      const nbd = await haggle(await memory())
+      await nbd.optSetMetaContext([allocation])
+      await nbd.optGo()
+      await expectStatus(nbd, allocation)
+      await nbd.shutdown()
+    })
+
+    it('are known after optInfo, and chosen anew by optGo', async () => {
+      const nbd = await haggle(await twoExports(), { exportName: 'first', metaContexts: [allocation] })
+      expect(() => nbd.canMetaContext(allocation)).toThrow('no meta context was selected')
+      expect((await nbd.optInfo()).metaContexts).toEqual([allocation])
+      expect(nbd.canMetaContext(allocation)).toBe(true)
+      nbd.setExportName('second')
+      expect(() => nbd.canMetaContext(allocation)).toThrow('no meta context was selected')
+      await nbd.optGo()
+      await expectStatus(nbd, allocation)
+      await nbd.shutdown()
+    })
+
+    it('of one export are not those of another', async () => {
+      const options = { exportName: 'first', metaContexts: [allocation] }
+      const nbd = await haggle(await twoExports(), { ...options, strict: { commands: false } })
+      await nbd.optInfo()
+      nbd.setRequestMetaContext(false)
+      nbd.setExportName('second')
+      expect((await nbd.optGo()).metaContexts).toEqual([])
+      // The server sees it in the same way.
+      await expect(nbd.blockStatus(512, 0)).rejects.toMatchObject({ code: 'ERR_NBD_SERVER', errno: 'EINVAL' })
+      expect(await nbd.pread(512, 0)).toEqual(new Uint8Array(512))
+      await nbd.shutdown()
+    })
+
+    it('are there at the second attempt, after a name that the server refuses', async () => {
+      const options = { exportName: 'third', metaContexts: [allocation] }
+      const nbd = await haggle(await twoExports(), options)
+      await expect(nbd.optGo()).rejects.toBeInstanceOf(NbdNegotiationError)
+      await expect(nbd.optInfo()).rejects.toBeInstanceOf(NbdNegotiationError)
+      expect(nbd.state).toBe('negotiating')
+      nbd.setExportName('second')
+      await nbd.optGo()
+      await expectStatus(nbd, allocation)
+      await nbd.shutdown()
+    })
+
+    it('need structured replies, which may come late', async () => {
+      const options = { requestStructuredReplies: false, metaContexts: [allocation] }
+      const nbd = await haggle(await memory(), options)
+      await expect(nbd.optSetMetaContext()).rejects.toMatchObject({
+        code: 'ERR_NBD_NEGOTIATION',
+        option: 'NBD_OPT_SET_META_CONTEXT',
+        reply: 'NBD_REP_ERR_INVALID',
+        errno: 'EINVAL',
+      })
+      expect((await nbd.optInfo()).metaContexts).toEqual([])
+      expect(await nbd.optStructuredReply()).toBe(true)
+      expect(await nbd.optSetMetaContext()).toEqual([allocation])
+      expect(nbd.info.metaContexts).toEqual([allocation])
+      await nbd.optGo()
+      await expectStatus(nbd, allocation)
+      await nbd.shutdown()
+    })
+
+    it('cannot be asked for where there is one option only', async () => {
+      const nbd = await haggle(await memory({ options: ['--mask-handshake=0'] }), {
+        metaContexts: [allocation],
+      })
+      const refused = { code: 'ERR_NBD_NEGOTIATION', errno: 'ENOTSUP' }
+      const { bytesSent } = nbd.stats
+      await expect(nbd.optListMetaContext()).rejects.toMatchObject(refused)
+      await expect(nbd.optSetMetaContext()).rejects.toMatchObject(refused)
+      expect(nbd.stats.bytesSent).toBe(bytesSent)
+      await nbd.optGo()
+      await expectNoStatus(nbd)
+      await nbd.shutdown()
+    })
+
+    it('have names of at most 4096 bytes', async () => {
+      const tooLong = { code: 'ERR_NBD_USAGE', errno: 'ENAMETOOLONG' }
+      const name = `base:${'x'.repeat(4092)}`
+      expect(() => new Handle({ metaContexts: [name] })).toThrow(expect.objectContaining(tooLong))
+      const nbd = await haggle(await memory())
+      expect(() => nbd.addMetaContext(name)).toThrow(expect.objectContaining(tooLong))
+      await expect(nbd.optListMetaContext([name])).rejects.toMatchObject(tooLong)
+      await expect(nbd.optSetMetaContext([name])).rejects.toMatchObject(tooLong)
+      expect(await nbd.optListMetaContext([name.slice(1)])).toEqual([])
+      await nbd.optAbort()
+    })
+  })
+
+  describeWith('the contexts of qemu-nbd', { programs: ['qemu-img', 'qemu-nbd'], installation }, () => {
+    const serve = async (): Promise<ServerPeer> => {
+      const image = await qcow2Image(installation, { size: MiB })
+      for (const name of ['one', 'two']) await qemuImg(installation, 'bitmap', '--add', image, name)
+      const options = ['--read-only', '--allocation-depth', '--bitmap=one', '--bitmap=two']
+      return qemuNbd({ installation, image, format: 'qcow2', exportName: 'disk', options })
+    }
+
+    it('are listed by query and by wildcard', async () => {
+      const nbd = await haggle(await serve(), { exportName: 'disk' })
+      const list = async (...queries: readonly string[]): Promise<readonly string[]> =>
+        [...(await nbd.optListMetaContext(queries))].sort()
+      const all = [allocation, depth, ...bitmaps].sort()
+      expect(await list()).toEqual(all)
+      expect(await list('base:')).toEqual([allocation])
+      expect(await list('qemu:')).toEqual(all.filter((name) => name !== allocation))
+      expect(await list(Context.QemuDirtyBitmap)).toEqual(bitmaps)
+      expect(await list('base:allocation', 'qemu:allocation-depth')).toEqual([allocation, depth])
+      expect(await list('qemu:dirty-bitmap:two')).toEqual([bitmaps[1]])
+      expect(await list('x-none:', 'base:none', 'qemu:dirty-bitmap:three')).toEqual([])
+      await nbd.optAbort()
+    })
+
+    it('are selected by their whole names, not by wildcard', async () => {
+      const nbd = await haggle(await serve(), { exportName: 'disk', requestMetaContext: false })
+      expect(await nbd.optSetMetaContext(['base:'])).toEqual([])
+      expect(await nbd.optSetMetaContext(['x-none:such', allocation])).toEqual([allocation])
+      const all = [allocation, depth, ...bitmaps]
+      expect([...(await nbd.optSetMetaContext(all))].sort()).toEqual([...all].sort())
+      await nbd.optGo()
+      await expectStatus(nbd, ...all)
+      await nbd.shutdown()
+    })
+
+    it('belong to an export that there is', async () => {
+      const options = { exportName: 'other', metaContexts: [allocation] }
+      const nbd = await haggle(await serve(), options)
+      const unknown = { code: 'ERR_NBD_NEGOTIATION', reply: 'NBD_REP_ERR_UNKNOWN', errno: 'ENOENT' }
+      await expect(nbd.optListMetaContext()).rejects.toMatchObject(unknown)
+      await expect(nbd.optSetMetaContext()).rejects.toMatchObject(unknown)
+      // Selecting on the way fails in silence; what fails is the option itself.
+      await expect(nbd.optGo()).rejects.toMatchObject({ ...unknown, option: 'NBD_OPT_GO' })
+      nbd.setExportName('disk')
+      await nbd.optGo()
+      await expectStatus(nbd, allocation)
+      await nbd.shutdown()
+    })
+
+    it('are lost where a later selection fails', async () => {
+      const nbd = await haggle(await serve(), { exportName: 'disk', requestMetaContext: false })
+      expect(await nbd.optSetMetaContext([allocation])).toEqual([allocation])
+      nbd.setExportName('other')
+      await expect(nbd.optSetMetaContext([allocation])).rejects.toBeInstanceOf(NbdNegotiationError)
+      nbd.setExportName('disk')
+      await nbd.optGo()
+      await expectNoStatus(nbd)
+      await nbd.shutdown()
+    })
+
+    it('are back with their name', async () => {
+      const nbd = await haggle(await serve(), { exportName: 'disk', requestMetaContext: false })
+      await nbd.optSetMetaContext([depth])
+      nbd.setExportName('other')
+      await expect(nbd.optInfo()).rejects.toBeInstanceOf(NbdNegotiationError)
+      expect(nbd.canMetaContext(depth)).toBe(false)
+      nbd.setExportName('disk')
+      await nbd.optGo()
+      await expectStatus(nbd, depth)
+      await nbd.shutdown()
+    })
+
+    it('are refused in simple replies by the server where the client does not look', async () => {
+      const options = { exportName: 'disk', strict: { commands: false }, requestStructuredReplies: false }
+      const nbd = await connect(transportTo(await serve()), { ...options, metaContexts: [allocation] })
+      await expect(nbd.blockStatus(512, 0)).rejects.toMatchObject({ code: 'ERR_NBD_SERVER', errno: 'EINVAL' })
+      expect(await nbd.pread(512, 0)).toEqual(new Uint8Array(512))
+      await nbd.shutdown()
+    })
+  })
+})
+
+describeWith('nbd-server', { programs: ['nbd-server'], installation: 'host' }, () => {
+  const serve = () => nbdServer({ exports: { disk: { exportname: diskImage(MiB) } } })
+
+  it('has no contexts', async () => {
+    const nbd = await connect(transportTo(await serve()), { exportName: 'disk', metaContexts: [allocation] })
+    await expectNoStatus(nbd)
+    await nbd.shutdown()
+  })
+
+  it('refuses to list and to select them, and goes on', async () => {
+    const nbd = await haggle(await serve(), { exportName: 'disk', metaContexts: [allocation] })
+    const refused = { code: 'ERR_NBD_NEGOTIATION', errno: 'ENOTSUP', reply: 'NBD_REP_ERR_UNSUP' }
+    await expect(nbd.optListMetaContext()).rejects.toMatchObject(refused)
+    await expect(nbd.optSetMetaContext()).rejects.toMatchObject(refused)
+    expect(await nbd.optStructuredReply()).toBe(false)
+    expect(await nbd.optExtendedHeaders()).toBe(false)
+    await nbd.optGo()
+    await expectNoStatus(nbd)
+    await nbd.shutdown()
+  })
+})
