@@ -5,6 +5,9 @@ import type { Command } from './commands.js'
 import type { Request } from './message-format.js'
 import type { Served } from './served.js'
 
+/** The length of a chunk has 32 bits, and counts the 8 bytes of the offset too. */
+const LONGEST_CONTENT = 0xffffffff - 8
+
 /** Why a request is not even tried ("Error values", "Size constraints"), or undefined when it is. */
 export function refusalOf(
   request: Request,
@@ -75,8 +78,9 @@ export function refusalOfRange(request: Request, command: Command, served: Serve
     const text = `${cmdName(type)} of ${length} bytes at ${offset}: expected multiples of the block size, ${minimum}`
     return refuse('EINVAL', text)
   }
-  if (command.range === 'payload' && length > maximum) {
-    const text = `${cmdName(type)} of ${length} bytes: the maximum of the export is ${maximum}`
+  const most = Math.min(maximum, LONGEST_CONTENT)
+  if (command.range === 'payload' && length > most) {
+    const text = `${cmdName(type)} of ${length} bytes: the maximum of the export is ${most}`
     return refuse(tooLong(command, served), text)
   }
   if (command.needsContexts && length === 0) {

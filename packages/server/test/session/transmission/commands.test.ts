@@ -384,6 +384,9 @@ describe('errors', () => {
     exports: { '': { size: 65536, read: () => new Uint8Array(0), write() {} } },
   }
   const off = (features: Partial<Features>): Partial<ServerOptions> => ({ features })
+  const unlimited: Partial<ServerOptions> = {
+    exports: { '': memory(2n ** 63n - 1n, { blockSize: { maximum: 0xffffffff } }) },
+  }
   const huge: Partial<ServerOptions> = { exports: { '': memory(2n ** 63n - 1n) } }
   const end = 2n ** 64n - 1n
 
@@ -580,6 +583,14 @@ describe('errors', () => {
       'EINVAL',
       'the maximum of the export is 32768',
     ],
+    // The length of a chunk has 32 bits, and counts the offset too.
+    [
+      'a read that no chunk can hold',
+      unlimited,
+      { type: Cmd.Read, length: 0xffffffff },
+      'EOVERFLOW',
+      'NBD_CMD_READ of 4294967295 bytes: the maximum of the export is 4294967287',
+    ],
     [
       'a write that is too long',
       sector,
@@ -639,7 +650,7 @@ describe('errors', () => {
     const client = simple(options)
     client.send({ cookie: 9n, ...request })
     // EOVERFLOW is for reads where DF is supported, which it is not without structured replies.
-    const expected = name === 'a read that is too long' ? 'EINVAL' : error
+    const expected = error === 'EOVERFLOW' ? 'EINVAL' : error
     expect(client.simpleReply()).toEqual({
       error: ErrorValue[expected as keyof typeof ErrorValue],
       cookie: 9n,
