@@ -18,6 +18,7 @@ const listenOn = ['unix', '127.0.0.1', '::1'] as const
 /** Ways to negotiate the same session; what a server does not know it refuses, and all goes on without. */
 const negotiations: readonly (readonly [string, HandleOptions])[] = [
   ['all that both know', {}],
+  ['structured replies, and no extended headers', { requestExtendedHeaders: false }],
   ['simple replies', { requestStructuredReplies: false }],
   ['zeroes after the reply to NBD_OPT_EXPORT_NAME', { handshakeFlags: { noZeroes: false } }],
   ['plain newstyle', { handshakeFlags: { fixedNewstyle: false } }],
@@ -27,7 +28,7 @@ const negotiations: readonly (readonly [string, HandleOptions])[] = [
 ]
 
 for (const kind of kindsOfServer) {
-  const { exportName, hasStructuredReplies } = kind
+  const { exportName, hasStructuredReplies, hasExtendedHeaders } = kind
   describeWith(kind.name, { programs: [kind.program], installation: kind.installation }, () => {
     // spec: client/baseline/notls, client/baseline/transmission
     it.each(listenOn)('does the main job over %s', async (where) => {
@@ -39,6 +40,7 @@ for (const kind of kindsOfServer) {
       expect(nbd.session).toMatchObject({
         protocol: 'newstyle-fixed',
         structuredReplies: hasStructuredReplies,
+        extendedHeaders: hasExtendedHeaders,
         handshakeFlags: { fixedNewstyle: true, noZeroes: true },
       })
 

@@ -14,6 +14,8 @@ export interface KindOfServer {
   readonly exportName: string
   /** It agrees to NBD_OPT_STRUCTURED_REPLY. */
   readonly hasStructuredReplies: boolean
+  /** It agrees to NBD_OPT_EXTENDED_HEADERS. */
+  readonly hasExtendedHeaders: boolean
   start(listenOn: ListenOn, size: number): Promise<Started>
 }
 
@@ -29,6 +31,7 @@ const nbdkitMemory = (installation: Installation): KindOfServer => ({
   installation,
   exportName: '',
   hasStructuredReplies: true,
+  hasExtendedHeaders: false,
   start: async (listenOn, size) => ({
     server: await nbdkit({ installation, listenOn, plugin: 'memory', parameters: [String(size)] }),
   }),
@@ -40,6 +43,8 @@ const qemuNbdRaw = (installation: Installation): KindOfServer => ({
   installation,
   exportName: 'disk',
   hasStructuredReplies: true,
+  // Since qemu 8.2.
+  hasExtendedHeaders: installation === 'newest',
   start: async (listenOn, size) => {
     const image = diskImage(size)
     const server = await qemuNbd({ installation, listenOn, image, exportName: 'disk' })
@@ -53,6 +58,7 @@ const nbdServerFile: KindOfServer = {
   installation: 'host',
   exportName: 'disk',
   hasStructuredReplies: false,
+  hasExtendedHeaders: false,
   start: async (listenOn, size) => {
     const image = diskImage(size)
     const settings = { exportname: image, flush: 'true', fua: 'true', trim: 'true' }

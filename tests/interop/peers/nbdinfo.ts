@@ -17,6 +17,7 @@ export interface NbdinfoExport {
   readonly 'export-size': number
   readonly is_read_only: boolean
   readonly is_rotational: boolean
+  readonly can_block_status_payload?: boolean
   readonly can_cache: boolean
   readonly can_df: boolean
   readonly can_flush: boolean
