@@ -4,7 +4,7 @@ import { Cmd, concat, encodeClientFlags, encodeInfoRequest, encodeOption, Opt } 
 import { memory } from '@nbdjs/server'
 import fc from 'fast-check'
 import { noise } from './peer/noise.js'
-import { allFlags, RawClient, requestBytes } from './peer/raw-client.js'
+import { allFlags, extendedRequestBytes, RawClient, requestBytes } from './peer/raw-client.js'
 
 /** Small enough that a client cannot fill it with much. */
 const exports = () => ({ '': memory(2 ** 20, { limit: 2 ** 20 }) })
@@ -66,6 +66,49 @@ describe('a hostile client', () => {
         const client = new RawClient({ exports: exports() }).enter({ structured })
         client.connection.push(concat(...requests.map((request) => requestBytes(request))))
         client.connection.hangUp()
+        expectDecency(client)
+      }),
+    )
+  })
+
+  it('may send any requests with extended headers, with any payload', () => {
+    const anyExtended = fc.record({
+      type,
+      flags: fc.oneof(fc.constantFrom(0, 0x20, 0x28), fc.nat(0xffff)),
+      offset: fc.oneof(fc.nat(2 ** 20), fc.bigInt({ min: 0n, max: 2n ** 64n - 1n })),
+      length: fc.oneof(fc.nat(100), fc.nat(2 ** 20), fc.bigInt({ min: 0n, max: 2n ** 64n - 1n })),
+      data: fc.uint8Array({ maxLength: 100 }),
+      saysSo: fc.boolean(),
+    })
+    fc.assert(
+      fc.property(fc.array(anyExtended, { maxLength: 20 }), (requests) => {
+        const client = new RawClient({ exports: exports() })
+        client.enter({ extended: true, contexts: ['base:allocation'] })
+        const bytes = requests.map(({ length, saysSo, ...fields }) =>
+          extendedRequestBytes({ ...fields, length: saysSo ? fields.data.length : length }),
+        )
+        client.connection.push(concat(...bytes))
+        client.connection.hangUp()
+        expectDecency(client)
+      }),
+    )
+  })
+
+  it('may ask for any metadata contexts', () => {
+    const text = fc.uint8Array({ maxLength: 20 })
+    const u32 = fc.oneof(fc.nat(30), fc.nat(0xffffffff)).map((value) => {
+      const bytes = new Uint8Array(4)
+      new DataView(bytes.buffer).setUint32(0, value)
+      return bytes
+    })
+    const data = fc.array(fc.oneof(text, u32), { maxLength: 12 }).map((parts) => concat(...parts))
+    const option = fc.constantFrom(Opt.ListMetaContext, Opt.SetMetaContext)
+    fc.assert(
+      fc.property(fc.array(fc.tuple(option, data), { maxLength: 10 }), fc.boolean(), (asked, structured) => {
+        const client = new RawClient({ exports: exports() }).greet()
+        if (structured) client.option(Opt.StructuredReply)
+        for (const [code, bytes] of asked) expect(client.option(code, bytes).length).toBeGreaterThan(0)
+        expect(client.isAlive).toBe(true)
         expectDecency(client)
       }),
     )

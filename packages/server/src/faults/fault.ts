@@ -12,7 +12,14 @@ export type MessageHead =
   | { readonly kind: 'exportNameReply' }
   | { readonly kind: 'optionReply'; readonly option: number; readonly reply: number }
   | { readonly kind: 'simpleReply'; readonly cookie: bigint; readonly error: number }
-  | { readonly kind: 'chunk'; readonly cookie: bigint; readonly type: number; readonly flags: number }
+  | {
+      readonly kind: 'chunk'
+      readonly cookie: bigint
+      readonly type: number
+      readonly flags: number
+      /** Where its payload begins, which tells extended headers from others. */
+      readonly headerLength: number
+    }
 
 /** What a fault can do. */
 export interface FaultLink {

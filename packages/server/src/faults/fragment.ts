@@ -1,17 +1,9 @@
-import {
-  CHUNK_HEADER_LENGTH,
-  Chunk,
-  concat,
-  encodeOffsetData,
-  getU64,
-  type U64,
-  u64,
-  viewOf,
-} from '@nbdjs/core/wire'
-import type { Fault, OutgoingMessage } from './fault.js'
+import { Chunk, concat, getU64, setU64, type U64, u64, viewOf } from '@nbdjs/core/wire'
+import { anotherChunk, type OutgoingChunk, payloadOf } from './chunk.js'
+import type { Fault } from './fault.js'
 
-/** Header and offset, in front of the data. */
-const DATA_AT = CHUNK_HEADER_LENGTH + 8
+/** In front of the data. */
+const OFFSET_LENGTH = 8
 
 /**
  * Cuts the data of structured replies into chunks of at most `length` bytes and sends the last one first. A client
@@ -21,22 +13,27 @@ export function fragment(length: number): Fault {
   return (link) => ({
     message(message) {
       if (message.kind !== 'chunk' || message.type !== Chunk.OffsetData) link.send(message)
-      else
-        for (const bytes of fragments(message, message.cookie, message.flags, length))
-          link.send({ ...message, bytes })
+      else for (const bytes of fragments(message, length)) link.send({ ...message, bytes })
     },
   })
 }
 
 /** The flags, which may tell that the reply is done, go with the chunk that is sent last. */
-function fragments({ bytes }: OutgoingMessage, cookie: bigint, flags: number, length: number): Uint8Array[] {
-  const offset = getU64(viewOf(bytes), CHUNK_HEADER_LENGTH)
-  const data = bytes.subarray(DATA_AT)
-  const name = { cookieHigh: Number(cookie >> 32n), cookieLow: Number(cookie & 0xffffffffn) }
+function fragments(message: OutgoingChunk, length: number): Uint8Array[] {
+  const payload = payloadOf(message)
+  const offset = getU64(viewOf(payload), 0)
+  const data = payload.subarray(OFFSET_LENGTH)
   const chunks: Uint8Array[] = []
   for (let at = 0; at < data.length; at += length) {
-    const piece = data.subarray(at, at + length)
-    chunks.unshift(concat(encodeOffsetData(name, at === 0 ? flags : 0, sum(offset, at), piece.length), piece))
+    const piece = new Uint8Array(OFFSET_LENGTH)
+    setU64(viewOf(piece), 0, sum(offset, at))
+    chunks.unshift(
+      anotherChunk(message, {
+        flags: at === 0 ? message.flags : 0,
+        type: Chunk.OffsetData,
+        payload: concat(piece, data.subarray(at, at + length)),
+      }),
+    )
   }
   return chunks
 }

@@ -3,6 +3,7 @@
  * them to a server by `faults`, or wrap its backends by `failing`; write more of them by the type `Fault`.
  */
 export { changeCookie } from './change-cookie.js'
+export { changeStatus, type StatusChange, type StatusMessage } from './change-status.js'
 export { type CutOptions, cutAt } from './cut-at.js'
 export { delay } from './delay.js'
 export { type FailingOptions, failing, type RangeMethod } from './failing.js'

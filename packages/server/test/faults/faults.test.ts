@@ -342,6 +342,19 @@ describe('fragment', () => {
     expect(data).toEqual(noise(300_000).slice(10, 1010))
   })
 
+  it('cuts data with extended headers, too', () => {
+    const client = faulty(fragment(400)).enter({ extended: true })
+    client.send({ type: Cmd.Read, offset: 10, length: 1000, cookie: 7n })
+    const chunks = client.chunks()
+    expect(chunks.map(({ flags, cookie, offset }) => [flags, cookie, offset])).toEqual([
+      [0, 7n, 10],
+      [0, 7n, 10],
+      [ReplyFlag.Done, 7n, 10],
+    ])
+    const data = concat(...chunks.reverse().map(({ payload }) => payload.subarray(8)))
+    expect(data).toEqual(noise(300_000).slice(10, 1010))
+  })
+
   it('leaves everything else alone', () => {
     const client = faulty(fragment(400)).enter({ structured: true })
     client.send({ type: Cmd.Read, offset: 2 ** 19, length: 1000 }, { type: Cmd.Flush }, { type: 99 })
@@ -356,6 +369,7 @@ describe('failing', () => {
   const bad = (options: Partial<Parameters<typeof failing>[1]> = {}): RawClient =>
     new RawClient({ exports: { '': failing(disk(), { offset: 4096, ...options }) } }).enter({
       structured: true,
+      contexts: ['base:allocation'],
     })
 
   it.each<[string, RequestFields]>([
@@ -364,6 +378,7 @@ describe('failing', () => {
     ['a trim', { type: Cmd.Trim, offset: 0, length: 10_000 }],
     ['zeroes', { type: Cmd.WriteZeroes, offset: 4096, length: 1 }],
     ['a cache', { type: Cmd.Cache, offset: 4096, length: 1 }],
+    ['a block status', { type: Cmd.BlockStatus, offset: 4096, length: 1 }],
   ])('fails %s at a bad spot', (_, request) => {
     const client = bad()
     client.send(request)
@@ -395,6 +410,10 @@ describe('failing', () => {
     expect(outer.flush?.()).toBeUndefined()
     expect(() => outer.read(1, 2n ** 61n)).toThrow('bad sector')
     expect(outer.read(1, 2n ** 61n + 1n)).toEqual([{ hole: 1 }])
+    expect(Array.from(outer.extents?.(2n ** 60n, 0) as Iterable<unknown>)).toEqual([
+      { length: 2n ** 60n, flags: 3 },
+    ])
+    expect(() => outer.extents?.(2n ** 62n, 0)).toThrow('bad sector')
     const readable = { size: 1, read: () => new Uint8Array(1) }
     expect(failing(readable, { offset: 0 }).cache).toBeUndefined()
   })

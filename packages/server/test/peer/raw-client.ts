@@ -1,16 +1,24 @@
 import {
+  blockStatus,
+  blockStatusExt,
   CHUNK_HEADER_LENGTH,
   Chunk,
   type Cmd,
   concat,
+  decodeDescriptor,
   decodeErrorPayload,
   decodeOptionReplyHeader,
+  EXTENDED_CHUNK_HEADER_LENGTH,
+  EXTENDED_REQUEST_LENGTH,
   encodeClientFlags,
+  encodeExtendedRequest,
   encodeInfoRequest,
+  encodeMetaContextRequest,
   encodeOption,
   encodeRequest,
   encodeText,
   errorName,
+  getU64,
   HandshakeFlag,
   Magic,
   OPTION_REPLY_HEADER_LENGTH,
@@ -33,7 +41,16 @@ export interface ReplyChunk {
   readonly flags: number
   readonly type: number
   readonly cookie: bigint
+  /** With extended headers: that of the request. */
+  readonly offset?: U64
   readonly payload: Uint8Array
+}
+
+/** A block status chunk, taken apart. */
+export interface StatusChunk {
+  readonly flags: number
+  readonly contextId: number
+  readonly extents: readonly (readonly [length: U64, flags: U64])[]
 }
 
 export interface SimpleReply {
@@ -46,8 +63,18 @@ export interface RequestFields {
   readonly flags?: number
   readonly cookie?: bigint
   readonly offset?: U64
-  readonly length?: number
+  /** Default: the length of the data. */
+  readonly length?: U64
   readonly data?: Uint8Array
+}
+
+/** How a client goes into transmission. */
+export interface EnterOptions {
+  readonly exportName?: string
+  readonly structured?: boolean
+  readonly extended?: boolean
+  /** Selected first, in structured replies at least. */
+  readonly contexts?: readonly string[]
 }
 
 export const allFlags = HandshakeFlag.FixedNewstyle | HandshakeFlag.NoZeroes
@@ -59,7 +86,18 @@ export function requestBytes(fields: RequestFields): Uint8Array {
   const header = new Uint8Array(REQUEST_LENGTH)
   const high = Number(cookie >> 32n)
   const low = Number(cookie & 0xffffffffn)
-  encodeRequest(viewOf(header), 0, flags, type, high, low, offset, length)
+  encodeRequest(viewOf(header), 0, flags, type, high, low, offset, Number(length))
+  return data === undefined ? header : concat(header, data)
+}
+
+/** The same with extended headers. NBD_CMD_FLAG_PAYLOAD_LEN is the test's business. */
+export function extendedRequestBytes(fields: RequestFields): Uint8Array {
+  const { type, flags = 0, cookie = 1n, offset = 0, data } = fields
+  const length = fields.length ?? data?.length ?? 0
+  const header = new Uint8Array(EXTENDED_REQUEST_LENGTH)
+  const high = Number(cookie >> 32n)
+  const low = Number(cookie & 0xffffffffn)
+  encodeExtendedRequest(viewOf(header), 0, flags, type, high, low, offset, length)
   return data === undefined ? header : concat(header, data)
 }
 
@@ -67,6 +105,7 @@ export function requestBytes(fields: RequestFields): Uint8Array {
 export class RawClient {
   readonly connection = new TestConnection()
   readonly server: Server
+  #isExtended = false
   /** What the server reported. */
   readonly errors: { error: Error; client: Client | undefined }[] = []
 
@@ -116,11 +155,23 @@ export class RawClient {
     return this.option(option, encodeInfoRequest({ exportName, infos }))
   }
 
+  /** Sends NBD_OPT_SET_META_CONTEXT or NBD_OPT_LIST_META_CONTEXT. */
+  metaContext(
+    option: typeof Opt.SetMetaContext | typeof Opt.ListMetaContext,
+    queries: readonly string[],
+    exportName = '',
+  ): OptionReply[] {
+    return this.option(option, encodeMetaContextRequest({ exportName, queries }))
+  }
+
   /** Goes into transmission. */
-  enter(options: { exportName?: string; structured?: boolean } = {}): this {
-    const { exportName = '', structured = false } = options
+  enter(options: EnterOptions = {}): this {
+    const { exportName = '', structured = false, extended = false, contexts } = options
     this.greet()
-    if (structured) this.option(Opt.StructuredReply)
+    this.#isExtended = extended
+    if (extended) this.option(Opt.ExtendedHeaders)
+    else if (structured || contexts !== undefined) this.option(Opt.StructuredReply)
+    if (contexts !== undefined) this.metaContext(Opt.SetMetaContext, contexts, exportName)
     this.inform(Opt.Go, exportName)
     return this
   }
@@ -132,7 +183,7 @@ export class RawClient {
   }
 
   send(...requests: readonly RequestFields[]): this {
-    this.connection.push(concat(...requests.map(requestBytes)))
+    this.connection.push(concat(...requests.map(this.#isExtended ? extendedRequestBytes : requestBytes)))
     return this
   }
 
@@ -146,11 +197,16 @@ export class RawClient {
     return parseChunks(this.connection.take())
   }
 
+  /** Takes the reply to a block status. */
+  status(): StatusChunk[] {
+    return this.chunks().map(parseStatus)
+  }
+
   /** Takes an error chunk that is the whole reply. */
   errorChunk(): { error: string; message: string; offset: U64 | undefined; cookie: bigint } {
     const [chunk, ...rest] = this.chunks()
     if (chunk === undefined || rest.length > 0)
-      throw new Error(`expected one chunk, found ${rest.length + 1}`)
+      throw new Error(`expected one chunk, found ${chunk === undefined ? 0 : rest.length + 1}`)
     const payload = decodeErrorPayload(chunk.type, chunk.payload)
     if (payload === undefined || chunk.type < Chunk.Error) throw new Error(`chunk ${chunk.type} is no error`)
     return {
@@ -189,17 +245,40 @@ export function parseChunks(bytes: Uint8Array): ReplyChunk[] {
   const chunks: ReplyChunk[] = []
   for (let at = 0; at < bytes.length; ) {
     const view = viewOf(bytes.subarray(at))
-    if (view.getUint32(0) !== Magic.StructuredReply) throw new Error(`no chunk begins at ${at}`)
-    const length = view.getUint32(16)
-    const end = at + CHUNK_HEADER_LENGTH + length
+    const magic = view.getUint32(0)
+    if (magic !== Magic.StructuredReply && magic !== Magic.ExtendedReply)
+      throw new Error(`no chunk begins at ${at}`)
+    const isExtended = magic === Magic.ExtendedReply
+    const length = isExtended ? Number(view.getBigUint64(24)) : view.getUint32(16)
+    const start = at + (isExtended ? EXTENDED_CHUNK_HEADER_LENGTH : CHUNK_HEADER_LENGTH)
+    const end = start + length
     if (end > bytes.length) throw new Error('a chunk is cut off')
     chunks.push({
       flags: view.getUint16(4),
       type: view.getUint16(6),
       cookie: view.getBigUint64(8),
-      payload: bytes.slice(at + CHUNK_HEADER_LENGTH, end),
+      ...(isExtended ? { offset: getU64(view, 16) } : {}),
+      payload: bytes.slice(start, end),
     })
     at = end
   }
   return chunks
+}
+
+/** Checks that the count of an extended chunk is that of its extents. */
+export function parseStatus({ type, flags, payload }: ReplyChunk): StatusChunk {
+  if (type !== Chunk.BlockStatus && type !== Chunk.BlockStatusExt) {
+    throw new Error(`chunk ${type} is no block status: ${new TextDecoder().decode(payload)}`)
+  }
+  const view = viewOf(payload)
+  const layout = type === Chunk.BlockStatus ? blockStatus : blockStatusExt
+  const count = (payload.length - layout.headLength) / layout.descriptorLength
+  if (!Number.isInteger(count) || count < 1) throw new Error(`${payload.length} bytes are no block status`)
+  if (layout === blockStatusExt && view.getUint32(4) !== count) throw new Error(`the count is not ${count}`)
+  const extents = Array.from({ length: count }, (_, index) => {
+    const at = layout.headLength + index * layout.descriptorLength
+    const { length, flags: status } = decodeDescriptor(layout, view, at)
+    return [length, status] as const
+  })
+  return { flags, contextId: view.getUint32(0), extents }
 }

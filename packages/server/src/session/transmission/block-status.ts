@@ -15,24 +15,22 @@ export interface ContextExtents {
 /** "Structured reply types" advises to send no more in one chunk. */
 export const MAX_DESCRIPTORS: number = 2 ** 20
 
-/** Asks the backend about each context. */
+/** Asks the backend about each context. Throws, or rejects, as the first of them does. */
 export function extentsOf(
   contexts: readonly SelectedContext[],
   length: U64,
   offset: U64,
 ): Awaitable<ContextExtents[]> {
-  const results = contexts.map((selected) => ({ id: selected.id, extents: call(selected, length, offset) }))
+  const results: { id: number; extents: Awaitable<Extents> }[] = []
+  try {
+    for (const { id, context } of contexts) results.push({ id, extents: context.extents(length, offset) })
+  } catch (error) {
+    // Promises that were made by then must not reject with nobody to hear it.
+    for (const { extents } of results) Promise.resolve(extents).catch(() => {})
+    throw error
+  }
   if (results.every(isAtHand)) return results
   return Promise.all(results.map(async ({ id, extents }) => ({ id, extents: await extents })))
-}
-
-/** What is thrown is rejected: a promise of another context must not be left with nobody to hear it. */
-function call({ context }: SelectedContext, length: U64, offset: U64): Awaitable<Extents> {
-  try {
-    return context.extents(length, offset)
-  } catch (error) {
-    return Promise.reject(error)
-  }
 }
 
 function isAtHand(result: { id: number; extents: Awaitable<Extents> }): result is ContextExtents {

@@ -1,0 +1,255 @@
+import { describe, expect, it } from '@jest/globals'
+import fc from 'fast-check'
+import { descriptorsOf, type StatusLimits } from '../../../src/session/transmission/descriptors.js'
+
+const KiB = 1024
+const limits: StatusLimits = {
+  length: 64 * KiB,
+  room: 1024 * KiB,
+  isOne: false,
+  maxExtent: 0xffff0000,
+  maxFlags: 0xffffffff,
+  maxDescriptors: 2 ** 20,
+}
+type Pair = readonly [length: number | bigint, flags: number | bigint]
+const extents = (...pairs: readonly Pair[]) => pairs.map(([length, flags]) => ({ length, flags }))
+const told = (pairs: readonly Pair[], given: Partial<StatusLimits> = {}): Pair[] =>
+  descriptorsOf(extents(...pairs), { ...limits, ...given }).map(({ length, flags }) => [length, flags])
+
+/** The flags of the extent that this byte is in. */
+const flagsAt = (at: number, list: readonly { length: number | bigint; flags: number | bigint }[]) => {
+  let end = 0n
+  for (const { length, flags } of list) {
+    end += BigInt(length)
+    if (end > at) return flags
+  }
+  throw new Error(`no extent reaches byte ${at}`)
+}
+
+describe('descriptorsOf', () => {
+  it('takes extents as they are', () => {
+    expect(
+      told([
+        [512, 0],
+        [1024, 3],
+      ]),
+    ).toEqual([
+      [512, 0],
+      [1024, 3],
+    ])
+  })
+
+  it('joins neighbours of the same flags, however they are written', () => {
+    expect(
+      told([
+        [512, 1],
+        [512n, 1n],
+        [512, 0],
+        [512, 1],
+      ]),
+    ).toEqual([
+      [1024, 1],
+      [512, 0],
+      [512, 1],
+    ])
+  })
+
+  // spec: server/block-status/only-the-last-beyond
+  it('ends with the extent that reaches the end of the request, and asks for no more', () => {
+    let asked = 0
+    const endless = function* () {
+      for (;;) yield { length: 30 * KiB, flags: asked++ }
+    }
+    expect(descriptorsOf(endless(), limits)).toEqual(extents([30 * KiB, 0], [30 * KiB, 1], [30 * KiB, 2]))
+    expect(asked).toBe(3)
+    expect(
+      told([
+        [64 * KiB, 0],
+        [512, 1],
+      ]),
+    ).toEqual([[64 * KiB, 0]])
+  })
+
+  it('cuts off what lies beyond the export', () => {
+    expect(told([[2048 * KiB, 0]])).toEqual([[1024 * KiB, 0]])
+    expect(
+      told(
+        [
+          [1000 * KiB, 0],
+          [512, 1],
+        ],
+        { length: 1024 * KiB, room: 1000 * KiB },
+      ),
+    ).toEqual([[1000 * KiB, 0]])
+    expect(told([[2n ** 80n, 0]])).toEqual([[1024 * KiB, 0]])
+  })
+
+  // spec: server/block-status/req-one-is-one, server/block-status/req-one-fits
+  it('tells of one extent within the request where one is asked for', () => {
+    expect(
+      told(
+        [
+          [512, 0],
+          [512, 0],
+          [512, 1],
+        ],
+        { isOne: true },
+      ),
+    ).toEqual([[1024, 0]])
+    expect(told([[1024 * KiB, 2]], { isOne: true })).toEqual([[64 * KiB, 2]])
+    expect(
+      told(
+        [
+          [63 * KiB, 2],
+          [63 * KiB, 2],
+        ],
+        { isOne: true },
+      ),
+    ).toEqual([[64 * KiB, 2]])
+    expect(told([[64 * KiB, 2]], { isOne: true, length: 64 * KiB, room: 10 * KiB })).toEqual([[10 * KiB, 2]])
+  })
+
+  it('cuts short an extent that is longer than a descriptor can tell, and ends there', () => {
+    const large = { length: 0xffffffff, room: 2 ** 40 }
+    expect(
+      told(
+        [
+          [2 ** 39, 0],
+          [512, 1],
+        ],
+        large,
+      ),
+    ).toEqual([[0xffff0000, 0]])
+    expect(
+      told(
+        [
+          [0x80000000, 0],
+          [0x80000000, 0],
+          [512, 1],
+        ],
+        large,
+      ),
+    ).toEqual([[0xffff0000, 0]])
+    expect(
+      told(
+        [
+          [0xffff0000, 0],
+          [512, 1],
+        ],
+        large,
+      ),
+    ).toEqual([
+      [0xffff0000, 0],
+      [512, 1],
+    ])
+  })
+
+  it('is exact where lengths are no safe integers', () => {
+    const huge = {
+      length: 2n ** 62n,
+      room: 2n ** 63n - 2n,
+      maxExtent: 2n ** 63n - 1n,
+      maxFlags: 2n ** 64n - 1n,
+    }
+    expect(
+      told(
+        [
+          [2n ** 53n + 1n, 0],
+          [2n ** 53n + 1n, 0],
+          [2n ** 63n, 2n ** 64n - 1n],
+        ],
+        huge,
+      ),
+    ).toEqual([
+      [2n ** 54n + 2n, 0],
+      [2n ** 63n - 4n - 2n ** 54n, 2n ** 64n - 1n],
+    ])
+    // A sum that is one beyond the last safe integer.
+    expect(
+      told(
+        [
+          [Number.MAX_SAFE_INTEGER, 0],
+          [1, 0],
+          [1, 1],
+        ],
+        huge,
+      ),
+    ).toEqual([
+      [2n ** 53n, 0],
+      [1, 1],
+    ])
+  })
+
+  it('tells of no more than fit into a chunk', () => {
+    const alternating = Array.from({ length: 10 }, (_, index): Pair => [512, index % 2])
+    expect(told(alternating, { maxDescriptors: 4 })).toEqual(alternating.slice(0, 4))
+    // What continues the last of them still does.
+    expect(
+      told(
+        [
+          [512, 0],
+          [512, 1],
+          [512, 1],
+          [512, 0],
+        ],
+        { maxDescriptors: 2 },
+      ),
+    ).toEqual([
+      [512, 0],
+      [1024, 1],
+    ])
+  })
+
+  // spec: server/block-status/no-empty-extent, server/block-status/some-progress, server/metadata/fits-the-flags
+  it.each<[unknown, string]>([
+    [[], 'extents told of none: expected one at least'],
+    [undefined, 'extents returned undefined: expected an iterable of extents'],
+    [5, 'extents returned number'],
+    [null, 'extents returned object'],
+    [[undefined], 'extents told of a length of undefined: expected a whole number, at least 1'],
+    [[null], 'a length of undefined'],
+    [extents([0, 0]), 'a length of 0'],
+    [extents([0n, 0]), 'a length of 0'],
+    [extents([-512, 0]), 'a length of -512'],
+    [extents([1.5, 0]), 'a length of 1.5'],
+    [extents([2 ** 53, 0]), 'a length of 9007199254740992'],
+    [extents([Number.NaN, 0]), 'a length of NaN'],
+    [extents(['512' as never, 0]), 'a length of 512'],
+    [extents([512, -1]), 'extents told of the flags -1: expected a whole number from 0 to 4294967295'],
+    [extents([512, 0.5]), 'the flags 0.5'],
+    [extents([512, undefined as never]), 'the flags undefined'],
+    [extents([512, 2 ** 32]), 'the flags 4294967296'],
+    [extents([512, 2n ** 64n]), 'the flags 18446744073709551616'],
+    [extents([512, 0], [0, 0]), 'a length of 0'],
+  ])('refuses what a backend must not tell: %j', (wrong, message) => {
+    expect(() => descriptorsOf(wrong as never, limits)).toThrow(message)
+  })
+
+  it('keeps the rules whatever it is told', () => {
+    const length = fc.oneof(fc.integer({ min: 1, max: 100 }), fc.bigInt({ min: 1n, max: 2n ** 64n }))
+    const extent = fc.record({ length, flags: fc.nat(2) })
+    const some = fc.record({
+      length: fc.integer({ min: 1, max: 200 }),
+      beyond: fc.nat(200),
+      isOne: fc.boolean(),
+      maxExtent: fc.integer({ min: 50, max: 300 }),
+      maxDescriptors: fc.integer({ min: 1, max: 5 }),
+    })
+    fc.assert(
+      fc.property(fc.array(extent, { minLength: 1, maxLength: 12 }), some, (list, { beyond, ...asked }) => {
+        const room = asked.length + beyond
+        const descriptors = descriptorsOf(list, { ...limits, ...asked, room })
+        const lengths = descriptors.map((descriptor) => Number(descriptor.length))
+        const sum = (some: readonly number[]): number => some.reduce((total, one) => total + one, 0)
+        expect(lengths.length).toBeGreaterThan(0)
+        expect(lengths.length).toBeLessThanOrEqual(asked.isOne ? 1 : asked.maxDescriptors)
+        expect(Math.min(...lengths)).toBeGreaterThan(0)
+        expect(Math.max(...lengths)).toBeLessThanOrEqual(asked.maxExtent)
+        expect(sum(lengths.slice(0, -1))).toBeLessThan(asked.length)
+        expect(sum(lengths)).toBeLessThanOrEqual(asked.isOne ? asked.length : room)
+        // Each byte that is told of has the flags that its extent has.
+        for (let at = 0; at < sum(lengths); at += 7) expect(flagsAt(at, descriptors)).toBe(flagsAt(at, list))
+      }),
+    )
+  })
+})
