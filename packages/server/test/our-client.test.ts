@@ -1,0 +1,225 @@
+import { describe, expect, it } from '@jest/globals'
+import { connect, type HandleOptions, NbdProtocolError, type ReadChunk } from '@nbdjs/core'
+import { memory as inProcess } from '@nbdjs/core/memory'
+import { type MetaContextSource, memory, Server, type ServerOptions } from '@nbdjs/server'
+import { changeStatus, type StatusChange } from '@nbdjs/server/faults'
+import { noise } from './peer/noise.js'
+
+const KiB = 1024
+const MiB = 1024 * KiB
+const TiB = 2 ** 40
+
+const source = (...pairs: readonly (readonly [number | bigint, number | bigint])[]): MetaContextSource => ({
+  hasLongFlags: pairs.some(([, flags]) => flags > 0xffffffff),
+  extents: () => pairs.map(([length, flags]) => ({ length, flags })),
+})
+const metaContexts = {
+  'x-test:one': source([4096, 1], [8192, 2]),
+  'x-test:two': source([100 * MiB, 9]),
+  'x-test:long': source([512, 2n ** 40n]),
+}
+const contexts = ['base:allocation', 'x-test:one', 'x-test:two']
+
+/** Data from 64 KiB to 128 KiB, and at the end. */
+const disk = () => {
+  const backend = memory(4 * TiB, { metaContexts })
+  backend.write(noise(64 * KiB), 64 * KiB)
+  backend.write(noise(1), 4 * TiB - 1)
+  return backend
+}
+
+const session = (options: HandleOptions = {}, served: Partial<ServerOptions> = {}) => {
+  const server = new Server({ exports: { '': disk() }, ...served })
+  return connect(
+    inProcess((connection) => server.accept(connection)),
+    { metaContexts: contexts, ...options },
+  )
+}
+
+const modes: readonly (readonly [string, HandleOptions, Partial<ServerOptions>])[] = [
+  ['extended headers', {}, {}],
+  ['a client of structured replies', { requestExtendedHeaders: false }, {}],
+  ['a server of structured replies', {}, { features: { extendedHeaders: false } }],
+]
+
+describe.each(modes)('our own client, with %s', (name, options, served) => {
+  const extended = name === 'extended headers'
+
+  it('agrees on it', async () => {
+    const nbd = await session(options, served)
+    expect(nbd.session).toMatchObject({ structuredReplies: true, extendedHeaders: extended })
+    expect(nbd.info.metaContexts).toEqual(contexts)
+    expect(nbd.info.canBlockStatusPayload).toBe(extended)
+    expect(nbd.canMetaContext('x-test:long')).toBe(false)
+    await nbd.shutdown()
+  })
+
+  it('asks about several contexts at once', async () => {
+    const nbd = await session(options, served)
+    expect(await nbd.blockStatus(MiB, 0)).toEqual(
+      new Map([
+        [
+          'base:allocation',
+          [
+            { offset: 0n, length: 65536n, flags: 3 },
+            { offset: 65536n, length: 65536n, flags: 0 },
+            { offset: 131072n, length: BigInt(MiB - 131072), flags: 3 },
+          ],
+        ],
+        [
+          'x-test:one',
+          [
+            { offset: 0n, length: 4096n, flags: 1 },
+            { offset: 4096n, length: 8192n, flags: 2 },
+          ],
+        ],
+        ['x-test:two', [{ offset: 0n, length: BigInt(100 * MiB), flags: 9 }]],
+      ]),
+    )
+    await nbd.shutdown()
+  })
+
+  it('asks about some of them, and for one extent', async () => {
+    const nbd = await session(options, served)
+    const some = await nbd.blockStatus(MiB, 65536, {
+      contexts: ['x-test:two', 'base:allocation'],
+      reqOne: true,
+    })
+    expect(some).toEqual(
+      new Map([
+        ['base:allocation', [{ offset: 65536n, length: 65536n, flags: 0 }]],
+        ['x-test:two', [{ offset: 65536n, length: BigInt(MiB), flags: 9 }]],
+      ]),
+    )
+    await nbd.shutdown()
+  })
+
+  it('asks again until it knows all of a large disk', async () => {
+    const nbd = await session(options, served)
+    const map: [bigint, bigint, number | bigint][] = []
+    let requests = 0
+    for (let at = 0n; at < nbd.info.size; requests++) {
+      const most = extended ? 2n ** 53n - 1n : 0xffffffffn
+      const rest = nbd.info.size - at
+      const status = await nbd.blockStatus(rest < most ? rest : most, at, { contexts: ['base:allocation'] })
+      for (const { offset, length, flags } of status.get('base:allocation') ?? []) {
+        const last = map.at(-1)
+        if (last !== undefined && last[2] === flags) last[1] += length
+        else map.push([offset, length, flags])
+        at = offset + length
+      }
+    }
+    expect(map).toEqual([
+      [0n, 65536n, 3],
+      [65536n, 65536n, 0],
+      [131072n, BigInt(4 * TiB - 3 * 65536), 3],
+      [BigInt(4 * TiB - 65536), 65536n, 0],
+    ])
+    if (extended) expect(requests).toBe(1)
+    else expect(requests).toBeGreaterThan(1000)
+    await nbd.shutdown()
+  })
+
+  it('reads in chunks, and writes', async () => {
+    const nbd = await session(options, served)
+    const chunks: ReadChunk[] = []
+    const buffer = new Uint8Array(256 * KiB)
+    await nbd.preadStructured(buffer, 0, (chunk) => chunks.push(chunk))
+    expect(chunks.map(({ kind, offset }) => [kind, offset])).toEqual([
+      ['hole', 0n],
+      ['data', 65536n],
+      ['hole', 131072n],
+    ])
+    expect(buffer.slice(65536, 131072)).toEqual(noise(64 * KiB))
+    await nbd.pwrite(noise(100, 2), 10)
+    await nbd.pwrite(noise(100_000, 3), 200_000)
+    expect(await nbd.pread(100, 10)).toEqual(noise(100, 2))
+    expect(Buffer.compare(await nbd.pread(100_000, 200_000), noise(100_000, 3))).toBe(0)
+    await nbd.shutdown()
+  })
+
+  it('gets an error, and goes on', async () => {
+    const nbd = await session({ ...options, strict: false }, served)
+    await expect(nbd.blockStatus(10, 4 * TiB)).rejects.toThrow('the export ends at 4398046511104')
+    await expect(nbd.pread(10, 4 * TiB)).rejects.toMatchObject({ errno: 'EINVAL' })
+    expect(await nbd.pread(1, 0)).toEqual(new Uint8Array(1))
+    await nbd.shutdown()
+  })
+
+  it.each<[string, StatusChange]>([
+    ['an extent of no length', (status) => [{ ...status, extents: [{ length: 0, flags: 0 }] }]],
+    ['an extent beyond the end', (status) => [{ ...status, extents: [{ length: 0xffffffff, flags: 0 }] }]],
+    ['a context that is missing', () => []],
+    ['a context twice', (status) => [status, status]],
+    ['a context that is unknown', (status) => [{ ...status, contextId: 1000 }]],
+  ])('does not believe in %s', async (_, change) => {
+    const small = { '': memory(MiB, { metaContexts }) }
+    const nbd = await session(options, { ...served, exports: small, faults: [changeStatus(change)] })
+    await expect(nbd.blockStatus(MiB, 0)).rejects.toThrow(NbdProtocolError)
+    await nbd.shutdown().catch(() => undefined)
+    nbd.destroy()
+  })
+})
+
+describe('our own client, with extended headers', () => {
+  it('changes ranges of more than 32 bits', async () => {
+    const backend = disk()
+    const nbd = await session({}, { exports: { '': backend } })
+    await nbd.zero(TiB, 0)
+    await nbd.cache(TiB, 0)
+    expect(backend.allocated).toBe(65536)
+    await nbd.trim(3 * TiB, TiB)
+    expect(backend.allocated).toBe(0)
+    await nbd.shutdown()
+  })
+
+  it('gets flags of 64 bits', async () => {
+    const nbd = await session({ metaContexts: ['x-test:long'] })
+    const status = await nbd.blockStatus(512, 0)
+    expect(status).toEqual(new Map([['x-test:long', [{ offset: 0n, length: 512n, flags: 2 ** 40 }]]]))
+    await nbd.shutdown()
+  })
+
+  it('does not believe a wrong count of extents', async () => {
+    const nbd = await session({}, { faults: [changeStatus((status) => [{ ...status, count: 77 }])] })
+    await expect(nbd.blockStatus(MiB, 0)).rejects.toThrow(NbdProtocolError)
+    nbd.destroy()
+  })
+
+  it('forgets to tell of a payload when it is told to, and is refused', async () => {
+    const nbd = await session({ strict: { autoFlag: false } })
+    await expect(nbd.pwrite(noise(10), 0)).rejects.toMatchObject({ errno: 'EINVAL' })
+    expect(await nbd.pread(10, 0)).toEqual(new Uint8Array(10))
+    await nbd.shutdown()
+  })
+})
+
+describe('our own client in option mode', () => {
+  it('lists, selects, and changes its mind about the export', async () => {
+    const exports = { '': disk(), plain: memory(MiB) }
+    const nbd = await session({ optMode: true, metaContexts: [] }, { exports })
+    const all = ['base:allocation', 'x-test:one', 'x-test:two', 'x-test:long']
+    expect(await nbd.optListMetaContext()).toEqual(all)
+    expect(await nbd.optListMetaContext(['x-test:', 'acme:'])).toEqual(all.slice(1))
+    expect(await nbd.optSetMetaContext(['x-test:', 'x-test:two'])).toEqual(['x-test:two'])
+    expect(await nbd.optSetMetaContext([])).toEqual([])
+    nbd.setRequestMetaContext(false)
+    expect(await nbd.optSetMetaContext(['base:allocation'])).toEqual(['base:allocation'])
+    await nbd.optGo()
+    expect((await nbd.blockStatus(10, 0)).get('base:allocation')).toHaveLength(1)
+    await nbd.shutdown()
+  })
+
+  it('goes on without contexts where the server has none', async () => {
+    const nbd = await session({}, { features: { metaContexts: false } })
+    expect(nbd.info.metaContexts).toEqual([])
+    await expect(nbd.blockStatus(10, 0)).rejects.toMatchObject({ errno: 'ENOTSUP' })
+    await nbd.shutdown()
+  })
+
+  it('is refused where the server keeps the status for itself', async () => {
+    const nbd = await session({}, { features: { blockStatus: false } })
+    await expect(nbd.blockStatus(10, 0)).rejects.toMatchObject({ errno: 'EINVAL' })
+    await nbd.shutdown()
+  })
+})
