@@ -13,13 +13,18 @@ export function sayExport(info: ExportInfo, session: Session, say: Say): void {
   const abilities = Object.entries(info).flatMap(([name, value]) =>
     name.startsWith('can') && value === true ? [name.slice(3)] : [],
   )
-  say('protocol', `${session.protocol}, ${session.structuredReplies ? 'structured' : 'simple'} replies`)
+  say('protocol', `${session.protocol}, ${kindOfReplies(session)} replies`)
   say('export', JSON.stringify(info.canonicalName ?? info.name))
   if (info.description !== undefined) say('description', info.description)
   say('size', `${info.size} bytes (${humanSize(info.size)})`)
   say('access', info.readOnly ? 'read-only' : 'read and write')
   say('can', abilities.join(', ') || 'nothing beyond reading')
   if (preferred > 0) say('block sizes', `minimum ${minimum}, preferred ${preferred}, maximum ${maximum}`)
+}
+
+function kindOfReplies({ extendedHeaders, structuredReplies }: Session): string {
+  if (extendedHeaders) return 'extended'
+  return structuredReplies ? 'structured' : 'simple'
 }
 
 const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB']

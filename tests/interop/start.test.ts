@@ -34,6 +34,7 @@ describeWith('npm start', { programs: ['nbdkit', 'qemu-nbd'], installation: 'hos
       ...{ installation: 'host', listenOn: '127.0.0.1', plugin: 'pattern', parameters, filters },
     })
     const report = await start(`${scheme}${hostAndPort(server.address)}`)
+    expect(report).toContain('newstyle-fixed, structured replies')
     expect(report).toContain('16777216 bytes (16 MiB)')
     expect(report).toContain('state closed')
     expect(readFileSync(log, 'utf8')).not.toMatch(/ (Write|Zero|Trim) /)
