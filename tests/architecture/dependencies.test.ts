@@ -20,9 +20,11 @@ const partsOfCore: Readonly<Record<string, RegExp>> = {
   'errors.ts': /^$/,
   'wire/': /^(wire\/|errors\.ts$)/,
   'machine/': /^((wire|machine)\/|errors\.ts$)/,
-  'handle/': /^((wire|machine|handle)\/|(errors|options|transport)\.ts$|eventemitter3$)/,
+  'handle/':
+    /^((wire|machine|handle)\/|(errors|options|transport)\.ts$|adapters\/upgradable-connection\.ts$|eventemitter3$)/,
   'uri/': /^(uri\/|wire\/text\.ts$|errors\.ts$)/,
-  'adapters/': /^(adapters\/|(errors|transport)\.ts$)/,
+  'adapters/': /^(adapters\/|(errors|tls|transport)\.ts$)/,
+  'tls.ts': /^(transport|uri\/nbd-uri)\.ts$/,
 }
 
 /** What an input changes at once and what only a clock or a promise brings about are apart: see machine/. */

@@ -2,6 +2,7 @@ import { NbdUsageError } from './errors.js'
 import { parseSignal } from './handle/arguments.js'
 import { Handle, type SignalOptions } from './handle/handle.js'
 import type { HandleOptions } from './options.js'
+import type { TlsProvider, UriTls } from './tls.js'
 import type { Transport } from './transport.js'
 import type { NbdUri } from './uri/nbd-uri.js'
 import { parseUri } from './uri/parse.js'
@@ -21,7 +22,12 @@ export interface UriTransports {
 
 /** The options of a Handle, but for the name of the export, which is in the URI. */
 export interface ConnectUriOptions<OptMode extends boolean = boolean>
-  extends Omit<HandleOptions<OptMode>, 'exportName'> {
+  extends Omit<HandleOptions<OptMode>, 'exportName' | 'tlsProvider'> {
+  /**
+   * Speaks TLS, where the URI or `tls` asks for it. A function gets the `tls-` parameters of the URI and its user name:
+   * `uriTls()` of `@nbdjs/tls`. A URI with such parameters needs a function.
+   */
+  readonly tlsProvider?: TlsProvider | ((uri: UriTls) => TlsProvider) | undefined
   readonly transports: UriTransports
   /** For a URI that somebody else wrote. */
   readonly allow?: UriAllowance | undefined
@@ -32,8 +38,10 @@ export interface ConnectUriOptions<OptMode extends boolean = boolean>
  * without a meaning, which have no effect here. nbd_connect_uri(3).
  *
  * Rejects with an {@link NbdUsageError} before anything is dialled: EINVAL for a wrong URI or option, EPERM for
- * what `allow` does not permit, ENOTSUP for a transport that was not passed in, and for TLS: a URI that asks for
- * it, by its scheme or by a `tls-` parameter, is never connected without.
+ * what `allow` does not permit, ENOTSUP for a transport that was not passed in, or TLS.
+ *
+ * A URI whose scheme asks for TLS (`nbds`) is never connected without, whatever `tls` says. One that only has a
+ * `tls-` parameter is connected with TLS if the server takes it, unless `tls` is `require`.
  *
  * When it rejects nothing is left open. With `optMode` the handle is `negotiating` when the promise resolves.
  */
@@ -43,10 +51,14 @@ export async function connectUri<OptMode extends boolean = false>(
   signalOptions?: SignalOptions,
 ): Promise<Handle<OptMode>> {
   const parsed = parseUri(uri)
-  const { transports, allow, ...handleOptions } = checkOptions(options)
+  const { transports, allow, tls, tlsProvider, ...handleOptions } = checkOptions(options)
   requirePermission(parsed, allow ?? {})
   const { exportName } = parsed
-  const handle = new Handle<OptMode>({ ...handleOptions, ...tlsOptions(parsed), exportName })
+  const handle = new Handle<OptMode>({
+    ...handleOptions,
+    ...tlsOptions(parsed, { tls, tlsProvider }),
+    exportName,
+  })
   parseSignal('connectUri', signalOptions)?.throwIfAborted()
   await handle.connect(makeTransport(parsed, transports), signalOptions)
   return handle
@@ -67,10 +79,36 @@ function checkOptions<OptMode extends boolean>(
   return options
 }
 
-/** The options of the handle for the TLS that the URI asks for. */
-function tlsOptions(uri: NbdUri): Record<string, never> {
-  if (tlsWish(uri) === 'none') return {}
-  throw new NbdUsageError(`connectUri: ${whatWantsTls(uri)}: TLS is not supported`, { errno: 'ENOTSUP' })
+type TlsOptions = Pick<HandleOptions, 'tls' | 'tlsProvider'>
+
+const strengths = ['disable', 'allow', 'require'] as const
+
+/** The options of the handle for the TLS that the URI asks for, on top of what the caller does. */
+function tlsOptions(uri: NbdUri, options: Pick<ConnectUriOptions, 'tls' | 'tlsProvider'>): TlsOptions {
+  const wish = tlsWish(uri)
+  const { tls = 'disable', tlsProvider } = options
+  // The handle refuses it.
+  if (!strengths.includes(tls)) return { tls }
+  if (wish === 'none' && typeof tlsProvider !== 'function') return { tls, tlsProvider }
+  const mode = wish === 'none' || strengths.indexOf(tls) > strengths.indexOf(wish) ? tls : wish
+  return { tls: mode, tlsProvider: mode === 'disable' ? undefined : provider(uri, tlsProvider) }
+}
+
+function provider(uri: NbdUri, given: ConnectUriOptions['tlsProvider']): TlsProvider | undefined {
+  if (given === undefined) {
+    throw new NbdUsageError(
+      `connectUri: ${whatWantsTls(uri)}: expected options.tlsProvider, such as uriTls() of @nbdjs/tls`,
+      { errno: 'ENOTSUP' },
+    )
+  }
+  const { user, tlsParameters } = uri
+  if (typeof given === 'function') return given({ ...tlsParameters, ...(user === undefined ? {} : { user }) })
+  const [parameter] = Object.keys(tlsParameters)
+  if (parameter === undefined) return given
+  throw new NbdUsageError(
+    `connectUri: ${whatWantsTls({ ...uri, tls: false })}: options.tlsProvider was made without it, expected a function such as uriTls() of @nbdjs/tls`,
+    { errno: 'ENOTSUP' },
+  )
 }
 
 function makeTransport(uri: NbdUri, { tcp, unix, vsock }: UriTransports): Transport {

@@ -2,6 +2,7 @@ import * as z from 'zod/mini'
 import { NbdUsageError } from './errors.js'
 import { misuse, misuseMessage } from './handle/misuse.js'
 import { defaultLimits, type Limits } from './machine/limits.js'
+import type { TlsProvider } from './tls.js'
 import { encodeText, MAX_STRING_BYTES } from './wire/text.js'
 
 /** What a caller's mistake is refused for before anything is sent. Each is on by default. */
@@ -57,6 +58,13 @@ export interface HandleOptions<OptMode extends boolean = boolean> {
   readonly requestMetaContext?: boolean | undefined
   /** Queries for the meta contexts that `blockStatus` shall tell of: `base:allocation`. Default none. [add_meta_context] */
   readonly metaContexts?: readonly string[] | undefined
+  /**
+   * `allow`: TLS if the server takes it, else plaintext, which anybody in between can bring about. `require`: TLS or
+   * nothing. Both need `tlsProvider`. Default `disable`. [set_tls]
+   */
+  readonly tls?: 'disable' | 'allow' | 'require' | undefined
+  /** Speaks TLS and verifies the server: `nodeTls()` of `@nbdjs/tls`. */
+  readonly tlsProvider?: TlsProvider | undefined
   /** Handshake flags to set if the server does. Both default to true. [set_handshake_flags] */
   readonly handshakeFlags?:
     | { readonly fixedNewstyle?: boolean | undefined; readonly noZeroes?: boolean | undefined }
@@ -78,6 +86,8 @@ export interface ParsedOptions {
   readonly requestExtendedHeaders: boolean
   readonly requestMetaContext: boolean
   readonly metaContexts: readonly string[]
+  readonly tls: 'disable' | 'allow' | 'require'
+  readonly tlsProvider: TlsProvider | undefined
   readonly handshakeFlags: { readonly fixedNewstyle: boolean; readonly noZeroes: boolean }
   readonly strict: Strict
   readonly limits: Limits
@@ -126,6 +136,8 @@ const schema = z.strictObject({
   requestExtendedHeaders: flag(true),
   requestMetaContext: flag(true),
   metaContexts: z._default(z.array(z.string()), []),
+  tls: z._default(z.enum(['disable', 'allow', 'require']), 'disable'),
+  tlsProvider: z.optional(z.unknown()),
   handshakeFlags: z.prefault(handshakeFlags, {}),
   strict: z.prefault(z.pipe(z.transform(allOrEach), strict), {}),
   limits: z.prefault(limits, {}),
@@ -140,7 +152,21 @@ export function parseOptions(options: unknown = {}): ParsedOptions {
   result.data.metaContexts.forEach((name, index) => {
     checkName(`options.metaContexts.${index}`, name)
   })
-  return { ...result.data, name: result.data.name }
+  const { tls, tlsProvider } = result.data
+  checkTlsProvider(tls, tlsProvider)
+  return { ...result.data, name: result.data.name, tlsProvider }
+}
+
+function checkTlsProvider(tls: string, provider: unknown): asserts provider is TlsProvider | undefined {
+  if (provider === undefined) {
+    if (tls === 'disable') return
+    throw new NbdUsageError(
+      `options.tls: '${tls}' needs options.tlsProvider, such as nodeTls() of @nbdjs/tls`,
+    )
+  }
+  const { role, upgrade } = Object(provider) as Partial<TlsProvider>
+  if (typeof upgrade !== 'function') throw misuse('options.tlsProvider', 'a TlsProvider', provider)
+  if (role !== 'client') throw misuse('options.tlsProvider.role', "'client'", role)
 }
 
 /** "Conventions": a name has at most 4096 bytes of UTF-8 and no NUL. `where` begins the error's message. */
@@ -188,6 +214,8 @@ function mistakes(issue: z.core.$ZodIssue): string[] {
     }
     case 'invalid_type':
       return mistake(expectedAt[issue.path.join('.')] ?? expectedTypes[issue.expected] ?? issue.expected)
+    case 'invalid_value':
+      return mistake(`one of ${issue.values.map((value) => `'${String(value)}'`).join(', ')}`)
     case 'too_small':
       return mistake(`at least ${issue.minimum}`)
     case 'too_big':

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, jest, test } from '@jest/globals'
-import { NbdUsageError, type Transport } from '@nbdjs/core'
+import { NbdUsageError, type TlsProvider, type Transport, type UriTls } from '@nbdjs/core'
 import { memory } from '@nbdjs/core/memory'
 import { memory as memoryExport, Server } from '@nbdjs/server'
 import { expectTypeOf } from 'expect-type'
@@ -171,8 +171,69 @@ describe('TLS is never left out in silence', () => {
     ['nbd:///?tls-type=anon', 'tls-type'],
   ])('%s', async (uri, what) => {
     const error = await refusalOf(uri, { transports, allow: { localFiles: true } })
-    expect(error.message).toBe(`connectUri: ${what}: TLS is not supported`)
+    expect(error.message).toBe(
+      `connectUri: ${what}: expected options.tlsProvider, such as uriTls() of @nbdjs/tls`,
+    )
     expect(error.errno).toBe('ENOTSUP')
+  })
+})
+
+describe('TLS by a URI', () => {
+  const upgrade = async (): Promise<never> => {
+    throw new Error('the provider was asked')
+  }
+  const provider: TlsProvider = { role: 'client', upgrade }
+  const plain: Pick<ConnectUriOptions, 'allow' | 'transports'> = { transports, allow: { localFiles: true } }
+
+  test('is never left out where the scheme asks for it, whatever the options say', async () => {
+    // The server in this process has no TLS: it refuses.
+    for (const tls of ['disable', 'allow', 'require', undefined] as const) {
+      await expect(connectUri('nbds://', { ...plain, tls, tlsProvider: provider })).rejects.toMatchObject({
+        code: 'ERR_NBD_NEGOTIATION',
+        message: expect.stringContaining('TLS is required'),
+      })
+    }
+  })
+
+  test('is tried where there is a parameter for it, and required where the options say so', async () => {
+    const tlsProvider = (): TlsProvider => provider
+    const uri = 'nbd:///?tls-hostname=disk.example'
+    await using nbd = await connectUri(uri, { ...plain, tlsProvider })
+    expect(nbd.session.tls).toBe(false)
+    await expect(connectUri(uri, { ...plain, tlsProvider, tls: 'require' })).rejects.toThrow(
+      'TLS is required',
+    )
+  })
+
+  test('is not tried where nothing asks for it', async () => {
+    const tlsProvider = jest.fn(() => provider)
+    await using nbd = await connectUri('nbd://', { ...plain, tlsProvider })
+    expect(nbd.session.tls).toBe(false)
+    expect(tlsProvider).not.toHaveBeenCalled()
+    await using other = await connectUri('nbd://', { ...plain, tlsProvider: provider, tls: 'allow' })
+    expect(other.session.tls).toBe(false)
+  })
+
+  test('gets the parameters and the user name', async () => {
+    const tlsProvider = jest.fn<(uri: UriTls) => TlsProvider>(() => provider)
+    const uri = 'nbds://alice@host/?tls-psk-file=/f&tls-hostname=h&tls-verify-peer=0&tls-type=psk'
+    await expect(connectUri(uri, { ...plain, tlsProvider })).rejects.toThrow('TLS is required')
+    expect(tlsProvider.mock.calls).toEqual([
+      [{ user: 'alice', pskFile: '/f', hostname: 'h', verifyPeer: false, type: 'psk' }],
+    ])
+  })
+
+  test('is not made up without its parameters', async () => {
+    const error = await refusalOf('nbds:///?tls-hostname=h', { ...plain, tlsProvider: provider })
+    expect(error.message).toBe(
+      'connectUri: tls-hostname: options.tlsProvider was made without it, expected a function such as uriTls() of @nbdjs/tls',
+    )
+  })
+
+  test('is a mode that there is', async () => {
+    const tls = 'maybe' as 'allow'
+    const error = await refusalOf('nbds://', { ...plain, tlsProvider: provider, tls })
+    expect(error.message).toBe(`options.tls: expected one of 'disable', 'allow', 'require', received "maybe"`)
   })
 })
 

@@ -12,6 +12,8 @@ const defaults = {
   requestExtendedHeaders: true,
   requestMetaContext: true,
   metaContexts: [],
+  tls: 'disable',
+  tlsProvider: undefined,
   handshakeFlags: { fixedNewstyle: true, noZeroes: true },
   strict: {
     commands: true,
@@ -113,7 +115,7 @@ describe('a given value', () => {
 
 describe('a mistake', () => {
   const names =
-    'name, exportName, optMode, fullInfo, requestBlockSize, requestStructuredReplies, requestExtendedHeaders, requestMetaContext, metaContexts, handshakeFlags, strict, limits, timeouts'
+    'name, exportName, optMode, fullInfo, requestBlockSize, requestStructuredReplies, requestExtendedHeaders, requestMetaContext, metaContexts, tls, tlsProvider, handshakeFlags, strict, limits, timeouts'
   const limits = 'inFlightCommands, inFlightBytes, optionReplyBytes, listEntries'
 
   test.each<[unknown, string]>([
@@ -197,7 +199,16 @@ describe('a mistake', () => {
       { handshakeFlags: { noZeros: true } },
       'options.handshakeFlags.noZeros: unknown option, expected one of fixedNewstyle, noZeroes',
     ],
-    [{ tls: 'require' }, `options.tls: unknown option, expected one of ${names}`],
+    [{ tsl: 'require' }, `options.tsl: unknown option, expected one of ${names}`],
+    [{ tls: 'always' }, `options.tls: expected one of 'disable', 'allow', 'require', received "always"`],
+    [{ tls: 'require' }, `options.tls: 'require' needs options.tlsProvider, such as nodeTls() of @nbdjs/tls`],
+    [{ tls: 'allow' }, `options.tls: 'allow' needs options.tlsProvider, such as nodeTls() of @nbdjs/tls`],
+    [{ tlsProvider: { role: 'client' } }, 'options.tlsProvider: expected a TlsProvider, received Object'],
+    [{ tlsProvider: null }, 'options.tlsProvider: expected a TlsProvider, received null'],
+    [
+      { tlsProvider: { role: 'server', upgrade: () => {} } },
+      `options.tlsProvider.role: expected 'client', received "server"`,
+    ],
   ])('%p', (options, message) => {
     expect(refusal(options)).toMatchObject({ message, errno: 'EINVAL', code: 'ERR_NBD_USAGE' })
   })

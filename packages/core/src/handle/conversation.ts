@@ -174,6 +174,7 @@ export class Conversation {
         this.#listener.debug(event.message)
         return
       case 'destroy':
+      case 'startTls':
         return
     }
   }

@@ -20,7 +20,7 @@ export interface DriverSink<C extends Command> {
 /** Joins a machine and a connection: passes bytes in and out, and what becomes of them to the sink. */
 export class Driver<C extends Command> implements Receiver {
   readonly #machine: Machine<C>
-  readonly #connection: Connection
+  readonly #connection: Connection & { startTls?(): Promise<void> }
   readonly #sink: DriverSink<C>
   readonly #endOfTurn: EndOfTurn = new EndOfTurn(() => this.#drain())
   #isBlocked = false
@@ -28,7 +28,12 @@ export class Driver<C extends Command> implements Receiver {
   /** The connection is closed, and the sink was not told so yet. */
   #owesDisconnected = false
 
-  constructor(machine: Machine<C>, connection: Connection, sink: DriverSink<C>) {
+  /** A machine that may ask for TLS needs a connection with `startTls`: see UpgradableConnection. */
+  constructor(
+    machine: Machine<C>,
+    connection: Connection & { startTls?(): Promise<void> },
+    sink: DriverSink<C>,
+  ) {
     this.#machine = machine
     this.#connection = connection
     this.#sink = sink
@@ -128,7 +133,17 @@ export class Driver<C extends Command> implements Receiver {
   #obey(event: MachineEvent): void {
     if (event.kind === 'close') void this.#connection.close()
     if (event.kind === 'destroy') this.#connection.destroy(event.error)
+    if (event.kind === 'startTls') this.#startTls()
     this.#sink.occurred(event)
+  }
+
+  #startTls(): void {
+    this.#isBlocked = false
+    this.#connection.startTls?.().then(
+      () => this.tell((machine) => machine.tlsStarted()),
+      // Never back to plaintext: the server has agreed to TLS.
+      (error) => this.tell((machine) => machine.fail(error)),
+    )
   }
 
   #tellDisconnected(): void {

@@ -1,4 +1,5 @@
 import { EventEmitter } from 'eventemitter3'
+import { UpgradableConnection } from '../adapters/upgradable-connection.js'
 import { NbdClosedError, NbdStateError, NbdUsageError } from '../errors.js'
 import type { ExportInfo } from '../machine/export-info.js'
 import type { NegotiationSettings } from '../machine/negotiation/negotiation.js'
@@ -119,7 +120,14 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
     super()
     this.#options = parseOptions(options)
     this.name = this.#options.name ?? `nbd${++handlesMade}`
-    const { name: _, strict: __, limits: ___, timeouts: ____, ...settings } = this.#options
+    const {
+      name: _,
+      strict: __,
+      limits: ___,
+      timeouts: ____,
+      tlsProvider: _____,
+      ...settings
+    } = this.#options
     this.#settings = settings
     this.closed = new Promise((resolve, reject) => {
       this.#settleClosed = { resolve, reject }
@@ -261,6 +269,21 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
   /** NBD_OPT_LIST: the exports that the server shows. */
   async optList(options?: SignalOptions): Promise<readonly ListEntry[]> {
     return await this.#operate('optList', 'list', options)
+  }
+
+  /**
+   * NBD_OPT_STARTTLS: true once TLS is on, false when the server refuses. All that was agreed before is forgotten then,
+   * structured replies included. Needs `options.tlsProvider`, and is an NbdStateError once TLS is on; `connect` has
+   * asked for it unless `options.tls` is `disable`. A TLS handshake that fails leaves the handle `dead`.
+   */
+  async optStartTls(options?: SignalOptions): Promise<boolean> {
+    const { machine } = this.#requireConversation('opt', 'optStartTls')
+    if (this.#options.tlsProvider === undefined) {
+      throw new NbdUsageError('optStartTls: expected options.tlsProvider, such as nodeTls() of @nbdjs/tls')
+    }
+    // "Client-side requirements": not a second time.
+    if (machine.session.tls) throw this.#stateError('optStartTls', 'TLS is on already')
+    return await this.#operate('optStartTls', 'startTls', options)
   }
 
   /** NBD_OPT_STRUCTURED_REPLY: true when the server agrees. `connect` has asked for it unless told not to. */
@@ -463,7 +486,7 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
       // Destroyed in the moment between: nobody else knows of the connection.
       if (signal.aborted) connection.destroy()
       signal.throwIfAborted()
-      this.#conversation = this.#converse(connection, transport.address)
+      this.#conversation = this.#converse(connection, transport)
     } catch (error) {
       this.#die(error as Error)
       throw error
@@ -471,10 +494,12 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
     return await this.#conversation.open()
   }
 
-  #converse(connection: Connection, address: string): Conversation {
-    const { limits, timeouts } = this.#options
+  #converse(connection: Connection, { address, hostName }: Transport): Conversation {
+    const { limits, timeouts, tlsProvider } = this.#options
     return new Conversation(
-      connection,
+      tlsProvider === undefined
+        ? connection
+        : new UpgradableConnection(connection, tlsProvider, { address, hostName }),
       { address, settings: this.#settings, limits, timeouts },
       {
         entered: (next, previous) => this.#entered(next, previous),

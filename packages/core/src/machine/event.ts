@@ -5,6 +5,8 @@ export type MachineEvent =
   | { readonly kind: 'phase'; readonly next: Phase; readonly previous: Phase }
   /** The operation that was begun last has ended. */
   | { readonly kind: 'operation'; readonly outcome: Outcome }
+  /** The peer agreed to TLS: upgrade the connection, and then tell by `tlsStarted()`. */
+  | { readonly kind: 'startTls' }
   /** Nothing more will be sent: flush, half-close, and wait for the peer to close. Comes once at most. */
   | { readonly kind: 'close' }
   /** The conversation is over: drop the connection now. */

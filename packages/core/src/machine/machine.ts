@@ -50,7 +50,7 @@ export interface CommandChunk<C extends Command> {
 /**
  * The client's side of one NBD conversation, without I/O: no socket, no clock, no promise, no callback.
  *
- * Put bytes in with `buffer()`, `received()`, `ended()` and `disconnected()`; put the caller's wishes in with
+ * Put bytes in with `buffer()`, `received()`, `ended()`, `disconnected()` and `tlsStarted()`; put the caller's wishes in with
  * `begin()`, `abort()`, `submit()`, `abandon()`, `disconnect()`, `tick()` and `fail()`. After each, take out
  * what is due, output first: `takeOutput()`, then `takeChunks()`, then `takeSettled()`, then `nextEvent()`
  * until it has none. Bytes of the peer never make a method throw; once `closed` or `dead`, the machine absorbs
@@ -179,6 +179,11 @@ export class Machine<C extends Command> {
     }
   }
 
+  /** The connection that `startTls` asked for is there: from here on, bytes are what was encrypted. */
+  tlsStarted(): void {
+    this.#conclude(this.#handshake.tlsStarted())
+  }
+
   /** The connection is gone. */
   disconnected(error?: Error): void {
     // After the goodbye nothing can be lost: some servers reset the connection instead of closing it.
@@ -304,7 +309,23 @@ export class Machine<C extends Command> {
   #conclude(outcome: Outcome | undefined): void {
     if (outcome?.ok === true) this.#succeed(outcome.value)
     if (outcome?.ok === false) this.#refuse(outcome.error)
+    if (this.#handshake.isAwaitingTls) this.#awaitTls()
     if (!this.#handshake.isReading && this.#intake.length > 0) this.#receiveUnasked()
+  }
+
+  /** Whoever speaks in plaintext after the agreement need not be the server: it may not say a word. */
+  #awaitTls(): void {
+    const { length } = this.#intake
+    if (length === 0) {
+      this.#events.push({ kind: 'startTls' })
+      return
+    }
+    this.fail(
+      new NbdProtocolError(
+        `NBD_OPT_STARTTLS: received ${length} bytes in plaintext after NBD_REP_ACK: somebody may be tampering with the connection`,
+        { expected: 'a TLS handshake', received: `${length} bytes` },
+      ),
+    )
   }
 
   /** Bytes that no operation asked for. */

@@ -69,6 +69,7 @@ describe('what the options of the handle make of the handshake', () => {
     await connecting
     expect(handle.session).toEqual({
       protocol,
+      tls: false,
       structuredReplies: protocol === 'newstyle-fixed',
       extendedHeaders: false,
       handshakeFlags: {

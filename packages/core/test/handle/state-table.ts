@@ -20,6 +20,7 @@ const table = `
   optGo               -           -           ready        -       -       -
   optInfo             -           -           negotiating  -       -       -
   optList             -           -           negotiating  -       -       -
+  optStartTls         -           -           negotiating  -       -       -
   optStructuredReply  -           -           negotiating  -       -       -
   optExtendedHeaders  -           -           negotiating  -       -       -
   optListMetaContext  -           -           negotiating  -       -       -
@@ -61,6 +62,7 @@ export const legality: Readonly<Record<string, string>> = {
   optGo: 'negotiating',
   optInfo: 'negotiating',
   optList: 'negotiating',
+  optStartTls: 'negotiating',
   optStructuredReply: 'negotiating',
   optExtendedHeaders: 'negotiating',
   optListMetaContext: 'negotiating',
@@ -86,6 +88,11 @@ function passWithoutContexts(error: unknown): void {
   if (!(error instanceof NbdUsageError && error.errno === 'ENOTSUP')) throw error
 }
 
+/** It is legal, though nobody is there to speak TLS. */
+function passWithoutProvider(error: unknown): void {
+  if (!(error instanceof NbdUsageError && error.message.includes('tlsProvider'))) throw error
+}
+
 /** How each call is made. What it returns is a promise where the call is asynchronous. */
 export const calls: Readonly<Record<string, (handle: Handle<boolean>, server: ScriptedServer) => unknown>> = {
   connect: (handle, { transport }) => handle.connect(transport),
@@ -98,6 +105,7 @@ export const calls: Readonly<Record<string, (handle: Handle<boolean>, server: Sc
   optGo: (handle) => handle.optGo(),
   optInfo: (handle) => handle.optInfo(),
   optList: (handle) => handle.optList(),
+  optStartTls: (handle) => handle.optStartTls().catch(passWithoutProvider),
   optStructuredReply: (handle) => handle.optStructuredReply(),
   optExtendedHeaders: (handle) => handle.optExtendedHeaders(),
   optListMetaContext: (handle) => handle.optListMetaContext(),

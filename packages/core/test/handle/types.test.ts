@@ -75,6 +75,8 @@ test('every option may be left out, or be undefined', () => {
     | 'requestExtendedHeaders'
     | 'requestMetaContext'
     | 'metaContexts'
+    | 'tls'
+    | 'tlsProvider'
     | 'handshakeFlags'
     | 'strict'
     | 'limits'
@@ -127,6 +129,7 @@ test('negotiation, the end and what is known', () => {
   expectTypeOf<Handle['optList']>().toEqualTypeOf<
     (options?: SignalOptions) => Promise<readonly ListEntry[]>
   >()
+  expectTypeOf<Handle['optStartTls']>().toEqualTypeOf<(options?: SignalOptions) => Promise<boolean>>()
   expectTypeOf<Handle['optStructuredReply']>().toEqualTypeOf<(options?: SignalOptions) => Promise<boolean>>()
   expectTypeOf<Handle['optAbort']>().toEqualTypeOf<(options?: SignalOptions) => Promise<void>>()
   expectTypeOf<Handle['shutdown']>().toEqualTypeOf<(options?: ShutdownOptions) => Promise<void>>()

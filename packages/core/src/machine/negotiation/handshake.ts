@@ -1,12 +1,13 @@
 import type { Outcome } from '../event.js'
 import type { Intake } from '../intake.js'
-import type { Reading } from './reading.js'
+import { type Reading, TLS_STARTED } from './reading.js'
 
 /** Feeds one {@link Reading} at a time with the bytes that it asks for. Each step tells the outcome once there is one. */
 export class Handshake {
   readonly #intake: Intake
   #reading: Reading<unknown> | undefined
   #wanted = 0
+  #isAwaitingTls = false
 
   constructor(intake: Intake) {
     this.#intake = intake
@@ -22,6 +23,11 @@ export class Handshake {
     return this.#wanted
   }
 
+  /** Whether it is not bytes but TLS that is waited for. */
+  get isAwaitingTls(): boolean {
+    return this.#isAwaitingTls
+  }
+
   begin(reading: Reading<unknown>): Outcome | undefined {
     this.#reading = reading
     return this.#step(() => reading.next(new Uint8Array(0))) ?? this.read()
@@ -29,13 +35,21 @@ export class Handshake {
 
   /** Hands over what has arrived, as far as it is enough. */
   read(): Outcome | undefined {
-    while (this.#reading !== undefined && this.#intake.length >= this.#wanted) {
+    while (this.#reading !== undefined && !this.#isAwaitingTls && this.#intake.length >= this.#wanted) {
       const reading = this.#reading
       const bytes = this.#intake.take(this.#wanted)
       const outcome = this.#step(() => reading.next(bytes))
       if (outcome !== undefined) return outcome
     }
     return undefined
+  }
+
+  /** TLS is on: the next bytes are encrypted. */
+  tlsStarted(): Outcome | undefined {
+    const reading = this.#reading
+    if (reading === undefined || !this.#isAwaitingTls) return undefined
+    this.#isAwaitingTls = false
+    return this.#step(() => reading.next(new Uint8Array(0))) ?? this.read()
   }
 
   /** The bytes that are waited for will never come. */
@@ -47,9 +61,10 @@ export class Handshake {
   /** Forgets the reading. */
   stop(): void {
     this.#reading = undefined
+    this.#isAwaitingTls = false
   }
 
-  #step(resume: () => IteratorResult<number, unknown>): Outcome | undefined {
+  #step(resume: () => ReturnType<Reading<unknown>['next']>): Outcome | undefined {
     try {
       const { done, value } = resume()
       if (done !== true) {
@@ -64,8 +79,9 @@ export class Handshake {
     }
   }
 
-  #wait(wanted: number): void {
-    this.#wanted = wanted
-    this.#intake.reserve(wanted)
+  #wait(wanted: number | typeof TLS_STARTED): void {
+    this.#isAwaitingTls = wanted === TLS_STARTED
+    this.#wanted = wanted === TLS_STARTED ? 0 : wanted
+    this.#intake.reserve(this.#wanted)
   }
 }

@@ -20,6 +20,8 @@ export interface NegotiationSettings {
   /** The queries for the meta contexts that are wanted. */
   metaContexts: readonly string[]
   readonly handshakeFlags: { readonly fixedNewstyle: boolean; readonly noZeroes: boolean }
+  /** Whether to ask for TLS, and whether to go on without. */
+  readonly tls: 'disable' | 'allow' | 'require'
 }
 
 /** The state of one handshake: what is wanted, what was agreed, what is to be sent. */
@@ -31,6 +33,8 @@ export class Negotiation {
   readonly debug: (message: () => string) => void
 
   protocol: Protocol = 'newstyle'
+  /** Whether TLS is on. */
+  tls = false
   /** The flags that both sides set (HandshakeFlag). */
   handshakeFlags = { fixedNewstyle: false, noZeroes: false }
   structuredReplies = false
@@ -54,6 +58,14 @@ export class Negotiation {
     this.tally = tally
     this.send = send
     this.debug = debug
+  }
+
+  /** Forgets whatever was agreed but the handshake flags, which are not agreed on again. */
+  forget(): void {
+    this.structuredReplies = false
+    this.extendedHeaders = false
+    this.metaContexts = undefined
+    this.info = undefined
   }
 
   /** The contexts that hold for the export that is asked for now ("NBD_OPT_SET_META_CONTEXT"). */
@@ -87,6 +99,7 @@ export class Negotiation {
   session(): Session {
     return Object.freeze({
       protocol: this.protocol,
+      tls: this.tls,
       structuredReplies: this.structuredReplies,
       extendedHeaders: this.extendedHeaders,
       handshakeFlags: Object.freeze({ ...this.handshakeFlags }),

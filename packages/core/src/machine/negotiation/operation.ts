@@ -9,6 +9,7 @@ import { optGo } from './opt-go.js'
 import { optInfo } from './opt-info.js'
 import { optList } from './opt-list.js'
 import { optListMetaContext, optSetMetaContext } from './opt-meta-context.js'
+import { optStartTls, secure } from './opt-starttls.js'
 import { optStructuredReply } from './opt-structured-reply.js'
 import type { Reading } from './reading.js'
 
@@ -19,6 +20,7 @@ export interface OperationResults {
   go: ExportInfo
   info: ExportInfo
   list: readonly ListEntry[]
+  startTls: boolean
   structuredReply: boolean
   extendedHeaders: boolean
   /** Names of meta contexts. */
@@ -38,6 +40,7 @@ export const operations: {
   go: optGo,
   info: (negotiation) => onlyFixedNewstyle(negotiation, 'NBD_OPT_INFO', optInfo(negotiation, Opt.Info)),
   list: (negotiation) => onlyFixedNewstyle(negotiation, 'NBD_OPT_LIST', optList(negotiation)),
+  startTls: (negotiation) => onlyFixedNewstyle(negotiation, 'NBD_OPT_STARTTLS', optStartTls(negotiation)),
   structuredReply: (negotiation) =>
     onlyFixedNewstyle(negotiation, 'NBD_OPT_STRUCTURED_REPLY', optStructuredReply(negotiation)),
   extendedHeaders: (negotiation) =>
@@ -51,6 +54,7 @@ export const operations: {
 function* connect(negotiation: Negotiation): Reading<ExportInfo | undefined> {
   const { optMode } = negotiation.settings
   const protocol = yield* greet(negotiation)
+  yield* secure(negotiation)
   if (protocol === 'oldstyle') return negotiation.info
   if (protocol === 'newstyle-fixed') yield* agreeOnReplies(negotiation)
   return optMode ? undefined : yield* optGo(negotiation)

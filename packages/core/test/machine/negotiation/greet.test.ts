@@ -40,7 +40,7 @@ describe('a newstyle greeting', () => {
     expect(protocol).toBe(agreed.fixedNewstyle ? 'newstyle-fixed' : 'newstyle')
     expect(dialogue.sent).toEqual(octets(answer))
     expect(dialogue.negotiation.session()).toEqual({
-      ...{ protocol, structuredReplies: false, extendedHeaders: false, handshakeFlags: agreed },
+      ...{ protocol, tls: false, structuredReplies: false, extendedHeaders: false, handshakeFlags: agreed },
     })
     expect(dialogue.negotiation.info).toBeUndefined()
   })

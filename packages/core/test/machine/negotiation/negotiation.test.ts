@@ -7,11 +7,11 @@ test('a session is what was agreed so far, and does not change with it', () => {
   negotiation.structuredReplies = true
   negotiation.handshakeFlags = { fixedNewstyle: true, noZeroes: true }
   expect(before).toEqual({
-    ...{ protocol: 'newstyle-fixed', structuredReplies: false, extendedHeaders: false },
+    ...{ protocol: 'newstyle-fixed', tls: false, structuredReplies: false, extendedHeaders: false },
     handshakeFlags: { fixedNewstyle: false, noZeroes: false },
   })
   expect(negotiation.session()).toEqual({
-    ...{ protocol: 'newstyle-fixed', structuredReplies: true, extendedHeaders: false },
+    ...{ protocol: 'newstyle-fixed', tls: false, structuredReplies: true, extendedHeaders: false },
     handshakeFlags: { fixedNewstyle: true, noZeroes: true },
   })
   expect([Object.isFrozen(before), Object.isFrozen(before.handshakeFlags)]).toEqual([true, true])

@@ -90,6 +90,7 @@ describe('an option of the caller', () => {
       { size: 65536n },
     ],
     list: [[encodeOptionReply(Opt.List, Rep.Ack)], []],
+    startTls: [[encodeOptionReply(Opt.StartTls, Rep.Ack)], true],
     structuredReply: [[structured], true],
     extendedHeaders: [[extended], true],
     listMetaContext: [[encodeOptionReply(Opt.ListMetaContext, Rep.Ack)], []],
