@@ -11,8 +11,6 @@ const project = (displayName: string, rootDir: string, more: object = {}): Proje
   displayName,
   rootDir,
   testEnvironment: 'node',
-  // For what hangs, and not for a machine that is busy.
-  testTimeout: 30_000,
   testMatch: ['<rootDir>/**/*.test.ts'],
   testPathIgnorePatterns: ['/node_modules/', '/dist/'],
   extensionsToTreatAsEsm: ['.ts'],
@@ -46,6 +44,8 @@ const repositoryProjects = [
 ]
 
 export default {
+  // For what hangs, and not for a machine that is busy. Within a project it has no effect.
+  testTimeout: 30_000,
   projects: isBuilt ? packageProjects : [...packageProjects, ...repositoryProjects],
   collectCoverageFrom: ['packages/*/src/**/*.ts'],
   // By v8 a run takes five times as long: its counts grow with every file that a worker has run.

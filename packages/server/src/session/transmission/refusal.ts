@@ -25,10 +25,6 @@ export function refusalOf(
   }
   const known = ((command.flags | CommandFlag.Fua) & served.commandFlags) | payloadFlag(command, served)
   if ((request.flags & ~known) !== 0) return refuseFlags(request, known)
-  if (command.payload?.isRequired && (known & ~request.flags & CommandFlag.PayloadLen) !== 0) {
-    const text = `${cmdName(request.type)}: expected NBD_CMD_FLAG_PAYLOAD_LEN, for extended headers were negotiated`
-    return refuse('EINVAL', text)
-  }
   if (command.needsContexts && served.contexts.length === 0) {
     return refuse('EINVAL', `${cmdName(request.type)}: no metadata context is selected for the export`)
   }

@@ -646,7 +646,7 @@ describe('errors', () => {
 
   // spec: server/transmission/simple-by-default, server/structured/only-if-negotiated, server/read/no-data-after-an-error
   // spec: server/disconnect/no-other-way
-  it.each(rows)('%s: told in a simple reply, and the connection goes on', (name, options, request, error) => {
+  it.each(rows)('%s: told in a simple reply, and the connection goes on', (_, options, request, error) => {
     const client = simple(options)
     client.send({ cookie: 9n, ...request })
     // EOVERFLOW is for reads where DF is supported, which it is not without structured replies.
