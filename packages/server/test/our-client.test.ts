@@ -186,10 +186,10 @@ describe('our own client, with extended headers', () => {
     nbd.destroy()
   })
 
-  it('forgets to tell of a payload when it is told to, and is refused', async () => {
+  it('may forget to tell of the payload of a write', async () => {
     const nbd = await session({ strict: { autoFlag: false } })
-    await expect(nbd.pwrite(noise(10), 0)).rejects.toMatchObject({ errno: 'EINVAL' })
-    expect(await nbd.pread(10, 0)).toEqual(new Uint8Array(10))
+    await nbd.pwrite(noise(10), 0)
+    expect(await nbd.pread(10, 0)).toEqual(noise(10))
     await nbd.shutdown()
   })
 })

@@ -60,7 +60,7 @@ const commands: readonly (Command | undefined)[] = table([
       range: 'payload',
       beyondEnd: 'ENOSPC',
       // Not asked for: qemu's own client sends writes without NBD_CMD_FLAG_PAYLOAD_LEN.
-      payload: { exposedBy: 0 },
+      payloadExposedBy: 0,
       run: (backend, { flags, offset }, { payload }) =>
         withFua(backend, flags, backend.write?.(payload, offset, { fua: isSet(flags, CommandFlag.Fua) })),
     },
@@ -119,7 +119,7 @@ const commands: readonly (Command | undefined)[] = table([
       modifies: false,
       range: 'effect',
       beyondEnd: 'EINVAL',
-      payload: { exposedBy: TransmissionFlag.BlockStatusPayload },
+      payloadExposedBy: TransmissionFlag.BlockStatusPayload,
       needsContexts: true,
       run: (_backend, { length, offset }, { contexts }): Awaitable<ContextExtents[]> =>
         extentsOf(contexts, length, offset),

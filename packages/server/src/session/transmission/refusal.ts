@@ -45,9 +45,9 @@ function refusalOfFilter({ type, length }: Request, { contexts }: Served): Failu
 }
 
 /** NBD_CMD_FLAG_PAYLOAD_LEN, where the command may have it. */
-function payloadFlag({ payload }: Command, { format, transmissionFlags }: Served): number {
-  if (payload === undefined || !format.request.hasPayloadFlag) return 0
-  return (payload.exposedBy & ~transmissionFlags) === 0 ? CommandFlag.PayloadLen : 0
+function payloadFlag({ payloadExposedBy }: Command, { format, transmissionFlags }: Served): number {
+  if (payloadExposedBy === undefined || !format.request.hasPayloadFlag) return 0
+  return (payloadExposedBy & ~transmissionFlags) === 0 ? CommandFlag.PayloadLen : 0
 }
 
 function refuseFlags({ type, flags }: Request, known: number): Failure {

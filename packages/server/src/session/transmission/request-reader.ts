@@ -86,7 +86,7 @@ export class RequestReader {
     return request
   }
 
-  /** A write has one even where its client forgot to say so. */
+  /** A write has one whether its client says so or not: qemu 10 negotiates extended headers and never does. */
   #hasPayload({ type, flags }: Request): boolean {
     if (type === Cmd.Write) return true
     return this.#served.format.request.hasPayloadFlag && (flags & CommandFlag.PayloadLen) !== 0
