@@ -1,5 +1,4 @@
 import type { Section } from '../requirement.js'
-import { metadataToCome } from './to-come.js'
 
 export const blockStatus: readonly Section[] = [
   {
@@ -9,32 +8,32 @@ export const blockStatus: readonly Section[] = [
         id: 'server/block-status/length',
         keyword: 'MUST',
         rule: 'send it with 4 bytes and 8 more for each extent, of which there is one at least',
-        ...metadataToCome,
+        status: 'kept',
       },
       {
         id: 'server/block-status/no-empty-extent',
         keyword: 'MUST',
         rule: 'tell of extents that have one byte or more',
-        ...metadataToCome,
+        status: 'kept',
       },
       {
         id: 'server/block-status/req-one-is-one',
         keyword: 'MUST',
         rule: 'tell of exactly one extent in each chunk upon NBD_CMD_FLAG_REQ_ONE',
-        ...metadataToCome,
+        status: 'kept',
       },
       {
         id: 'server/block-status/req-one-fits',
         keyword: 'MUST NOT',
         rule: 'let that extent reach beyond the request',
         alsoUnder: ['Request types, NBD_CMD_BLOCK_STATUS'],
-        ...metadataToCome,
+        status: 'kept',
       },
       {
         id: 'server/block-status/only-the-last-beyond',
         keyword: 'MUST',
         rule: 'end all extents but the last before the end of the request',
-        ...metadataToCome,
+        status: 'kept',
       },
     ],
   },
@@ -45,7 +44,7 @@ export const blockStatus: readonly Section[] = [
         id: 'server/block-status/some-progress',
         keyword: 'MUST',
         rule: 'tell of one extent at least, however hard the others are to find out',
-        ...metadataToCome,
+        status: 'kept',
       },
     ],
   },

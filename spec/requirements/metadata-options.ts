@@ -1,5 +1,5 @@
 import type { Section } from '../requirement.js'
-import { metadataToCome, tlsToCome } from './to-come.js'
+import { tlsToCome } from './to-come.js'
 
 export const metadataOptions: readonly Section[] = [
   {
@@ -17,25 +17,25 @@ export const metadataOptions: readonly Section[] = [
         id: 'server/list-meta-context/malformed',
         keyword: 'MUST',
         rule: 'answer data that is malformed by NBD_REP_ERR_INVALID',
-        ...metadataToCome,
+        status: 'kept',
       },
       {
         id: 'server/list-meta-context/unknown-namespace',
         keyword: 'MUST',
         rule: 'ignore queries for a namespace that it does not know',
-        ...metadataToCome,
+        status: 'kept',
       },
       {
         id: 'server/list-meta-context/nothing-found',
         keyword: 'MUST',
         rule: 'answer by NBD_REP_ACK alone if no query finds anything',
-        ...metadataToCome,
+        status: 'kept',
       },
       {
         id: 'server/list-meta-context/form-of-the-answer',
         keyword: 'MUST',
         rule: 'send an NBD_REP_META_CONTEXT for each context, then NBD_REP_ACK or an error',
-        ...metadataToCome,
+        status: 'kept',
       },
       {
         id: 'client/list-meta-context/error-voids-the-list',
@@ -47,19 +47,19 @@ export const metadataOptions: readonly Section[] = [
         id: 'server/list-meta-context/no-query-lists-all',
         keyword: 'MUST',
         rule: 'list all contexts that the export has if there is no query',
-        ...metadataToCome,
+        status: 'kept',
       },
       {
         id: 'server/list-meta-context/what-matches',
         keyword: 'MUST',
         rule: 'list the contexts of the export that match a query, each of which can be set',
-        ...metadataToCome,
+        status: 'kept',
       },
       {
         id: 'server/list-meta-context/name-with-namespace',
         keyword: 'MUST',
         rule: 'begin each name with its namespace and a colon, and keep the whole to what goes for strings',
-        ...metadataToCome,
+        status: 'kept',
       },
       {
         id: 'client/list-meta-context/ignore-the-id',
@@ -82,13 +82,13 @@ export const metadataOptions: readonly Section[] = [
         id: 'server/set-meta-context/no-query-selects-none',
         keyword: 'MUST',
         rule: 'select no context if there is no query',
-        ...metadataToCome,
+        status: 'kept',
       },
       {
         id: 'server/set-meta-context/form-of-the-answer',
         keyword: 'MUST',
         rule: 'send an NBD_REP_META_CONTEXT with an ID of its own for each selected context, then NBD_REP_ACK, unless they are too many',
-        ...metadataToCome,
+        status: 'kept',
       },
       {
         id: 'client/set-meta-context/opaque-id',

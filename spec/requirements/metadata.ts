@@ -1,5 +1,4 @@
 import type { Section } from '../requirement.js'
-import { metadataToCome } from './to-come.js'
 
 export const metadata: readonly Section[] = [
   {
@@ -20,7 +19,7 @@ export const metadata: readonly Section[] = [
           'Structured reply types, NBD_REPLY_TYPE_BLOCK_STATUS',
           'Request types, NBD_CMD_BLOCK_STATUS',
         ],
-        ...metadataToCome,
+        status: 'kept',
       },
       {
         id: 'client/metadata/no-status-without-contexts',
@@ -35,7 +34,7 @@ export const metadata: readonly Section[] = [
         keyword: 'MUST',
         rule: 'answer block status requests by structured replies',
         alsoUnder: ['Request types, NBD_CMD_BLOCK_STATUS'],
-        ...metadataToCome,
+        status: 'kept',
       },
       {
         id: 'client/metadata/structured-replies-first',
@@ -49,25 +48,25 @@ export const metadata: readonly Section[] = [
         id: 'server/metadata/name-of-two-parts',
         keyword: 'MUST',
         rule: 'name each context by a namespace, a colon and a leaf-name',
-        ...metadataToCome,
+        status: 'kept',
       },
       {
         id: 'server/metadata/name-is-a-string',
         keyword: 'MUST',
         rule: 'keep the whole name to what goes for strings',
-        ...metadataToCome,
+        status: 'kept',
       },
       {
         id: 'server/metadata/known-namespace',
         keyword: 'MUST',
         rule: 'use base, nbd-server, x-* or a registered namespace',
-        ...metadataToCome,
+        status: 'kept',
       },
       {
         id: 'server/metadata/fits-the-flags',
         keyword: 'MUST',
         rule: 'tell all that a context has to tell in the status flags of its extents',
-        ...metadataToCome,
+        status: 'kept',
       },
     ],
   },
@@ -78,19 +77,19 @@ export const metadata: readonly Section[] = [
         id: 'server/base/wildcard-selects-nothing',
         keyword: 'MUST',
         rule: 'ignore the query `base:` in NBD_OPT_SET_META_CONTEXT',
-        ...metadataToCome,
+        status: 'kept',
       },
       {
         id: 'server/base/wildcard-lists-all',
         keyword: 'MUST',
         rule: 'list every context of the namespace for the query `base:` in NBD_OPT_LIST_META_CONTEXT',
-        ...metadataToCome,
+        status: 'kept',
       },
       {
         id: 'server/base/unknown-leaf-name',
         keyword: 'MUST',
         rule: 'pass over a leaf-name of the namespace that it does not know, without an error',
-        ...metadataToCome,
+        status: 'kept',
       },
     ],
   },
@@ -101,7 +100,7 @@ export const metadata: readonly Section[] = [
         id: 'server/base-allocation/allocated-is-writable',
         keyword: 'MUST NOT',
         rule: 'fail a write with NBD_ENOSPC where it told that there is no hole',
-        ...metadataToCome,
+        status: 'kept',
       },
       {
         id: 'client/base-allocation/unknown-flags',

@@ -42,7 +42,7 @@ export const options: readonly Section[] = [
         id: 'client/starttls/no-data',
         keyword: 'MUST NOT',
         rule: 'send data with it',
-        ...tlsToCome,
+        status: 'kept',
       },
       {
         id: 'server/starttls/acknowledge-or-refuse',

@@ -1,7 +1,7 @@
 import type { Standing } from '../requirement.js'
 
-export const tlsToCome: Standing = { status: 'not-yet', reason: 'TLS is not built.' }
+export const tlsToCome: Standing = { status: 'not-yet', reason: 'TLS is not whole yet: the server has none.' }
 export const metadataToCome: Standing = {
   status: 'not-yet',
-  reason: 'The server knows no metadata contexts and no block status.',
+  reason: 'It is built, and no test proves it yet.',
 }
