@@ -13,6 +13,8 @@ import { delimiter, join } from 'node:path'
 
 /** @type {readonly DebianPackage[]} */
 const debianPackages = [
+  // Issues the certificates of the tests of TLS.
+  { name: 'openssl', command: 'openssl', suites: ['unit', 'built'] },
   { name: 'nbdkit', command: 'nbdkit', suites: ['interop', 'vsock'] },
   { name: 'nbd-server', command: 'nbd-server', suites: ['interop'] },
   { name: 'qemu-utils', command: 'qemu-nbd', suites: ['interop'] },
