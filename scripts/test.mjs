@@ -16,7 +16,7 @@ import { jestCounts, notRun, ran, summarize } from './test-summary.mjs'
 /** @typedef {import('./test-suites.mjs').Suite} Suite */
 /** @typedef {import('./test-summary.mjs').SuiteResult} SuiteResult */
 
-const suiteLimitMs = 10 * 60_000
+const suiteLimitMs = 20 * 60_000
 const reports = mkdtempSync(join(tmpdir(), 'nbdjs-reports-'))
 
 /**
