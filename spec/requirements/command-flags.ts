@@ -1,5 +1,4 @@
 import type { Section } from '../requirement.js'
-import { metadataToCome } from './to-come.js'
 
 export const commandFlags: readonly Section[] = [
   {
@@ -28,7 +27,7 @@ export const commandFlags: readonly Section[] = [
         id: 'server/command-flags/req-one',
         keyword: 'MUST NOT',
         rule: 'tell of more than one extent for each context upon NBD_CMD_FLAG_REQ_ONE',
-        ...metadataToCome,
+        status: 'kept',
       },
       {
         id: 'server/command-flags/fast-zero-or-fail',

@@ -1,5 +1,4 @@
 import type { Section } from '../requirement.js'
-import { metadataToCome } from './to-come.js'
 
 export const optionReplies: readonly Section[] = [
   {
@@ -62,7 +61,7 @@ export const optionReplies: readonly Section[] = [
         id: 'server/rep-meta-context/name-is-utf-8',
         keyword: 'MUST',
         rule: 'send names that are UTF-8',
-        ...metadataToCome,
+        status: 'kept',
       },
     ],
   },

@@ -1,5 +1,4 @@
 import type { Section } from '../requirement.js'
-import { metadataToCome } from './to-come.js'
 
 export const sizeConstraints: readonly Section[] = [
   {
@@ -68,7 +67,7 @@ export const sizeConstraints: readonly Section[] = [
         id: 'server/size-constraints/rules-of-the-command',
         keyword: 'MUST',
         rule: 'keep what a command rules about its own payload, also where chunks may exceed the maximum by their overhead',
-        ...metadataToCome,
+        status: 'kept',
       },
       {
         id: 'client/size-constraints/aligned',

@@ -9,6 +9,7 @@ import { Server } from '@nbdjs/server'
 import { noise } from './peer/noise.js'
 import { broken, flaky } from './readme/faulty.js'
 import { FileBackend } from './readme/file-backend.js'
+import { striped } from './readme/striped.js'
 
 const read = (path: string): string => readFileSync(new URL(path, import.meta.url), 'utf8')
 
@@ -16,9 +17,12 @@ const connected = (server: Server): Promise<Handle> =>
   connect(inProcess((connection) => server.accept(connection)))
 
 describe('README.md', () => {
-  it.each(['embedded', 'file-backend', 'faulty'])('shows the example that is run here: %s', (name) => {
-    expect(read('../README.md')).toContain(`\`\`\`ts\n${read(`readme/${name}.ts`)}\`\`\`\n`)
-  })
+  it.each(['embedded', 'file-backend', 'striped', 'faulty'])(
+    'shows the example that is run here: %s',
+    (name) => {
+      expect(read('../README.md')).toContain(`\`\`\`ts\n${read(`readme/${name}.ts`)}\`\`\`\n`)
+    },
+  )
 
   it('has an embedded server that works', async () => {
     const log = jest.spyOn(console, 'log').mockImplementation(() => {})
@@ -44,6 +48,23 @@ describe('README.md', () => {
     await nbd.shutdown()
     await file.close()
     await rm(path)
+  })
+
+  it('has a metadata context that works', async () => {
+    const contexts = { metaContexts: ['x-demo:stripes'] }
+    const nbd = await connect(
+      inProcess((connection) => striped.accept(connection)),
+      contexts,
+    )
+    const status = await nbd.blockStatus(3 * 2 ** 20, 2 ** 20 - 512)
+    expect(status.get('x-demo:stripes')?.map(({ length, flags }) => [Number(length), flags])).toEqual([
+      [512, 0],
+      [2 ** 20, 1],
+      [2 ** 20, 2],
+      [2 ** 20, 0],
+    ])
+    await nbd.shutdown()
+    await striped.close()
   })
 
   it('has faults that work', async () => {

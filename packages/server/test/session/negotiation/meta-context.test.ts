@@ -116,7 +116,7 @@ describe('NBD_OPT_LIST_META_CONTEXT', () => {
 })
 
 describe('NBD_OPT_SET_META_CONTEXT', () => {
-  // spec: server/set-meta-context/form-of-the-answer
+  // spec: server/set-meta-context/form-of-the-answer, server/rep-meta-context/name-is-utf-8
   it('selects what it names, each under an id of its own', () => {
     expect(set(greeted(), 'x-test:two', 'base:allocation', 'x-test:two')).toEqual([
       { id: 1, name: 'base:allocation' },

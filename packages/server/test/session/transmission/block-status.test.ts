@@ -118,7 +118,7 @@ describe.each([false, true])('NBD_CMD_BLOCK_STATUS, extended headers: %p', (exte
     ])
   })
 
-  // spec: server/block-status/req-one-is-one, server/block-status/req-one-fits
+  // spec: server/block-status/req-one-is-one, server/block-status/req-one-fits, server/command-flags/req-one
   it('has one extent in each chunk under NBD_CMD_FLAG_REQ_ONE, within the request', () => {
     const metaContexts = { 'x-a:one': fixed([100 * KiB, 7], [1, 0]), 'x-a:two': fixed([512, 0], [512, 9]) }
     const client = entered(sparse({ metaContexts }), {
@@ -171,6 +171,7 @@ describe.each([false, true])('NBD_CMD_BLOCK_STATUS, extended headers: %p', (exte
     expect(client.status().map((status) => status.extents)).toEqual([[[4096, 2]], [[512, 1]]])
   })
 
+  // spec: server/size-constraints/rules-of-the-command
   it('has no more extents than a chunk may hold', () => {
     const alternating: MetaContextSource = {
       *extents() {

@@ -1,0 +1,16 @@
+import { type MetaContextSource, memory, Server } from '@nbdjs/server'
+
+/** Which mebibyte it is, modulo 3. */
+const stripes: MetaContextSource = {
+  *extents(_length, offset) {
+    for (let at = Number(offset); ; ) {
+      const stripe = Math.floor(at / 2 ** 20)
+      yield { length: (stripe + 1) * 2 ** 20 - at, flags: stripe % 3 }
+      at = (stripe + 1) * 2 ** 20
+    }
+  },
+}
+
+export const striped: Server = new Server({
+  exports: { '': memory(2 ** 24, { metaContexts: { 'x-demo:stripes': stripes } }) },
+})
