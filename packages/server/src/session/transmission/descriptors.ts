@@ -1,6 +1,12 @@
 import { type BlockDescriptor, type U64, u64 } from '@nbdjs/core/wire'
 import type { Extents } from '../../backend/backend.js'
 
+/**
+ * The most extents to take of a backend at a time, so that nobody can have it count through a large disk in small
+ * steps: the answer ends there.
+ */
+export const MAX_TAKEN: number = 2 ** 20
+
 /** What a block status chunk may hold. */
 export interface StatusLimits {
   /** What the client asked for, at least 1 byte. */
@@ -25,6 +31,7 @@ export function descriptorsOf(extents: Extents, limits: StatusLimits): BlockDesc
   const descriptors: { length: U64; flags: U64 }[] = []
   let last: { length: U64; flags: U64 } | undefined
   let told: U64 = 0
+  let taken = 0
   for (const extent of checked(extents, limits.maxFlags)) {
     const end = least(sum(told, extent.length), room)
     const count = difference(end, told)
@@ -40,7 +47,7 @@ export function descriptorsOf(extents: Extents, limits: StatusLimits): BlockDesc
       last.length = limits.maxExtent
       break
     }
-    if (told >= length || told >= room) break
+    if (told >= length || told >= room || ++taken === MAX_TAKEN) break
   }
   if (last === undefined) throw new RangeError('extents told of none: expected one at least')
   return descriptors

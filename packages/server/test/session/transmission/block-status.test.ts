@@ -231,7 +231,8 @@ describe.each([false, true])('NBD_CMD_BLOCK_STATUS, extended headers: %p', (exte
 
   describe('fails', () => {
     const failed = async (extents: () => Awaitable<Extents>, beside: MetaContextSource = fixed([512, 0])) => {
-      const metaContexts = { 'x-a:bad': { extents }, 'x-a:good': beside }
+      // In the order in which they are asked.
+      const metaContexts = { 'x-a:good': beside, 'x-a:bad': { extents } }
       const client = entered(sparse({ metaContexts }), { extended, contexts: ['x-a:good', 'x-a:bad'] })
       client.send({ type: Cmd.BlockStatus, offset: 512, length: 512 })
       await settled()

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
-import { descriptorsOf, type StatusLimits } from '../../../src/session/transmission/descriptors.js'
+import { descriptorsOf, MAX_TAKEN, type StatusLimits } from '../../../src/session/transmission/descriptors.js'
 
 const KiB = 1024
 const limits: StatusLimits = {
@@ -198,6 +198,16 @@ describe('descriptorsOf', () => {
       [512, 0],
       [1024, 1],
     ])
+  })
+
+  it('takes no more than it has time for', () => {
+    let taken = 0
+    const endless = function* () {
+      for (; ; taken++) yield { length: 1, flags: 0 }
+    }
+    const large = { ...limits, length: 2 ** 40, room: 2 ** 41 }
+    expect(descriptorsOf(endless(), large)).toEqual(extents([MAX_TAKEN, 0]))
+    expect(taken).toBe(MAX_TAKEN - 1)
   })
 
   // spec: server/block-status/no-empty-extent, server/block-status/some-progress, server/metadata/fits-the-flags
