@@ -1,4 +1,4 @@
-import { NbdUsageError } from '@nbdjs/core'
+import { NbdUsageError, type TlsProvider } from '@nbdjs/core'
 import type { Backend } from './backend/backend.js'
 import type { Fault } from './faults/fault.js'
 
@@ -92,6 +92,12 @@ export interface Timeouts {
   readonly closeMs: number
 }
 
+/**
+ * `off`: NBD_OPT_STARTTLS is unknown. `optional`: clients may start TLS, and somebody in between can keep them from it.
+ * `required`: nothing else is answered before (the specification's FORCEDTLS).
+ */
+export type TlsMode = 'off' | 'optional' | 'required'
+
 /** Whom an error is about. */
 export interface Client {
   /** Where the connection came from, as given to `accept`. */
@@ -105,6 +111,10 @@ export interface ServerOptions {
   readonly exports: Readonly<Record<string, Backend>>
   /** The name of the export that the empty name leads to. Default: the one whose name is empty, if there is one. */
   readonly defaultExport?: string
+  /** Default: `required` if there is a `tlsProvider`, else `off`. */
+  readonly tls?: TlsMode
+  /** Speaks TLS, the server's side of it: `nodeTlsServer()` of `@nbdjs/tls`. */
+  readonly tlsProvider?: TlsProvider
   readonly features?: Partial<Features>
   readonly limits?: Partial<Limits>
   readonly timeouts?: Partial<Timeouts>
@@ -135,18 +145,44 @@ export interface Settings {
   readonly features: Features
   readonly limits: Limits
   readonly timeouts: Timeouts
+  readonly tls: TlsMode
 }
 
 /** Throws a NbdUsageError for a name that is not known and for a value that makes no sense. */
 export function settingsOf(options: ServerOptions): Settings {
-  const known = ['exports', 'defaultExport', 'features', 'limits', 'timeouts', 'faults', 'onError']
+  const known = [
+    'exports',
+    'defaultExport',
+    'tls',
+    'tlsProvider',
+    'features',
+    'limits',
+    'timeouts',
+    'faults',
+    'onError',
+  ]
   for (const name of Object.keys(options)) if (!known.includes(name)) throw unknownOption(name, known)
   const features = featuresOf(options.features ?? {})
   const limits = merged('limits', defaultLimits, options.limits ?? {})
   const timeouts = merged('timeouts', defaultTimeouts, options.timeouts ?? {})
   for (const [name, value] of Object.entries(limits)) checkInteger(`limits.${name}`, value, 1)
   for (const [name, value] of Object.entries(timeouts)) checkInteger(`timeouts.${name}`, value, 0)
-  return { features, limits, timeouts }
+  return { features, limits, timeouts, tls: tlsModeOf(options) }
+}
+
+const tlsModes: readonly TlsMode[] = ['off', 'optional', 'required']
+
+function tlsModeOf({ tls, tlsProvider }: ServerOptions): TlsMode {
+  const mode = tls ?? (tlsProvider === undefined ? 'off' : 'required')
+  if (!tlsModes.includes(mode)) {
+    throw new NbdUsageError(`tls is ${String(mode)}: expected one of ${tlsModes.join(', ')}`)
+  }
+  if (mode === 'off') return mode
+  const { role, upgrade } = Object(tlsProvider) as Partial<TlsProvider>
+  if (role === 'server' && typeof upgrade === 'function') return mode
+  throw new NbdUsageError(
+    `tls is ${mode}: expected tlsProvider to be the server's side of TLS, such as nodeTlsServer() of @nbdjs/tls`,
+  )
 }
 
 function featuresOf(chosen: Partial<Features>): Features {

@@ -1,4 +1,5 @@
 import { type Connection, NbdStateError, NbdTransportError } from '@nbdjs/core'
+import { UpgradableConnection } from '@nbdjs/core/tls'
 import { ExportTable } from './exports/export-table.js'
 import { FaultyOutput } from './faults/faulty-output.js'
 import type { TcpAddress, TcpListenOptions, UnixAddress, UnixListenOptions } from './listen/addresses.js'
@@ -57,7 +58,7 @@ export class Server {
    * Listens on a TCP port, or at the path of a unix socket, and returns what it is bound to. May be called
    * several times.
    *
-   * Nothing that comes in is authenticated or encrypted: mind who can reach the address. Rejects with a
+   * Without `tls` nothing that comes in is authenticated or encrypted: mind who can reach the address. Rejects with a
    * NbdTransportError when it cannot be bound, and with a NbdStateError after `close()`.
    */
   listen(options: TcpListenOptions): Promise<TcpAddress>
@@ -118,13 +119,19 @@ export class Server {
   }
 
   #serve(connection: Connection, address: string): void {
-    const { faults } = this.#options
+    const { faults, tlsProvider } = this.#options
     const { handshakeMs, closeMs } = this.#settings.timeouts
     const timer = new SessionTimer()
+    const upgradable =
+      this.#settings.tls === 'off' || tlsProvider === undefined
+        ? undefined
+        : new UpgradableConnection(connection, tlsProvider, { address, hostName: undefined })
+    const link = upgradable ?? connection
     const session: Session = new Session({
       exports: this.#exports,
       settings: this.#settings,
-      output: faults?.length ? new FaultyOutput(connection, faults) : new Output(connection),
+      output: faults?.length ? new FaultyOutput(link, faults) : new Output(link),
+      startTls: upgradable === undefined ? undefined : () => upgradable.startTls(),
       address,
       events: {
         agreed: () => timer.stop(),
@@ -133,7 +140,7 @@ export class Server {
         failed: (error, client) => this.#report(error, client),
       },
     })
-    connection.start(session)
+    link.start(session)
     this.#sessions.set(session, timer)
     timer.start(handshakeMs, () => session.destroy(lateError(address, 'handshake', handshakeMs)))
     session.begin()

@@ -16,6 +16,8 @@ export interface SessionOptions {
   readonly exports: ExportTable
   readonly settings: Settings
   readonly output: Output
+  /** Upgrades the connection below the output; undefined where `settings.tls` is `off`. */
+  readonly startTls: (() => Promise<void>) | undefined
   /** For reports: where the client is. */
   readonly address: string
   readonly events: SessionEvents
@@ -49,14 +51,16 @@ export class Session implements Receiver {
   constructor(options: SessionOptions) {
     const { exports, settings, output } = options
     this.#options = options
-    this.#haggling = new Haggling(exports, settings.features, output)
-    this.#phase = new Handshake({
+    this.#haggling = new Haggling(exports, settings.features, settings.tls, output)
+    const handshake: Handshake = new Handshake({
       input: this.#input,
       output,
       haggling: this.#haggling,
       maxOptions: settings.limits.options,
+      startTls: () => this.#startTls(handshake),
       agreed: (agreement) => this.#agreed(agreement),
     })
+    this.#phase = handshake
   }
 
   /** Sends the greeting. */
@@ -144,6 +148,19 @@ export class Session implements Receiver {
         this.#run(() => this.#options.output.flush())
       })
     })
+  }
+
+  #startTls(handshake: Handshake): void {
+    this.#options.startTls?.().then(
+      () =>
+        this.#run(() => {
+          // What was asked to wait for was said of the connection in plaintext.
+          this.#options.output.drained()
+          handshake.tlsStarted()
+          this.#advance()
+        }),
+      (error) => this.destroy(error),
+    )
   }
 
   #agreed(agreement: Agreement): void {

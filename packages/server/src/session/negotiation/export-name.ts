@@ -10,6 +10,7 @@ import type { Next } from './option-row.js'
  */
 export function enterByName(data: Uint8Array, haggling: Haggling): Next {
   if (!haggling.features.exportName) throw refused('this server does not take it')
+  if (haggling.lacksTls) throw refused('this server requires TLS')
   if (haggling.isShuttingDown) throw refused('the server is being shut down')
   const name = decodeName(data, 'NBD_OPT_EXPORT_NAME: the export name')
   const found = haggling.exports.find(name)

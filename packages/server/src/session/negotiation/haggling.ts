@@ -1,7 +1,7 @@
 import { encodeOptionReply, encodeText, type Rep } from '@nbdjs/core/wire'
 import type { Export } from '../../exports/export.js'
 import type { ExportTable } from '../../exports/export-table.js'
-import type { Features } from '../../options.js'
+import type { Features, TlsMode } from '../../options.js'
 import { clipText } from '../clip-text.js'
 import type { Output } from '../output.js'
 import type { SelectedContext } from '../selected-context.js'
@@ -17,6 +17,9 @@ export interface MetaContextSelection {
 export class Haggling {
   readonly exports: ExportTable
   readonly features: Features
+  readonly tls: TlsMode
+  /** TLS is on. */
+  isEncrypted = false
   /** Both sides set their NBD_FLAG_FIXED_NEWSTYLE. */
   fixedNewstyle = false
   /** Both sides set their NBD_FLAG_NO_ZEROES. */
@@ -30,10 +33,23 @@ export class Haggling {
   isShuttingDown = false
   readonly #output: Output
 
-  constructor(exports: ExportTable, features: Features, output: Output) {
+  constructor(exports: ExportTable, features: Features, tls: TlsMode, output: Output) {
     this.exports = exports
     this.features = features
+    this.tls = tls
     this.#output = output
+  }
+
+  /** Nothing but NBD_OPT_STARTTLS and NBD_OPT_ABORT is answered. */
+  get lacksTls(): boolean {
+    return this.tls === 'required' && !this.isEncrypted
+  }
+
+  /** Forgets what was agreed on but for the handshake flags, which are not agreed on again. */
+  forget(): void {
+    this.structuredReplies = false
+    this.extendedHeaders = false
+    this.selection = undefined
   }
 
   /** What is announced of an export, given what was agreed on so far. */

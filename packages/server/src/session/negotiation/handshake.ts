@@ -3,7 +3,7 @@ import type { Input } from '../input.js'
 import type { Output } from '../output.js'
 import type { Phase } from '../phase.js'
 import type { Haggling } from './haggling.js'
-import { type Agreement, negotiate } from './negotiate.js'
+import { type Agreement, type Negotiating, negotiate, TLS_STARTED } from './negotiate.js'
 
 export interface HandshakeOptions {
   readonly input: Input
@@ -11,6 +11,8 @@ export interface HandshakeOptions {
   readonly haggling: Haggling
   /** Options that a client may send. */
   readonly maxOptions: number
+  /** NBD_OPT_STARTTLS was acknowledged: upgrades the connection and then calls `tlsStarted()`. */
+  readonly startTls: () => void
   /** Called once, at the end. */
   readonly agreed: (agreement: Agreement) => void
 }
@@ -18,8 +20,9 @@ export interface HandshakeOptions {
 /** The first phase: leads the bytes through `negotiate`. */
 export class Handshake implements Phase {
   readonly #options: HandshakeOptions
-  readonly #negotiation: Generator<number, Agreement, Uint8Array>
+  readonly #negotiation: Negotiating<Agreement>
   #needed = 0
+  #isAwaitingTls = false
 
   constructor(options: HandshakeOptions) {
     this.#options = options
@@ -32,11 +35,19 @@ export class Handshake implements Phase {
    */
   advance(): void {
     const { input, output } = this.#options
+    if (this.#isAwaitingTls) {
+      this.#requireSilence()
+      return
+    }
     while (!output.isBlocked && input.available >= this.#needed) {
       const step = this.#negotiation.next(input.take(this.#needed))
       output.flush()
       if (step.done) {
         this.#options.agreed(step.value)
+        return
+      }
+      if (step.value === TLS_STARTED) {
+        this.#awaitTls()
         return
       }
       this.#needed = step.value
@@ -50,6 +61,13 @@ export class Handshake implements Phase {
   }
 
   drained(): void {
+    this.advance()
+  }
+
+  /** TLS is on: the next bytes are encrypted. */
+  tlsStarted(): void {
+    this.#isAwaitingTls = false
+    this.#needed = 0
     this.advance()
   }
 
@@ -70,4 +88,20 @@ export class Handshake implements Phase {
   }
 
   abandon(): void {}
+
+  #awaitTls(): void {
+    this.#isAwaitingTls = true
+    this.#requireSilence()
+    this.#options.startTls()
+  }
+
+  /** Whoever speaks in plaintext now need not be the client (CVE-2021-3716). */
+  #requireSilence(): void {
+    const { available } = this.#options.input
+    if (available === 0) return
+    throw new NbdProtocolError(
+      `NBD_OPT_STARTTLS: received ${available} bytes in plaintext behind it: somebody may be tampering with the connection`,
+      { expected: 'a TLS handshake', received: `${available} bytes` },
+    )
+  }
 }

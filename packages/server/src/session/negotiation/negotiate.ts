@@ -25,7 +25,13 @@ export const MAX_SKIPPED_DATA: number = 1024 * 1024
 const SKIP_STEP = 4096
 
 /** How the handshake ended. */
-export type Agreement = Exclude<Next, { readonly kind: 'haggle' }>
+export type Agreement = Exclude<Next, { readonly kind: 'haggle' | 'startTls' }>
+
+/** What the handshake yields to wait until TLS is on, instead of for bytes. */
+export const TLS_STARTED = 'TLS started'
+
+/** It yields how many bytes it needs next and is resumed with these, or {@link TLS_STARTED} and is resumed with none. */
+export type Negotiating<T> = Generator<number | typeof TLS_STARTED, T, Uint8Array>
 
 /**
  * The handshake, from the greeting to the way into transmission ("Newstyle negotiation"). Yields how many bytes
@@ -33,7 +39,7 @@ export type Agreement = Exclude<Next, { readonly kind: 'haggle' }>
  *
  * Throws a NbdProtocolError where the client must be disconnected.
  */
-export function* negotiate(haggling: Haggling, maxOptions: number): Generator<number, Agreement, Uint8Array> {
+export function* negotiate(haggling: Haggling, maxOptions: number): Negotiating<Agreement> {
   const offered = handshakeFlags(haggling)
   haggling.send(encodeGreeting(offered))
   const agreed = checkClientFlags(decodeClientFlags(yield CLIENT_FLAGS_LENGTH), offered)
@@ -43,7 +49,12 @@ export function* negotiate(haggling: Haggling, maxOptions: number): Generator<nu
   for (let count = 0; count < maxOptions; count++) {
     const header = decodeOptionHeader(yield OPTION_HEADER_LENGTH)
     const next = yield* answerOption(header, haggling)
-    if (next.kind !== 'haggle') return next
+    if (next.kind === 'startTls') {
+      yield TLS_STARTED
+      haggling.isEncrypted = true
+    } else if (next.kind !== 'haggle') {
+      return next
+    }
   }
   throw new NbdProtocolError(`handshake: the client sent more than ${maxOptions} options (limits.options)`)
 }
@@ -64,7 +75,7 @@ function checkClientFlags(flags: number, offered: number): number {
   )
 }
 
-function* answerOption(header: OptionHeader, haggling: Haggling): Generator<number, Next, Uint8Array> {
+function* answerOption(header: OptionHeader, haggling: Haggling): Negotiating<Next> {
   const { option, length } = header
   if (length > MAX_SKIPPED_DATA) throw tooLong(header, MAX_SKIPPED_DATA)
   if (option === Opt.ExportName) {
@@ -78,7 +89,15 @@ function* answerOption(header: OptionHeader, haggling: Haggling): Generator<numb
       { expected: optName(Opt.ExportName), received: optName(option) },
     )
   }
-  const row = optionRow(option, haggling.features)
+  // "FORCEDTLS mode": whatever it is, and known or not.
+  if (haggling.lacksTls && option !== Opt.StartTls && option !== Opt.Abort) {
+    yield* skip(length)
+    haggling.refuse(option, Rep.ErrTlsReqd, `${optName(option)}: this server requires TLS`)
+    return haggle
+  }
+  // "NOTLS mode": without a provider there is no such option.
+  const isUnknown = option === Opt.StartTls && haggling.tls === 'off'
+  const row = isUnknown ? undefined : optionRow(option, haggling.features)
   if (row === undefined) {
     yield* skip(length)
     haggling.refuse(option, Rep.ErrUnsup, `${optName(option)}: this server does not know the option`)
@@ -105,7 +124,7 @@ function* answerOption(header: OptionHeader, haggling: Haggling): Generator<numb
   }
 }
 
-function* skip(length: number): Generator<number, void, Uint8Array> {
+function* skip(length: number): Negotiating<void> {
   for (let remaining = length; remaining > 0; remaining -= SKIP_STEP) yield Math.min(remaining, SKIP_STEP)
 }
 

@@ -5,6 +5,7 @@ import type { Haggling } from './haggling.js'
 /** What follows an option that was answered. */
 export type Next =
   | { readonly kind: 'haggle' }
+  | { readonly kind: 'startTls' }
   | { readonly kind: 'transmit'; readonly export: Export }
   | { readonly kind: 'close' }
 

@@ -6,6 +6,7 @@ import { go, info } from './go.js'
 import { list } from './list.js'
 import { listMetaContext, setMetaContext } from './meta-context.js'
 import type { OptionRow } from './option-row.js'
+import { startTls } from './starttls.js'
 import { structuredReply } from './structured-reply.js'
 
 /**
@@ -15,6 +16,7 @@ import { structuredReply } from './structured-reply.js'
 const rows: ReadonlyMap<number, OptionRow> = new Map([
   [Opt.Abort, abort],
   [Opt.List, list],
+  [Opt.StartTls, startTls],
   [Opt.Info, info],
   [Opt.Go, go],
   [Opt.StructuredReply, structuredReply],

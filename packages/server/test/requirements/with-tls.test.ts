@@ -1,0 +1,227 @@
+import { describe, expect, it } from '@jest/globals'
+import type { Connection, TlsHandover, TlsProvider } from '@nbdjs/core'
+import { concat, encodeOption, encodeText, Opt, optName, Rep } from '@nbdjs/core/wire'
+import { memory, type ServerOptions } from '@nbdjs/server'
+import { parseOptionReplies, RawClient } from '../peer/raw-client.js'
+import { TestConnection } from '../peer/test-connection.js'
+
+const noData = new Uint8Array(0)
+const turn = (): Promise<void> => new Promise(setImmediate)
+
+/** Stands in for TLS: the client goes on upon another connection once `finish()` was called. */
+class StandInTls implements TlsProvider {
+  readonly role = 'server'
+  readonly encrypted = new TestConnection()
+  readonly handovers: TlsHandover[] = []
+  finish: (error?: Error) => void = () => {}
+
+  upgrade(handover: TlsHandover): Promise<Connection> {
+    this.handovers.push(handover)
+    handover.connection.start({
+      buffer: () => new Uint8Array(64),
+      received: () => {},
+      drained: () => {},
+      ended: () => {},
+      closed: () => {},
+    })
+    return new Promise((resolve, reject) => {
+      this.finish = (error) => (error === undefined ? resolve(this.encrypted) : reject(error))
+    })
+  }
+}
+
+interface Scene {
+  readonly client: RawClient
+  readonly tls: StandInTls
+}
+
+const scene = (options: Partial<ServerOptions> = {}): Scene => {
+  const tls = new StandInTls()
+  return { client: new RawClient({ tlsProvider: tls, ...options }).greet(), tls }
+}
+
+/** Sends an option under TLS and takes the replies to it. */
+const encrypted = ({ tls }: Scene, option: number, data?: Uint8Array) => {
+  tls.encrypted.push(encodeOption(option, data))
+  return parseOptionReplies(tls.encrypted.take())
+}
+
+const started = async (
+  options: Partial<ServerOptions> = {},
+  before: readonly number[] = [],
+): Promise<Scene> => {
+  const cast = scene(options)
+  for (const option of before) expect(cast.client.option(option)).toMatchObject([{ reply: Rep.Ack }])
+  expect(cast.client.option(Opt.StartTls)).toEqual([{ option: Opt.StartTls, reply: Rep.Ack, data: noData }])
+  cast.tls.finish()
+  await turn()
+  return cast
+}
+
+const modes = [{ tls: 'optional' }, { tls: 'required' }, {}] as const
+
+describe.each(modes)('with %p', (mode) => {
+  // spec: server/forcedtls/acknowledge-starttls, server/forcedtls/ready-to-begin
+  it('acknowledges NBD_OPT_STARTTLS, and is there for the TLS handshake', () => {
+    const { client, tls } = scene(mode)
+    expect(client.option(Opt.StartTls)).toMatchObject([{ reply: Rep.Ack }])
+    expect(tls.handovers).toMatchObject([{ address: 'test:', original: client.connection }])
+  })
+
+  // spec: server/forcedtls/all-under-tls
+  it('says nothing in plaintext from then on', async () => {
+    const cast = await started(mode)
+    expect(encrypted(cast, Opt.List).at(-1)).toMatchObject({ reply: Rep.Ack })
+    expect(cast.client.connection.take()).toHaveLength(0)
+  })
+
+  // spec: server/forcedtls/second-starttls
+  it('refuses to start TLS under TLS', async () => {
+    const cast = await started(mode)
+    expect(encrypted(cast, Opt.StartTls)).toMatchObject([{ reply: Rep.ErrInvalid }])
+    expect(encrypted(cast, Opt.List).at(-1)).toMatchObject({ reply: Rep.Ack })
+  })
+
+  it('refuses data with the option', () => {
+    const { client, tls } = scene(mode)
+    expect(client.option(Opt.StartTls, new Uint8Array(1))).toMatchObject([{ reply: Rep.ErrInvalid }])
+    expect(tls.handovers).toEqual([])
+  })
+
+  // spec: server/forcedtls/never-tls-reqd-under-tls
+  it('asks nobody to start TLS under TLS', async () => {
+    const cast = await started(mode)
+    for (const option of [Opt.List, Opt.Info, 99, Opt.StructuredReply]) {
+      const replies = encrypted(cast, option)
+      expect(replies.length).toBeGreaterThan(0)
+      expect(replies.filter(({ reply }) => reply === Rep.ErrTlsReqd)).toEqual([])
+    }
+  })
+
+  // spec: server/forcedtls/failed-handshake
+  it('ends the session when the TLS handshake fails, and reports it once', async () => {
+    const { client, tls } = scene(mode)
+    client.option(Opt.StartTls)
+    tls.finish(new Error('a stranger'))
+    await turn()
+    expect(client.fatal).toBe('TLS with test: failed: a stranger')
+    expect(client.server.connections).toBe(0)
+  })
+
+  it('ends the session when the client speaks in plaintext after NBD_OPT_STARTTLS', () => {
+    const { client, tls } = scene(mode)
+    client.connection.push(concat(encodeOption(Opt.StartTls), encodeOption(Opt.StructuredReply)))
+    expect(client.fatal).toBe(
+      'NBD_OPT_STARTTLS: received 16 bytes in plaintext behind it: somebody may be tampering with the connection',
+    )
+    expect(tls.handovers).toEqual([])
+  })
+
+  it('ends a TLS handshake that takes too long', async () => {
+    const { client, tls } = scene({ ...mode, timeouts: { handshakeMs: 10 } })
+    client.option(Opt.StartTls)
+    await new Promise((resolve) => setTimeout(resolve, 30))
+    expect(client.fatal).toContain('did not choose an export within 10 ms')
+    expect(tls.handovers[0]?.signal.aborted).toBe(true)
+  })
+
+  it('goes on where the client took its time with the acknowledgement', async () => {
+    const cast = scene(mode)
+    cast.client.connection.isBlocked = true
+    cast.client.option(Opt.StartTls)
+    cast.tls.finish()
+    await turn()
+    expect(encrypted(cast, Opt.List).at(-1)).toMatchObject({ reply: Rep.Ack })
+  })
+})
+
+describe('where TLS is required', () => {
+  const others = Object.values(Opt).filter(
+    (option) => ![Opt.ExportName, Opt.Abort, Opt.StartTls].includes(option as 1),
+  )
+
+  // spec: server/forcedtls/refuse-all-else, server/forcedtls/no-information
+  it.each([...others, 99, 0xffffffff].map((option) => [optName(option), option] as const))(
+    '%s is refused before it',
+    (_, option) => {
+      const { client } = scene()
+      for (const data of [noData, new Uint8Array(100_000)]) {
+        expect(client.option(option, data)).toEqual([
+          {
+            option,
+            reply: Rep.ErrTlsReqd,
+            data: encodeText(`${optName(option)}: this server requires TLS`),
+          },
+        ])
+      }
+      expect(client.isAlive).toBe(true)
+    },
+  )
+
+  // spec: server/forcedtls/export-name
+  it('NBD_OPT_EXPORT_NAME ends the session', () => {
+    const { client } = scene()
+    client.connection.push(encodeOption(Opt.ExportName, noData))
+    expect(client.fatal).toContain('NBD_OPT_EXPORT_NAME: this server requires TLS')
+    expect(client.connection.take()).toHaveLength(0)
+  })
+
+  // spec: server/tls/fixed-newstyle-only
+  it('a client without fixed newstyle gets nothing', () => {
+    const tls = new StandInTls()
+    const starting = new RawClient({ tlsProvider: tls }).greet(0)
+    starting.connection.push(encodeOption(Opt.StartTls))
+    expect(starting.fatal).toContain('fixed newstyle was not negotiated')
+    const entering = new RawClient({ tlsProvider: tls }).greet(0)
+    entering.connection.push(encodeOption(Opt.ExportName, noData))
+    expect(entering.fatal).toContain('this server requires TLS')
+    expect(tls.handovers).toEqual([])
+  })
+
+  it('NBD_OPT_ABORT is answered as ever', () => {
+    expect(scene().client.option(Opt.Abort)).toMatchObject([{ reply: Rep.Ack }])
+  })
+
+  // spec: server/tls/same-mode-to-the-end
+  it('it stays so to the end of the connection', async () => {
+    const { client } = scene()
+    for (let round = 0; round < 3; round++) {
+      expect(client.option(Opt.List)).toMatchObject([{ reply: Rep.ErrTlsReqd }])
+    }
+  })
+})
+
+describe('where TLS is optional', () => {
+  // spec: server/starttls/forget-what-was-agreed
+  it('what was agreed before is forgotten', async () => {
+    const cast = await started({ tls: 'optional' }, [Opt.StructuredReply, Opt.ExtendedHeaders])
+    // It is refused once extended headers are agreed on.
+    expect(encrypted(cast, Opt.StructuredReply)).toMatchObject([{ reply: Rep.Ack }])
+  })
+
+  // spec: server/selectivetls/tls-reqd-for-exports-only
+  it('all is answered in plaintext too', () => {
+    const { client } = scene({ tls: 'optional' })
+    expect(client.inform(Opt.Go).at(-1)).toMatchObject({ reply: Rep.Ack })
+  })
+})
+
+describe('options that cannot be', () => {
+  const upgrade = (): Promise<Connection> => Promise.reject(new Error('never'))
+
+  it.each([
+    [{ tls: 'required' }, 'tls is required: expected tlsProvider to be the server'],
+    [{ tls: 'optional', tlsProvider: { role: 'client', upgrade } }, 'tls is optional: expected tlsProvider'],
+    [{ tlsProvider: {} }, 'tls is required: expected tlsProvider'],
+    [{ tls: 'forced' }, 'tls is forced: expected one of off, optional, required'],
+  ])('%p', (options, message) => {
+    const all = { exports: { '': memory(512) }, ...options } as unknown as ServerOptions
+    expect(() => new RawClient(all)).toThrow(message)
+  })
+
+  it('a provider may be switched off', () => {
+    const { client, tls } = scene({ tls: 'off' })
+    expect(client.option(Opt.StartTls)).toMatchObject([{ reply: Rep.ErrUnsup }])
+    expect(tls.handovers).toEqual([])
+  })
+})
