@@ -1,5 +1,4 @@
 import type { Section } from '../requirement.js'
-import { tlsToCome } from './to-come.js'
 
 export const handshake: readonly Section[] = [
   {
@@ -45,13 +44,13 @@ export const handshake: readonly Section[] = [
         id: 'client/haggling/abort-ends-tls',
         keyword: 'MUST',
         rule: 'end TLS, where it runs, between NBD_OPT_ABORT and the closing of the connection',
-        ...tlsToCome,
+        status: 'kept',
       },
       {
         id: 'client/haggling/cut-where-no-goodbye-is-left',
         keyword: 'MUST',
         rule: 'drop the connection where it has to leave and cannot say NBD_OPT_ABORT, as after a failed TLS handshake',
-        ...tlsToCome,
+        status: 'kept',
       },
       {
         id: 'server/haggling/cut-where-no-error-is-left',

@@ -1,5 +1,4 @@
 import type { Section } from '../requirement.js'
-import { tlsToCome } from './to-come.js'
 
 export const informationOptions: readonly Section[] = [
   {
@@ -47,7 +46,7 @@ export const informationOptions: readonly Section[] = [
         id: 'server/forcedtls/no-information',
         keyword: 'MUST NOT',
         rule: 'tell anything of an export beside NBD_REP_ERR_TLS_REQD if it insists on TLS',
-        ...tlsToCome,
+        status: 'kept',
       },
       {
         id: 'server/info/block-size-reqd',

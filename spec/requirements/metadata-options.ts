@@ -1,5 +1,4 @@
 import type { Section } from '../requirement.js'
-import { tlsToCome } from './to-come.js'
 
 export const metadataOptions: readonly Section[] = [
   {
@@ -76,7 +75,7 @@ export const metadataOptions: readonly Section[] = [
         id: 'client/set-meta-context/void-under-tls',
         keyword: 'MUST NOT',
         rule: 'ask for block status if it selected contexts last before TLS began',
-        ...tlsToCome,
+        status: 'kept',
       },
       {
         id: 'server/set-meta-context/no-query-selects-none',

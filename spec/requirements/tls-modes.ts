@@ -1,5 +1,9 @@
-import type { Section } from '../requirement.js'
-import { tlsToCome } from './to-come.js'
+import type { Section, Standing } from '../requirement.js'
+
+const withoutTlsOnlyExports: Standing = {
+  status: 'not-applicable',
+  reason: 'A server requires TLS for all exports or for none.',
+}
 
 export const tlsModes: readonly Section[] = [
   {
@@ -27,51 +31,51 @@ export const tlsModes: readonly Section[] = [
         keyword: 'MUST',
         rule: 'acknowledge the first NBD_OPT_STARTTLS',
         alsoUnder: ['SELECTIVETLS mode'],
-        ...tlsToCome,
+        status: 'kept',
       },
       {
         id: 'server/forcedtls/second-starttls',
         keyword: 'MUST',
         rule: 'answer NBD_OPT_STARTTLS under TLS by NBD_REP_ERR_INVALID',
         alsoUnder: ['SELECTIVETLS mode'],
-        ...tlsToCome,
+        status: 'kept',
       },
       {
         id: 'server/forcedtls/ready-to-begin',
         keyword: 'MUST',
         rule: 'be ready for the TLS handshake as soon as it has acknowledged NBD_OPT_STARTTLS',
-        ...tlsToCome,
+        status: 'kept',
       },
       {
         id: 'server/forcedtls/all-under-tls',
         keyword: 'MUST',
         rule: 'send and take everything under TLS from then on',
-        ...tlsToCome,
+        status: 'kept',
       },
       {
         id: 'server/forcedtls/failed-handshake',
         keyword: 'MUST',
         rule: 'end the session when the TLS handshake fails',
-        ...tlsToCome,
+        status: 'kept',
       },
       {
         id: 'server/forcedtls/refuse-all-else',
         keyword: 'MUST',
         rule: 'answer every other option before TLS by NBD_REP_ERR_TLS_REQD, NBD_OPT_GO and unknown ones included',
-        ...tlsToCome,
+        status: 'kept',
       },
       {
         id: 'server/forcedtls/export-name',
         keyword: 'MUST',
         rule: 'end the session upon NBD_OPT_EXPORT_NAME before TLS',
-        ...tlsToCome,
+        status: 'kept',
       },
       {
         id: 'server/forcedtls/never-tls-reqd-under-tls',
         keyword: 'MUST NOT',
         rule: 'answer an option under TLS by NBD_REP_ERR_TLS_REQD',
         alsoUnder: ['SELECTIVETLS mode'],
-        ...tlsToCome,
+        status: 'kept',
       },
     ],
   },
@@ -82,19 +86,19 @@ export const tlsModes: readonly Section[] = [
         id: 'server/selectivetls/refuse-the-export',
         keyword: 'MUST',
         rule: 'answer NBD_OPT_INFO and NBD_OPT_GO before TLS by NBD_REP_ERR_TLS_REQD where the export asks for TLS',
-        ...tlsToCome,
+        ...withoutTlsOnlyExports,
       },
       {
         id: 'server/selectivetls/export-name',
         keyword: 'MUST',
         rule: 'end the session upon NBD_OPT_EXPORT_NAME before TLS where the export asks for TLS',
-        ...tlsToCome,
+        ...withoutTlsOnlyExports,
       },
       {
         id: 'server/selectivetls/tls-reqd-for-exports-only',
         keyword: 'MUST NOT',
         rule: 'use NBD_REP_ERR_TLS_REQD but for an export that asks for TLS, or that does not exist',
-        ...tlsToCome,
+        status: 'kept',
       },
     ],
   },

@@ -1,5 +1,4 @@
 import type { Section } from '../requirement.js'
-import { tlsToCome } from './to-come.js'
 
 export const transmission: readonly Section[] = [
   {
@@ -99,7 +98,7 @@ export const transmission: readonly Section[] = [
         keyword: 'MUST',
         rule: 'end TLS, where it runs, before it closes the connection upon NBD_CMD_DISC',
         alsoUnder: ['Request types, NBD_CMD_DISC'],
-        ...tlsToCome,
+        status: 'kept',
       },
       {
         id: 'client/disconnect/leave-on-shutdown',

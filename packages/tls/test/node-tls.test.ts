@@ -51,6 +51,7 @@ const failure = async (...args: Parameters<typeof attempt>): Promise<NbdTranspor
 describe.each(Object.entries(ways))('%s', (_, of) => {
   const over = (pair: Pair): Pair => ({ ...pair, client: of(pair.client), server: of(pair.server) })
 
+  // spec: client/tls/version-1-2, server/tls/version-1-2
   it.each(['TLSv1.2', 'TLSv1.3'] as const)(
     'speaks %s with a certificate of an authority',
     async (version) => {

@@ -92,7 +92,7 @@ describe.each([required, allowed])('%p', (options) => {
     await server.disconnected()
   })
 
-  // spec: client/tls/failed-handshake
+  // spec: client/tls/failed-handshake, client/haggling/cut-where-no-goodbye-is-left
   test('is dead when the TLS handshake fails, and says nothing more', async () => {
     const { server, handle, connecting } = scene(options)
     await server.greet()

@@ -1,3 +1,0 @@
-import type { Standing } from '../requirement.js'
-
-export const tlsToCome: Standing = { status: 'not-yet', reason: 'TLS is not whole yet: the server has none.' }
