@@ -76,7 +76,11 @@ export class Server {
       throw closedError()
     }
     this.#listeners.add(listener)
-    return listener.address
+    const { address } = listener
+    // Who goes by the URI must not try without TLS.
+    return this.#settings.tls === 'required'
+      ? { ...address, uri: address.uri.replace('nbd', 'nbds') }
+      : address
   }
 
   /**

@@ -99,7 +99,12 @@ export class Authority {
   }
 
   #openssl(...args: readonly (readonly string[])[]): void {
-    execFileSync('openssl', args.flat(), { cwd: this.#folder, stdio: ['ignore', 'ignore', 'pipe'] })
+    try {
+      execFileSync('openssl', args.flat(), { cwd: this.#folder, stdio: ['ignore', 'ignore', 'pipe'] })
+    } catch (cause) {
+      const isMissing = (cause as NodeJS.ErrnoException).code === 'ENOENT'
+      throw isMissing ? new Error('openssl is missing: install it (Debian: apt-get install openssl)') : cause
+    }
   }
 
   #read(name: string): string {

@@ -9,7 +9,16 @@ export type Installation = 'host' | 'newest'
 
 export const installations: readonly Installation[] = ['host', 'newest']
 
-export type Program = 'nbd-server' | 'nbdcopy' | 'nbdinfo' | 'nbdkit' | 'qemu-img' | 'qemu-io' | 'qemu-nbd'
+export type Program =
+  | 'certtool'
+  | 'nbd-server'
+  | 'nbdcopy'
+  | 'nbdinfo'
+  | 'nbdkit'
+  | 'psktool'
+  | 'qemu-img'
+  | 'qemu-io'
+  | 'qemu-nbd'
 
 interface Architecture {
   /** The folder of its libraries. */

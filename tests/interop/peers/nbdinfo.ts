@@ -4,6 +4,7 @@ import type { Installation } from './installation.js'
 /** The part of `nbdinfo --json` that the tests look at (nbdinfo(1)). */
 export interface NbdinfoReport {
   readonly protocol: string
+  readonly TLS: boolean
   readonly structured: boolean
   /** Since libnbd 1.18. */
   readonly extended?: boolean

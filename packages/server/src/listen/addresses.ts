@@ -18,14 +18,14 @@ export interface TcpAddress {
   /** The numeric address. */
   readonly host: string
   readonly port: number
-  /** `nbd://127.0.0.1:10809` */
+  /** `nbd://127.0.0.1:10809`, and `nbds:` where TLS is required. */
   readonly uri: string
 }
 
 /** What a listening unix socket is bound to. */
 export interface UnixAddress {
   readonly path: string
-  /** `nbd+unix:///?socket=/run/nbd.sock` */
+  /** `nbd+unix:///?socket=/run/nbd.sock`, and `nbds+unix:` where TLS is required. */
   readonly uri: string
 }
 

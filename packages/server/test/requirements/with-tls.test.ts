@@ -178,6 +178,20 @@ describe('where TLS is required', () => {
     expect(tls.handovers).toEqual([])
   })
 
+  it('the URI says so', async () => {
+    for (const [tls, scheme] of [
+      ['required', 'nbds://'],
+      ['optional', 'nbd://'],
+      ['off', 'nbd://'],
+    ] as const) {
+      const { client } = scene({ tls })
+      const { uri } = await client.server.listen({ host: '127.0.0.1', port: 0 })
+      expect(uri.startsWith(scheme)).toBe(true)
+      client.connection.destroy()
+      await client.server.close()
+    }
+  })
+
   it('NBD_OPT_ABORT is answered as ever', () => {
     expect(scene().client.option(Opt.Abort)).toMatchObject([{ reply: Rep.Ack }])
   })
