@@ -120,15 +120,8 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
     super()
     this.#options = parseOptions(options)
     this.name = this.#options.name ?? `nbd${++handlesMade}`
-    const {
-      name: _,
-      strict: __,
-      limits: ___,
-      timeouts: ____,
-      tlsProvider: _____,
-      ...settings
-    } = this.#options
-    this.#settings = settings
+    // A copy: the setters change it.
+    this.#settings = { ...this.#options }
     this.closed = new Promise((resolve, reject) => {
       this.#settleClosed = { resolve, reject }
     })
