@@ -35,12 +35,7 @@ export function encodeRequest(
   offset: U64,
   length: number,
 ): void {
-  view.setUint32(at, Magic.Request)
-  view.setUint16(at + 4, flags)
-  view.setUint16(at + 6, type)
-  view.setUint32(at + 8, cookieHigh)
-  view.setUint32(at + 12, cookieLow)
-  setU64(view, at + 16, offset)
+  encodeHead(view, at, Magic.Request, flags, type, cookieHigh, cookieLow, offset)
   view.setUint32(at + 24, length)
 }
 
@@ -68,12 +63,7 @@ export function encodeExtendedRequest(
   offset: U64,
   length: U64,
 ): void {
-  view.setUint32(at, Magic.ExtendedRequest)
-  view.setUint16(at + 4, flags)
-  view.setUint16(at + 6, type)
-  view.setUint32(at + 8, cookieHigh)
-  view.setUint32(at + 12, cookieLow)
-  setU64(view, at + 16, offset)
+  encodeHead(view, at, Magic.ExtendedRequest, flags, type, cookieHigh, cookieLow, offset)
   setU64(view, at + 24, length)
 }
 
@@ -88,4 +78,23 @@ export function decodeExtendedRequest(view: DataView, at: number): ExtendedReque
     offset: getU64(view, at + 16),
     length: getU64(view, at + 24),
   }
+}
+
+/** What both forms begin with: they differ in the magic, and in the width of the length that follows. */
+function encodeHead(
+  view: DataView,
+  at: number,
+  magic: number,
+  flags: number,
+  type: number,
+  cookieHigh: number,
+  cookieLow: number,
+  offset: U64,
+): void {
+  view.setUint32(at, magic)
+  view.setUint16(at + 4, flags)
+  view.setUint16(at + 6, type)
+  view.setUint32(at + 8, cookieHigh)
+  view.setUint32(at + 12, cookieLow)
+  setU64(view, at + 16, offset)
 }

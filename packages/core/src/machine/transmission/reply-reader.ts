@@ -302,8 +302,7 @@ export class ReplyReader<C extends Command> {
   #readDescriptors(): boolean {
     const layout = this.#statusLayout
     const { descriptorLength } = layout
-    const length = Math.min(this.#intake.length, this.#remaining)
-    const count = Math.floor(length / descriptorLength)
+    const count = Math.floor(Math.min(this.#intake.length, this.#remaining) / descriptorLength)
     if (count === 0) return false
     const command = this.#command as C
     const { view, start } = this.#intake
