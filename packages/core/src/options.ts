@@ -94,6 +94,9 @@ export interface ParsedOptions {
   readonly timeouts: Timeouts
 }
 
+/** What a handle is told to do: its options with every default filled in, as its setters have changed them. */
+export type Settings = Omit<ParsedOptions, 'name' | 'tlsProvider'>
+
 /** Longer delays than this overflow the timers of JavaScript, and fire at once. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1
 

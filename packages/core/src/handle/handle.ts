@@ -9,7 +9,7 @@ import type { Session } from '../machine/session.js'
 import type { Stats } from '../machine/stats.js'
 import type { BlockStatus, Extent } from '../machine/transmission/block-status.js'
 import type { ReadChunk } from '../machine/transmission/read-chunk.js'
-import { checkName, type HandleOptions, type ParsedOptions, parseOptions } from '../options.js'
+import { checkName, type HandleOptions, type ParsedOptions, parseOptions, type Settings } from '../options.js'
 import type { Connection, Transport } from '../transport.js'
 import type { ListEntry } from '../wire/option-reply.js'
 import type { U64 } from '../wire/u64.js'
@@ -133,6 +133,15 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
 
   get state(): State {
     return this.#conversation === undefined ? this.#early : stateOf[this.#conversation.machine.phase]
+  }
+
+  /**
+   * What this handle is told to do, in any state: a copy of the options, every default filled in, as the setters have
+   * changed them. What came of it is in `info` and `session`.
+   */
+  get settings(): Settings {
+    const { name, tlsProvider, ...settings } = { ...this.#options, ...this.#settings }
+    return structuredClone(settings)
   }
 
   /**

@@ -46,6 +46,7 @@ const table = `
   canMetaContext      -           -           negotiating  ready   closed  -
   name                created     connecting  negotiating  ready   closed  dead
   state               created     connecting  negotiating  ready   closed  dead
+  settings            created     connecting  negotiating  ready   closed  dead
   stats               created     connecting  negotiating  ready   closed  dead
   inFlight            created     connecting  negotiating  ready   closed  dead
 `
@@ -128,6 +129,7 @@ export const calls: Readonly<Record<string, (handle: Handle<boolean>, server: Sc
   canMetaContext: (handle) => handle.canMetaContext('base:allocation'),
   name: (handle) => handle.name,
   state: (handle) => handle.state,
+  settings: (handle) => handle.settings,
   stats: (handle) => handle.stats,
   inFlight: (handle) => handle.inFlight,
 }
@@ -146,6 +148,7 @@ export const synchronous: ReadonlySet<string> = new Set([
   'session',
   'name',
   'state',
+  'settings',
   'stats',
   'inFlight',
 ])

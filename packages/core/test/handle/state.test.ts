@@ -221,7 +221,7 @@ test('a dead handle tells in every refusal what it died of', async () => {
 })
 
 describe('once the goodbye is on its way', () => {
-  const taken = ['shutdown', 'asyncDispose', 'session', 'name', 'state', 'stats', 'inFlight']
+  const taken = ['shutdown', 'asyncDispose', 'session', 'name', 'state', 'settings', 'stats', 'inFlight']
   const inReady = cells().filter(({ call, state }) => state === 'ready' && !taken.includes(call))
   const inNegotiating = cells().filter(({ call, state }) => state === 'negotiating' && !taken.includes(call))
 
