@@ -136,7 +136,7 @@ describe.each(installations)('%s', (installation) => {
       const sectors = `awk 'BEGIN { for (i = 0; i < ${count + 1}; i++) print i * 512, 512, 2 - i % 2 }'`
       const script = `extents=if [ $4 = 0 ]; then ${sectors}; else echo $4 ${tail}; fi`
       const parameters = [`get_size=echo ${count * 512 + tail}`, 'pread=exit 1', script]
-      const nbd = await start(await serve({ plugin: 'eval', parameters }))
+      const nbd = await start(await serve({ plugin: 'eval', parameters }), { limits: { extents: count } })
       const { chunksReceived } = nbd.stats
       const map = await statusMap(nbd, allocation)
       expect(nbd.stats.chunksReceived - chunksReceived).toBe(2)

@@ -120,6 +120,7 @@ const limits = z.strictObject({
   inFlightBytes: positive(defaultLimits.inFlightBytes),
   optionReplyBytes: positive(defaultLimits.optionReplyBytes),
   listEntries: positive(defaultLimits.listEntries),
+  extents: positive(defaultLimits.extents),
 })
 const timeouts = z.strictObject({
   dialMs: timeoutMs(30_000),

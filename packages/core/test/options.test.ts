@@ -29,6 +29,7 @@ const defaults = {
     inFlightBytes: 67_108_864,
     optionReplyBytes: 1_048_576,
     listEntries: 10_000,
+    extents: 262_144,
   },
   timeouts: { dialMs: 30_000, handshakeMs: 30_000, requestMs: 0, closeMs: 5_000 },
 }
@@ -116,7 +117,7 @@ describe('a given value', () => {
 describe('a mistake', () => {
   const names =
     'name, exportName, optMode, fullInfo, requestBlockSize, requestStructuredReplies, requestExtendedHeaders, requestMetaContext, metaContexts, tls, tlsProvider, handshakeFlags, strict, limits, timeouts'
-  const limits = 'inFlightCommands, inFlightBytes, optionReplyBytes, listEntries'
+  const limits = 'inFlightCommands, inFlightBytes, optionReplyBytes, listEntries, extents'
 
   test.each<[unknown, string]>([
     [null, 'options: expected an object, received null'],

@@ -19,6 +19,8 @@ export interface BlockStatusRange {
 export interface BlockStatusGround {
   readonly info: ExportInfo
   readonly negotiated: MetaContexts
+  /** How many extents are kept, of all contexts together. */
+  readonly maxExtents: number
 }
 
 /**
@@ -27,7 +29,7 @@ export interface BlockStatusGround {
  */
 export function blockStatusTarget(
   { offset, length, contexts, isOne }: BlockStatusRange,
-  { info, negotiated }: BlockStatusGround,
+  { info, negotiated, maxExtents }: BlockStatusGround,
 ): Pick<CommandInit, 'length' | 'data' | 'status'> {
   const wanted = contexts === undefined ? negotiated : pick(contexts, negotiated)
   const query = {
@@ -36,6 +38,7 @@ export function blockStatusTarget(
     exportSize: info.size,
     contexts: wanted,
     isOne,
+    maxExtents: Math.max(1, Math.floor(maxExtents / wanted.size)),
   }
   const status = new BlockStatus(query)
   if (wanted.size === negotiated.size || !info.canBlockStatusPayload) return { length, status }

@@ -370,7 +370,8 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
   /**
    * The status of `length` bytes at `offset` in each meta context: by its name, a list of extents that adjoin from
    * `offset` on. A server may tell about less than was asked for (ask again from where it ended), and the last
-   * extent may reach further. Needs a context in `info.metaContexts`.
+   * extent may reach further. What a server tells beyond `limits.extents` is left out, so the same goes for it. Needs
+   * a context in `info.metaContexts`.
    */
   blockStatus(
     length: number | bigint,
@@ -380,7 +381,11 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
     try {
       const { machine } = this.#requireConversation('command', 'blockStatus')
       const { contexts, rest } = parseBlockStatusOptions(options)
-      const ground = { info: machine.info as ExportInfo, negotiated: machine.metaContexts }
+      const ground = {
+        info: machine.info as ExportInfo,
+        negotiated: machine.metaContexts,
+        maxExtents: this.#options.limits.extents,
+      }
       const target = (at: U64): Target => {
         const range = { offset: at, length: checkRangeLength('blockStatus', length), contexts }
         return blockStatusTarget({ ...range, isOne: options?.reqOne === true }, ground)

@@ -17,6 +17,11 @@ export interface Limits {
   readonly optionReplyBytes: number
   /** Entries in one answer to NBD_OPT_LIST, each of at most 8 KiB. Default 10,000. */
   readonly listEntries: number
+  /**
+   * Extents that one `blockStatus` holds, all of its contexts together, each of some 100 bytes. Where a server tells of
+   * more, the rest is asked for again as if it had not. Default 262,144.
+   */
+  readonly extents: number
 }
 
 export const defaultLimits: Limits = {
@@ -24,4 +29,5 @@ export const defaultLimits: Limits = {
   inFlightBytes: 64 * 1024 * 1024,
   optionReplyBytes: 1024 * 1024,
   listEntries: 10_000,
+  extents: 262_144,
 }

@@ -37,7 +37,11 @@ interface Pair {
 }
 
 /** A handle in transmission with both contexts, their ids 3 and 4. */
-async function ready(extendedHeaders = false, options: HandleOptions<false> = {}): Promise<Pair> {
+async function ready(
+  extendedHeaders = false,
+  options: HandleOptions<false> = {},
+  offer: { readonly size?: number } = {},
+): Promise<Pair> {
   const server = new ScriptedServer()
   const handle = new Handle({ metaContexts: contexts, ...options })
   const connecting = handle.connect(server.transport)
@@ -54,7 +58,7 @@ async function ready(extendedHeaders = false, options: HandleOptions<false> = {}
   })
   server.reply(Opt.SetMetaContext, Rep.Ack)
   await server.option(Opt.Go)
-  server.grant(Opt.Go, { flags: EVERYTHING | TransmissionFlag.BlockStatusPayload })
+  server.grant(Opt.Go, { ...offer, flags: EVERYTHING | TransmissionFlag.BlockStatusPayload })
   await connecting
   return { handle, server }
 }
@@ -162,19 +166,31 @@ describe('blockStatus', () => {
     handle.destroy()
   })
 
+  test.each<[string, number, string]>([
+    ['no payload', 0, '4 + n * 8 bytes, n at least 1, received 0 bytes'],
+    ['no descriptor', 4, '4 + n * 8 bytes, n at least 1, received 4 bytes'],
+    ['half a descriptor', 8, '4 + n * 8 bytes, n at least 1, received 8 bytes'],
+    ['half a descriptor behind many', 100_008, '4 + n * 8 bytes, n at least 1, received 100008 bytes'],
+  ])('a chunk with %s fails the command, and the connection lives', async (_, length, problem) => {
+    const { handle, server } = await ready()
+    const asking = handle.blockStatus(512, 0)
+    const neighbour = handle.blockStatus(512, 0)
+    const [request, next] = [await server.request(Cmd.BlockStatus), await server.request(Cmd.BlockStatus)]
+    server.send(encodeChunkHeader(request, 0, Chunk.BlockStatus, length), new Uint8Array(length))
+    server.send(chunk(request, 0, 3, [512, 0]), chunk(request, Done, 4, [512, 0]))
+    server.send(chunk(next, 0, 3, [512, 0]), chunk(next, Done, 4, [512, 0]))
+    expect(await rejection(asking)).toMatchObject({
+      name: 'NbdProtocolError',
+      errno: 'EPROTO',
+      message: `reply to blockStatus of 512 bytes at 0: expected NBD_REPLY_TYPE_BLOCK_STATUS of ${problem}`,
+    })
+    expect((await neighbour).size).toBe(2)
+    expect(handle.state).toBe('ready')
+    handle.destroy()
+  })
+
   test.each<[string, (cookie: Cookie) => Uint8Array]>([
-    [
-      'without a descriptor',
-      (cookie) => concat(encodeChunkHeader(cookie, Done, Chunk.BlockStatus, 4), octets('00 00 00 03')),
-    ],
-    [
-      'with half a descriptor',
-      (cookie) => concat(encodeChunkHeader(cookie, Done, Chunk.BlockStatus, 8), new Uint8Array(8)),
-    ],
-    [
-      'of an absurd length',
-      (cookie) => encodeChunkHeader(cookie, Done, Chunk.BlockStatus, 4 + 8 * (2 ** 20 + 1)),
-    ],
+    ['of an absurd length', (cookie) => encodeChunkHeader(cookie, Done, Chunk.BlockStatus, 2 ** 26 + 4)],
     ['of the extended form', (cookie) => encodeChunkHeader(cookie, Done, Chunk.BlockStatusExt, 24)],
   ])('a chunk %s ends the connection', async (_, reply) => {
     const { handle, server } = await ready()
@@ -182,6 +198,41 @@ describe('blockStatus', () => {
     server.send(reply(await server.request(Cmd.BlockStatus)))
     expect(await rejection(asking)).toBeInstanceOf(NbdProtocolError)
     expect(handle.state).toBe('dead')
+  })
+
+  test('holds no more extents than the limit allows, and the caller goes on from there', async () => {
+    const { handle, server } = await ready(false, { limits: { extents: 5 } })
+    const many = Array.from({ length: 64 }, (_, index) => [8, index % 2] as const)
+    const asking = handle.blockStatus(512, 0)
+    const request = await server.request(Cmd.BlockStatus)
+    server.send(chunk(request, 0, 3, ...many), chunk(request, Done, 4, [512, 0]))
+    const map = await asking
+    expect(map.get('base:allocation')).toEqual([
+      { offset: 0n, length: 8n, flags: 0 },
+      { offset: 8n, length: 8n, flags: 1 },
+    ])
+    expect(map.get('x-test:kind')).toEqual([{ offset: 0n, length: 512n, flags: 0 }])
+
+    const one = handle.blockStatus(512, 0, { contexts: ['base:allocation'] })
+    const again = await server.request(Cmd.BlockStatus)
+    server.send(chunk(again, 0, 4, ...many), chunk(again, Done, 3, ...many))
+    expect((await one).get('base:allocation')).toHaveLength(5)
+    handle.destroy()
+  })
+
+  // "NBD_CMD_BLOCK_STATUS" advises a server to send no more than 2^20: it is no reason to leave one that does.
+  test('reads on where a server tells of more extents than it should', async () => {
+    const { handle, server } = await ready(true, { limits: { extents: 2 } }, { size: 2 ** 22 })
+    const asking = handle.blockStatus(2 ** 22, 0)
+    const request = await extendedRequest(server)
+    const many = Array.from({ length: 2 ** 20 + 1 }, () => ({ length: 1, flags: 0 }))
+    const two = [many, [{ length: 512, flags: 0 }]] as const
+    two.forEach((extents, index) => {
+      const payload = encodeBlockStatus(blockStatusExt, index + 3, extents)
+      server.send(extendedChunk(request, index * Done, Chunk.BlockStatusExt, payload))
+    })
+    expect((await asking).get('base:allocation')).toEqual([{ offset: 0n, length: 1n, flags: 0 }])
+    handle.destroy()
   })
 
   test('says that there is no context at all where one is named', async () => {
@@ -270,17 +321,25 @@ describe('extended headers', () => {
     handle.destroy()
   })
 
-  test('a simple reply, a compact chunk and a wrong count end the connection', async () => {
+  test('a wrong count fails the command, and the connection lives', async () => {
+    const { handle, server } = await ready(true)
+    const asking = handle.blockStatus(512, 0)
+    const request = await extendedRequest(server)
+    const payload = octets('00 00 00 03  00 00 00 02', '00'.repeat(16))
+    server.send(extendedChunk(request, Done, Chunk.BlockStatusExt, payload))
+    expect(await rejection(asking)).toMatchObject({
+      name: 'NbdProtocolError',
+      message:
+        'reply to blockStatus of 512 bytes at 0: expected 1 descriptors, as the length of the chunk says, received 2',
+    })
+    expect(handle.state).toBe('ready')
+    handle.destroy()
+  })
+
+  test('a simple reply, a compact chunk and an absurd length end the connection', async () => {
     const replies: readonly ((cookie: Cookie) => Uint8Array)[] = [
       () => octets('67 44 66 98'),
       () => octets('66 8e 33 ef'),
-      (cookie) =>
-        extendedChunk(
-          cookie,
-          Done,
-          Chunk.BlockStatusExt,
-          octets('00 00 00 03  00 00 00 02', '00'.repeat(16)),
-        ),
       (cookie) => {
         const bytes = extendedChunk(cookie, Done, Chunk.BlockStatusExt, new Uint8Array(0))
         viewOf(bytes).setUint32(24, 1)

@@ -11,6 +11,6 @@ test('the limits leave room for whatever the specification allows', () => {
 test('the limits bound what a server can make us hold', () => {
   expect(defaultLimits).toEqual({
     ...{ inFlightCommands: 1024, inFlightBytes: 64 * 1024 * 1024 },
-    ...{ optionReplyBytes: 1024 * 1024, listEntries: 10_000 },
+    ...{ optionReplyBytes: 1024 * 1024, listEntries: 10_000, extents: 262_144 },
   })
 })

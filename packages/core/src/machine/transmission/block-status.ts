@@ -21,6 +21,8 @@ export interface BlockStatusQuery {
   readonly contexts: MetaContexts
   /** NBD_CMD_FLAG_REQ_ONE */
   readonly isOne: boolean
+  /** How many extents of each context are kept, at least 1. */
+  readonly maxExtents: number
 }
 
 /**
@@ -34,6 +36,8 @@ export class BlockStatus {
   /** The list of the present chunk; undefined for a context that nobody asked for. */
   #list: Extent[] | undefined
   #context = ''
+  /** How many descriptors the present chunk had so far. */
+  #count = 0
   #next = 0n
   /** The first rule that was broken. */
   #problem: string | undefined
@@ -49,18 +53,25 @@ export class BlockStatus {
     if (context === undefined) return
     if (this.#extents.has(context)) this.#complain(`one chunk for each context, received two for ${context}`)
     this.#context = context
+    this.#count = 0
     this.#next = this.#query.offset
     this.#list = []
     this.#extents.set(context, this.#list)
   }
 
+  /** What is beyond the limit is looked at and not kept: a server may tell of less than was asked for, and so may we. */
   add(length: U64, flags: U64): void {
     const list = this.#list
     if (list === undefined || this.#problem !== undefined) return
     const extent = { offset: this.#next, length: BigInt(length), flags }
-    this.#check(extent, list.length)
+    this.#check(extent, this.#count++)
     this.#next += extent.length
-    list.push(extent)
+    if (list.length < this.#query.maxExtents) list.push(extent)
+  }
+
+  /** A chunk cannot be understood, but for where it ends. */
+  spoil(expected: string, received: string): void {
+    this.#complain(`${expected}, received ${received}`)
   }
 
   /** The reply is complete. Tells what was wrong with it, if anything. */

@@ -19,6 +19,7 @@ import {
   SIMPLE_REPLY_LENGTH,
 } from '../../wire/reply.js'
 import { distance, getU64, type U64 } from '../../wire/u64.js'
+import { MAX_PAYLOAD } from '../export-info.js'
 import type { Intake } from '../intake.js'
 import type { Tally } from '../stats.js'
 import type { Command } from './command.js'
@@ -32,8 +33,11 @@ import { serverError } from './server-error.js'
 const DIRECT_LENGTH = 16 * 1024
 /** An error chunk holds a message of at most 4096 bytes and, in types unknown today, a little more. */
 const MAX_ERROR_PAYLOAD = 32 * 1024
-/** "Structured reply types" advises servers to send no more descriptors in one chunk. */
-const MAX_DESCRIPTORS = 2 ** 20
+/**
+ * The longest payload of a block status chunk. NBD_CMD_BLOCK_STATUS advises servers to send at most 2^20 descriptors,
+ * 8 MiB of them or 16: what comes beyond does no harm as long as it is not kept.
+ */
+const MAX_STATUS_PAYLOAD = MAX_PAYLOAD
 
 /** What the next bytes are. */
 type Expectation =
@@ -47,6 +51,8 @@ type Expectation =
   /** The context, and in the extended form the count, in front of a block status chunk's descriptors. */
   | 'statusHead'
   | 'descriptors'
+  /** A payload that cannot be understood, in a chunk whose end is known. */
+  | 'nonsense'
 
 /** Who is told what the replies bring. */
 export interface ReplyListener<C extends Command> {
@@ -154,6 +160,8 @@ export class ReplyReader<C extends Command> {
         return this.#readStatusHead()
       case 'descriptors':
         return this.#readDescriptors()
+      case 'nonsense':
+        return this.#skipNonsense()
     }
   }
 
@@ -275,12 +283,17 @@ export class ReplyReader<C extends Command> {
   /** NBD_REPLY_TYPE_BLOCK_STATUS, NBD_REPLY_TYPE_BLOCK_STATUS_EXT: a head, then at least one descriptor. */
   #expectStatus(command: C, length: number): void {
     const { headLength, descriptorLength } = this.#statusLayout
+    const form = `${headLength} + n * ${descriptorLength}`
+    if (length > MAX_STATUS_PAYLOAD)
+      throw badLength(command, this.#type, `${form}, at most ${MAX_STATUS_PAYLOAD},`, length)
     const count = (length - headLength) / descriptorLength
-    if (!Number.isInteger(count) || count < 1 || count > MAX_DESCRIPTORS) {
-      const expected = `${headLength} + n * ${descriptorLength}, n from 1 to ${MAX_DESCRIPTORS}`
-      throw badLength(command, this.#type, expected, length)
+    if (Number.isInteger(count) && count >= 1) {
+      this.#expectation = 'statusHead'
+      return
     }
-    this.#expectation = 'statusHead'
+    command.status?.spoil(`${chunkName(this.#type)} of ${form} bytes, n at least 1`, `${length} bytes`)
+    this.#expectation = 'nonsense'
+    if (length === 0) this.#finishChunk(command)
   }
 
   #readStatusHead(): boolean {
@@ -290,11 +303,20 @@ export class ReplyReader<C extends Command> {
     const { view, start } = this.#intake
     const count = (this.#remaining - headLength) / descriptorLength
     const told = headLength > 4 ? view.getUint32(start + 4) : count
-    if (told !== count) throw violation(command, `${count} descriptors, as its length says`, `${told}`)
-    command.status?.begin(view.getUint32(start))
+    if (told === count) command.status?.begin(view.getUint32(start))
+    else command.status?.spoil(`${count} descriptors, as the length of the chunk says`, `${told}`)
     this.#intake.skip(headLength)
     this.#remaining -= headLength
-    this.#expectation = 'descriptors'
+    this.#expectation = told === count ? 'descriptors' : 'nonsense'
+    return true
+  }
+
+  #skipNonsense(): boolean {
+    const count = Math.min(this.#intake.length, this.#remaining)
+    if (count === 0) return false
+    this.#intake.skip(count)
+    this.#remaining -= count
+    if (this.#remaining === 0) this.#finishChunk(this.#command as C)
     return true
   }
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import { BlockStatus, type BlockStatusQuery } from '../../../src/machine/transmission/block-status.js'
 
 const query: BlockStatusQuery = {
-  ...{ offset: 4096n, length: 8192n, exportSize: 65536n, isOne: false },
+  ...{ offset: 4096n, length: 8192n, exportSize: 65536n, isOne: false, maxExtents: 100 },
   contexts: new Map([
     [1, 'base:allocation'],
     [7, 'qemu:dirty-bitmap:b0'],
@@ -89,6 +89,18 @@ describe('the status of blocks', () => {
     expect(play(reply).error).toBeUndefined()
   })
 
+  test('keeps as many extents of each context as the limit allows', () => {
+    const many = Array.from({ length: 8 }, () => [1024, 0] as const)
+    const { status, error } = play([[1, many], dirty], { maxExtents: 1 })
+    expect(error).toBeUndefined()
+    expect(status.extents).toEqual(
+      new Map([
+        ['base:allocation', [{ offset: 4096n, length: 1024n, flags: 0 }]],
+        ['qemu:dirty-bitmap:b0', [{ offset: 4096n, length: 8192n, flags: 1 }]],
+      ]),
+    )
+  })
+
   test('keeps lengths and flags of 64 bits', () => {
     const huge = { exportSize: 2n ** 63n - 1n, contexts: new Map([[1, 'x:y']]) }
     const { status, error } = play([[1, [[2n ** 62n, 2n ** 63n]]]], huge)
@@ -136,6 +148,11 @@ describe('a status that cannot be', () => {
       'a context twice',
       [[1, [[512, 0]]], [1, [[512, 0]]], dirty],
       'one chunk for each context, received two for base:allocation',
+    ],
+    [
+      'an extent of no bytes beyond the limit',
+      [[1, [...Array.from({ length: 100 }, () => [1, 0] as const), [0, 0]]], dirty],
+      'extent 100 of base:allocation to have at least 1 byte, received 0',
     ],
     ['a context that is missing', [[1, [[512, 0]]]], 'the status of qemu:dirty-bitmap:b0, received none'],
   ])('%s fails the command', (_, reply, problem) => {
