@@ -14,8 +14,7 @@ export const replyTypes: readonly Section[] = [
         id: 'server/reply-types/within-the-maximum',
         keyword: 'MUST NOT',
         rule: 'send a chunk whose variable part is longer than the maximum payload that it advertised',
-        status: 'not-yet',
-        reason: 'The text of an error may have 4096 bytes, also where the export has a smaller maximum.',
+        status: 'kept',
       },
       {
         id: 'client/reply-types/unknown-error',

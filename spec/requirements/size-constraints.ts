@@ -14,16 +14,15 @@ export const sizeConstraints: readonly Section[] = [
         id: 'server/size-constraints/advertise',
         keyword: 'MUST',
         rule: 'advertise constraints other than the defaults in its answer to NBD_OPT_INFO and NBD_OPT_GO',
-        status: 'not-yet',
-        reason:
-          'They are told to clients that ask for NBD_INFO_BLOCK_SIZE, to others only by way of a refusal.',
+        status: 'kept',
+        unless: '`features.infoBlockSize` is off',
       },
       {
         id: 'client/size-constraints/obey',
         keyword: 'MUST',
         rule: 'obey the constraints that it gets when it asked for NBD_INFO_BLOCK_SIZE in NBD_OPT_GO',
-        status: 'not-yet',
-        reason: 'The minimum is obeyed, the maximum payload not always: see client/size-constraints/payload.',
+        status: 'kept',
+        unless: 'the caller switches `strict.align` or `strict.payload` off',
       },
       {
         id: 'server/size-constraints/refuse-cleanly',
@@ -59,9 +58,8 @@ export const sizeConstraints: readonly Section[] = [
         id: 'client/size-constraints/payload',
         keyword: 'MUST NOT',
         rule: 'write more at once than the maximum payload, nor read more where replies are simple',
-        status: 'not-yet',
-        reason:
-          'Writes stay within `info.blockSize.payload`, which is never below 1 MiB, whatever the server told; reads are not checked against it.',
+        status: 'kept',
+        unless: 'the caller switches `strict.payload` off',
       },
       {
         id: 'server/size-constraints/rules-of-the-command',

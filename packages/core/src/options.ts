@@ -17,7 +17,10 @@ export interface Strict {
   readonly zeroSize: boolean
   /** Offsets and lengths that are not multiples of the server's minimum block size. */
   readonly align: boolean
-  /** Writes that are longer than `info.blockSize.payload`. */
+  /**
+   * Writes that are longer than `info.blockSize.payload`, and reads too where replies are simple and the server told
+   * a maximum.
+   */
   readonly payload: boolean
   /** NBD_CMD_FLAG_PAYLOAD_LEN is set where extended headers ask for it, whatever the caller says. */
   readonly autoFlag: boolean

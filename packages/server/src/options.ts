@@ -24,7 +24,7 @@ export interface Features {
   readonly infoName: boolean
   /** NBD_INFO_DESCRIPTION, when the client asks for it. */
   readonly infoDescription: boolean
-  /** NBD_INFO_BLOCK_SIZE, when the client asks for it. */
+  /** NBD_INFO_BLOCK_SIZE, when the client asks for it, and wherever the export has size constraints of its own. */
   readonly infoBlockSize: boolean
   /**
    * NBD_REP_ERR_BLOCK_SIZE_REQD to a client that enters an export with size constraints of its own without
@@ -41,7 +41,7 @@ export interface Features {
   readonly blockStatus: boolean
   /** NBD_FLAG_BLOCK_STATUS_PAYLOAD: block status of some of the selected contexts, with extended headers. */
   readonly blockStatusPayload: boolean
-  /** NBD_FLAG_SEND_DF. */
+  /** NBD_FLAG_SEND_DF, of exports that let 65536 bytes be read at once. */
   readonly df: boolean
   /** NBD_FLAG_SEND_FLUSH. */
   readonly flush: boolean

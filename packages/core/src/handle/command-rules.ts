@@ -125,6 +125,7 @@ export function flagsToSend(
 /** What the checks go by. */
 export interface Ground {
   readonly info: ExportInfo
+  readonly structuredReplies: boolean
   readonly extendedHeaders: boolean
   readonly strict: Strict
 }
@@ -181,9 +182,10 @@ function checkAlignment(rule: CommandRule, offset: U64, length: number, minimum:
   throw refused(rule, why, 'EINVAL')
 }
 
-function checkMaximum(rule: CommandRule, length: number, { info, extendedHeaders, strict }: Ground): void {
+function checkMaximum(rule: CommandRule, length: number, ground: Ground): void {
+  const { info, extendedHeaders, strict } = ground
   const { payload } = info.blockSize
-  if (rule.type === Cmd.Write && strict.payload && length > payload) {
+  if (strict.payload && length > payload && isHeldToPayload(rule, ground)) {
     const why = `${rule.sizedBy}: expected at most ${payload} bytes (info.blockSize.payload), received ${length}`
     throw refused(rule, why, 'ERANGE')
   }
@@ -193,6 +195,15 @@ function checkMaximum(rule: CommandRule, length: number, { info, extendedHeaders
     const why = `${rule.sizedBy}: expected at most ${maxLength} bytes, received ${length}`
     throw refused(rule, why, 'ERANGE')
   }
+}
+
+/**
+ * "Size constraints": writes, and reads whose reply is one piece. Where the server told no maximum there is none for
+ * reads: 32 MiB is but what every server takes.
+ */
+function isHeldToPayload({ type }: CommandRule, { info, structuredReplies }: Ground): boolean {
+  if (type === Cmd.Write) return true
+  return type === Cmd.Read && !structuredReplies && info.blockSize.maximum !== 0
 }
 
 function refused(rule: CommandRule, why: string, errno: Errno): NbdUsageError {

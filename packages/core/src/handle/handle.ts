@@ -550,6 +550,7 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
       const moved = target(at)
       const ground = {
         info: machine.info as ExportInfo,
+        structuredReplies: machine.structuredReplies,
         extendedHeaders: machine.extendedHeaders,
         strict: this.#options.strict,
       }

@@ -39,13 +39,15 @@ export interface BlockSizeInfo {
   readonly preferred: number
   /** The advertised maximum payload; 0xffffffff: none. */
   readonly maximum: number
-  /** The longest pwrite, never 0: derived from `maximum`, between 1 MiB and 64 MiB, 32 MiB if none was told. */
+  /**
+   * The longest pwrite, never 0: `maximum`, but at most 64 MiB, or 32 MiB if none was told. Where replies are simple it
+   * goes for reads too, if the server told it.
+   */
   readonly payload: number
 }
 
 /** The longest payload of one request or one reply, whatever a server advertises. */
 export const MAX_PAYLOAD = 67_108_864
-const MIN_PAYLOAD = 1024 * 1024
 /** "Size constraints": every server takes this much unless it said otherwise. */
 const DEFAULT_PAYLOAD = 32 * 1024 * 1024
 const MAX_SIZE = 2n ** 63n - 1n
@@ -116,7 +118,7 @@ function blockSizeInfo(sizes: BlockSizes | undefined): BlockSizeInfo {
     return { minimum: 0, preferred: 0, maximum: 0, payload: DEFAULT_PAYLOAD }
   }
   const { minimum, preferred, maximum } = sizes
-  return { minimum, preferred, maximum, payload: Math.min(MAX_PAYLOAD, Math.max(MIN_PAYLOAD, maximum)) }
+  return { minimum, preferred, maximum, payload: Math.min(MAX_PAYLOAD, maximum) }
 }
 
 function isLegal({ minimum, preferred, maximum }: BlockSizes): boolean {

@@ -116,6 +116,11 @@ export class Machine<C extends Command> {
     return this.#negotiation.contextsInForce
   }
 
+  /** Whether NBD_OPT_STRUCTURED_REPLY was agreed. */
+  get structuredReplies(): boolean {
+    return this.#negotiation.structuredReplies
+  }
+
   /** Whether NBD_OPT_EXTENDED_HEADERS was agreed. */
   get extendedHeaders(): boolean {
     return this.#negotiation.extendedHeaders

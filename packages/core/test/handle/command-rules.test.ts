@@ -261,7 +261,8 @@ const cases: readonly Case[] = [
     sent: { type: Cmd.Trim, offset: 2n ** 61n + 1n },
   },
 
-  // payload: writes only
+  // payload: writes, and reads in simple replies
+  // spec: client/size-constraints/payload, client/size-constraints/obey
   {
     check: 'payload',
     title: 'pwrite beyond the maximum that was advertised',
@@ -271,6 +272,34 @@ const cases: readonly Case[] = [
     errno: 'ERANGE',
     sent: { type: Cmd.Write, length: 2 * MIB + 1 },
   },
+  // spec: client/size-constraints/payload
+  {
+    check: 'payload',
+    title: 'pwrite beyond a maximum that is small',
+    offer: sizes(1, 4096),
+    call: (handle) => handle.pwrite(zeroes(4097), 0),
+    message: 'pwrite: data: expected at most 4096 bytes (info.blockSize.payload), received 4097',
+    errno: 'ERANGE',
+    sent: { type: Cmd.Write, length: 4097 },
+  },
+  // spec: client/size-constraints/payload, client/size-constraints/obey
+  ...(
+    [
+      ['pread', 'length', (handle: Handle) => handle.pread(4097, 0)],
+      ['preadInto', 'buffer', (handle: Handle) => handle.preadInto(zeroes(4097), 0)],
+      ['preadStructured', 'buffer', (handle: Handle) => handle.preadStructured(zeroes(4097), 0, () => {})],
+    ] as const
+  ).map(
+    ([name, argument, call]): Case => ({
+      check: 'payload',
+      title: `${name} in a simple reply beyond the maximum that was advertised`,
+      offer: sizes(1, 4096),
+      call,
+      message: `${name}: ${argument}: expected at most 4096 bytes (info.blockSize.payload), received 4097`,
+      errno: 'ERANGE',
+      sent: { type: Cmd.Read, length: 4097 },
+    }),
+  ),
   {
     check: 'payload',
     title: 'pwrite beyond what every server takes',
@@ -476,7 +505,19 @@ describe('what is allowed', () => {
     ['any alignment where none is known', (handle) => handle.pread(3, 1), Cmd.Read, {}],
     ['any alignment where the minimum is 1', (handle) => handle.pread(3, 1), Cmd.Read, sizes(1, 0xffffffff)],
     ['what is aligned', (handle) => handle.pread(1024, 512), Cmd.Read, sizes(512, 0xffffffff)],
-    ['a read beyond the payload of writes', (handle) => handle.pread(MIB, 0), Cmd.Read, sizes(1, 4096)],
+    [
+      'a read beyond the payload of writes, where its reply may have several chunks',
+      (handle) => handle.pread(MIB, 0),
+      Cmd.Read,
+      { ...sizes(1, 4096), structuredReplies: true },
+    ],
+    [
+      'the longest read of all, where no maximum is known',
+      (handle) => handle.pread(64 * MIB, 0),
+      Cmd.Read,
+      { size: GIB },
+    ],
+    ['a read of the maximum', (handle) => handle.pread(4096, 0), Cmd.Read, sizes(1, 4096)],
     ['a flag that is false', (handle) => handle.pread(1, 0, untyped({ fua: false })), Cmd.Read, {}],
   ])('%s', async (_, call, type, offer) => {
     const { handle, server } = await ready(offer)

@@ -14,6 +14,9 @@ interface FlagRule {
   holds(of: Export, features: Features, negotiated: Negotiated): boolean
 }
 
+/** NBD_CMD_READ: who offers NBD_CMD_FLAG_DF has to read this much in one piece. */
+const LEAST_UNFRAGMENTED = 65_536
+
 const rules: readonly FlagRule[] = [
   { flag: TransmissionFlag.HasFlags, holds: () => true },
   { flag: TransmissionFlag.ReadOnly, holds: (of) => of.readOnly },
@@ -31,7 +34,11 @@ const rules: readonly FlagRule[] = [
     holds: (of, on) => canZero(of, on) && on.fastZero && of.backend.canFastZero === true,
   },
   // Must be clear unless structured replies were negotiated.
-  { flag: TransmissionFlag.SendDf, holds: (_of, on, { structuredReplies }) => on.df && structuredReplies },
+  {
+    flag: TransmissionFlag.SendDf,
+    holds: (of, on, { structuredReplies }) =>
+      on.df && structuredReplies && of.blockSize.maximum >= LEAST_UNFRAGMENTED,
+  },
   { flag: TransmissionFlag.SendCache, holds: (of, on) => on.cache && of.backend.cache !== undefined },
   {
     flag: TransmissionFlag.CanMultiConn,

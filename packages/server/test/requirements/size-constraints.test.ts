@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
-import { Cmd, CommandFlag, decodeInfo, Info, Opt, Rep } from '@nbdjs/core/wire'
-import { memory } from '@nbdjs/server'
+import { Chunk, Cmd, CommandFlag, decodeInfo, Info, Opt, Rep, ReplyFlag } from '@nbdjs/core/wire'
+import { ExportError, memory } from '@nbdjs/server'
 import { noise } from '../peer/noise.js'
 import { RawClient, type RequestFields } from '../peer/raw-client.js'
 
@@ -33,10 +33,47 @@ describe('an export with constraints of its own', () => {
     expect(infos).toContainEqual({ kind: 'blockSize', ...blockSize })
   })
 
+  // spec: server/size-constraints/advertise
+  it.each([Opt.Info, Opt.Go])('tells them unasked, too, by option %i', (option) => {
+    const replies = new RawClient({ exports: { '': disk() } }).greet().inform(option)
+    expect(replies.slice(1, -1).map(({ data }) => decodeInfo(data))).toEqual([
+      { kind: 'blockSize', ...blockSize },
+    ])
+    const plain = new RawClient({ exports: { '': memory(65536) } }).greet().inform(option)
+    expect(plain.slice(1, -1)).toEqual([])
+  })
+
+  // spec: server/read/df-up-to-64k
+  it('reads 65536 bytes in one piece wherever it offers that', () => {
+    const exported = memory(131_072, { blockSize: { ...blockSize, maximum: 65536 } })
+    const client = new RawClient({ exports: { '': exported } }).enter({ structured: true })
+    client.send({ type: Cmd.Read, flags: CommandFlag.Df, length: 65536 })
+    expect(client.chunks()).toMatchObject([{ type: Chunk.OffsetData, flags: ReplyFlag.Done }])
+  })
+
   // spec: server/read/df-overflow-has-no-content
   it('sends nothing but the error for a read in one piece that is too long', () => {
-    const client = new RawClient({ exports: { '': disk() } }).enter({ structured: true })
-    client.send({ type: Cmd.Read, flags: CommandFlag.Df, length: 16384 })
+    const exported = memory(131_072, { blockSize: { ...blockSize, maximum: 65536 } })
+    const client = new RawClient({ exports: { '': exported } }).enter({ structured: true })
+    client.send({ type: Cmd.Read, flags: CommandFlag.Df, length: 131_072 })
     expect(client.errorChunk().error).toBe('EOVERFLOW')
+  })
+
+  // spec: server/reply-types/within-the-maximum
+  it.each([{ structured: true }, { extended: true }])('has no chunk with more in it, %p', (how) => {
+    const small = { minimum: 1, preferred: 512, maximum: 512 }
+    const bad = new ExportError('EIO', 'bad sector '.repeat(100))
+    const read = (): never => {
+      throw bad
+    }
+    const extents = Array.from({ length: 512 }, (_, index) => ({ length: 1, flags: index % 2 }))
+    const exported = { ...memory(512, { blockSize: small }), read, extents: () => extents }
+    const client = new RawClient({ exports: { '': exported } })
+    client.enter({ ...how, contexts: ['base:allocation'] })
+    client.send({ type: Cmd.Read, length: 512 })
+    expect(client.errorChunk().message).toHaveLength(512)
+    client.send({ type: Cmd.BlockStatus, length: 512 })
+    const [status] = client.status()
+    expect(status?.extents).toHaveLength('extended' in how ? 32 : 64)
   })
 })

@@ -14,6 +14,13 @@ describe('clipText', () => {
     expect(clipText('x'.repeat(5000))).toBe('x'.repeat(4096))
   })
 
+  it('cuts where it is told to, but not later than that', () => {
+    expect(clipText('x'.repeat(600), 512)).toBe('x'.repeat(512))
+    expect(clipText('x'.repeat(512), 512)).toBe('x'.repeat(512))
+    expect(clipText('€'.repeat(171), 512)).toBe('€'.repeat(170))
+    expect(clipText('x'.repeat(5000), 8192)).toBe('x'.repeat(4096))
+  })
+
   it.each([
     ['é', 2],
     ['€', 3],

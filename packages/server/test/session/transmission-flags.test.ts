@@ -74,6 +74,13 @@ describe('transmissionFlags', () => {
     expect(flagNames(memory(1), {}, negotiated)).toEqual(without('SendDf'))
   })
 
+  // spec: server/read/df-up-to-64k
+  it('leaves DF clear where 65536 bytes cannot be read at once', () => {
+    const blockSize = { minimum: 1, preferred: 4096, maximum: 65535 }
+    expect(flagNames(memory(1, { blockSize }))).toEqual(without('SendDf'))
+    expect(flagNames(memory(1, { blockSize: { ...blockSize, maximum: 65536 } }))).toEqual(all)
+  })
+
   it('announces the payload of a block status with extended headers, where there is block status', () => {
     const extended = { structuredReplies: true, extendedHeaders: true }
     expect(flagNames(memory(1), {}, extended)).toEqual([...all, 'BlockStatusPayload'])

@@ -31,7 +31,7 @@ export const go: OptionRow = {
   },
 }
 
-/** A kind of information that is sent only when asked for. */
+/** A kind of information that is sent when asked for. */
 interface InfoRow {
   readonly feature: keyof Features
   encode(of: Export): Uint8Array
@@ -66,7 +66,7 @@ function inform(option: number, data: Uint8Array, haggling: Haggling): Export | 
   }
   const shape = { size: found.size, transmissionFlags: haggling.transmissionFlags(found) }
   haggling.reply(option, Rep.Info, encodeInfoExport(shape))
-  for (const row of wantedDetails(request, haggling.features)) {
+  for (const row of detailsFor(found, request, haggling.features)) {
     haggling.reply(option, Rep.Info, row.encode(found))
   }
   haggling.reply(option, Rep.Ack)
@@ -77,9 +77,12 @@ function lacksBlockSize(found: Export, { infos }: InfoRequest, { features }: Hag
   return features.requireBlockSize && hasOwnBlockSize(found) && !infos.includes(Info.BlockSize)
 }
 
-/** What the server does not know is ignored, and what is asked for twice is told once. */
-function wantedDetails({ infos }: InfoRequest, features: Features): InfoRow[] {
-  return [...new Set(infos)]
+/**
+ * What the server does not know is ignored, and what is asked for twice is told once. Constraints of its own are told
+ * to all ("Size constraints").
+ */
+function detailsFor(found: Export, { infos }: InfoRequest, features: Features): InfoRow[] {
+  return [...new Set(hasOwnBlockSize(found) ? [...infos, Info.BlockSize] : infos)]
     .map((kind) => details.get(kind))
     .filter((row) => row !== undefined)
     .filter((row) => features[row.feature])

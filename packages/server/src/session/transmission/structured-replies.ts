@@ -31,10 +31,13 @@ const HOLE_PAYLOAD_LENGTH = OFFSET_LENGTH + 4
 export class StructuredReplies implements Replies {
   readonly #output: Output
   readonly #format: ChunkFormat
+  readonly #maximum: number
 
-  constructor(output: Output, format: ChunkFormat) {
+  /** `maximum` is the largest payload of the export: what varies in a chunk may not be longer. */
+  constructor(output: Output, format: ChunkFormat, maximum: number) {
     this.#output = output
     this.#format = format
+    this.#maximum = maximum
   }
 
   success(request: Request): void {
@@ -69,7 +72,7 @@ export class StructuredReplies implements Replies {
       distance(offset, request.offset) < request.length
     const structured = encodeErrorChunk(request, ReplyFlag.Done, {
       value: ErrorValue[error],
-      message: clipText(text),
+      message: clipText(text, this.#maximum),
       ...(isInside ? { offset } : {}),
     })
     const type = isInside ? Chunk.ErrorOffset : Chunk.Error

@@ -37,6 +37,7 @@ export class Transmission implements Phase {
   constructor(options: TransmissionOptions) {
     const { input, output, served, limits } = options
     const { chunk } = served.format
+    const { maximum } = served.export.blockSize
     const memory = new PayloadMemory()
     this.#options = options
     this.#load = new Load(limits)
@@ -46,7 +47,8 @@ export class Transmission implements Phase {
       output,
       load: this.#load,
       memory,
-      replies: chunk === undefined ? new SimpleReplies(output) : new StructuredReplies(output, chunk),
+      replies:
+        chunk === undefined ? new SimpleReplies(output) : new StructuredReplies(output, chunk, maximum),
       detachPayload: () => this.#detachPayload(),
       enter: (action) => this.#enter(action),
       report: options.report,

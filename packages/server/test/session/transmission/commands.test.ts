@@ -571,9 +571,16 @@ describe('errors', () => {
     ],
     [
       'a read that is too long',
+      { exports: { '': memory(131_072, { blockSize: { minimum: 512, maximum: 65536 } }) } },
+      { type: Cmd.Read, length: 131_072 },
+      'EOVERFLOW',
+      'NBD_CMD_READ of 131072 bytes: the maximum of the export is 65536',
+    ],
+    [
+      'a read that is too long where DF cannot be offered',
       sector,
       { type: Cmd.Read, length: 65536 },
-      'EOVERFLOW',
+      'EINVAL',
       'NBD_CMD_READ of 65536 bytes: the maximum of the export is 32768',
     ],
     [
@@ -584,6 +591,7 @@ describe('errors', () => {
       'the maximum of the export is 32768',
     ],
     // The length of a chunk has 32 bits, and counts the offset too.
+    // spec: server/read/split-huge-data
     [
       'a read that no chunk can hold',
       unlimited,
