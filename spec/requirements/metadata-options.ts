@@ -9,8 +9,7 @@ export const metadataOptions: readonly Section[] = [
         keyword: 'MUST',
         rule: 'begin each query with a namespace and a colon',
         alsoUnder: ['Option types, NBD_OPT_SET_META_CONTEXT'],
-        status: 'not-yet',
-        reason: 'Queries go out as the caller gives them.',
+        status: 'kept',
       },
       {
         id: 'server/list-meta-context/malformed',

@@ -70,8 +70,8 @@ export const options: readonly Section[] = [
         id: 'client/structured-reply/before-what-needs-it',
         keyword: 'MUST NOT',
         rule: 'use an extension whose replies carry data before structured replies were negotiated',
-        status: 'not-yet',
-        reason: 'The selection before NBD_OPT_GO heeds it; `optSetMetaContext()`, by hand, does not.',
+        status: 'kept',
+        unless: 'the caller switches `strict.commands` off',
       },
       {
         id: 'client/structured-reply/again-under-tls',

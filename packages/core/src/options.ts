@@ -59,7 +59,10 @@ export interface HandleOptions<OptMode extends boolean = boolean> {
   readonly requestExtendedHeaders?: boolean | undefined
   /** Select `metaContexts` whenever the export is asked about. Default true. [set_request_meta_context] */
   readonly requestMetaContext?: boolean | undefined
-  /** Queries for the meta contexts that `blockStatus` shall tell of: `base:allocation`. Default none. [add_meta_context] */
+  /**
+   * Queries for the meta contexts that `blockStatus` shall tell of: `base:allocation`. Each begins with a namespace and a
+   * colon. Default none. [add_meta_context]
+   */
   readonly metaContexts?: readonly string[] | undefined
   /**
    * `allow`: TLS if the server takes it, else plaintext, which anybody in between can bring about. `require`: TLS or
@@ -157,7 +160,7 @@ export function parseOptions(options: unknown = {}): ParsedOptions {
   if (!result.success) throw new NbdUsageError(result.error.issues.flatMap(mistakes).join('; '))
   checkName('options.exportName', result.data.exportName)
   result.data.metaContexts.forEach((name, index) => {
-    checkName(`options.metaContexts.${index}`, name)
+    checkQuery(`options.metaContexts.${index}`, name)
   })
   const { tls, tlsProvider } = result.data
   checkTlsProvider(tls, tlsProvider)
@@ -191,6 +194,16 @@ export function checkName(where: string, name: unknown): asserts name is string 
       errno: 'ENAMETOOLONG',
     },
   )
+}
+
+/**
+ * "NBD_OPT_LIST_META_CONTEXT", "Metadata querying": a query begins with a namespace, which is printable, and a colon. A
+ * server may refuse all queries of a request for the sake of one that does not, and a misspelt one would go unnoticed.
+ */
+export function checkQuery(where: string, query: unknown): asserts query is string {
+  checkName(where, query)
+  if (/^[^\s\p{C}:]+:/u.test(query)) return
+  throw misuse(where, 'a namespace and a colon, such as base:allocation', query)
 }
 
 /** `strict: false` means every check. */

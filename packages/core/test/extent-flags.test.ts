@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals'
 import { Context, describeFlags, ExtentFlag } from '@nbdjs/core'
 
+// spec: client/base-allocation/unknown-flags
 test.each([
   ['base:allocation', 0, 'data'],
   ['base:allocation', ExtentFlag.Hole, 'hole'],

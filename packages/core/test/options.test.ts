@@ -248,6 +248,35 @@ describe('a mistake', () => {
   })
 })
 
+describe('a query for meta contexts', () => {
+  test.each(['base:', 'base:allocation', 'x-é:a b', 'qemu:dirty-bitmap:', `x:${'n'.repeat(4094)}`])(
+    '%j is taken',
+    (query) => {
+      expect(parseOptions({ metaContexts: ['base:allocation', query] }).metaContexts[1]).toBe(query)
+    },
+  )
+
+  // spec: client/meta-context/query-names-a-namespace
+  test.each(['', 'allocation', ':', ':allocation', 'ba se:allocation', 'ba\u0001se:', '\u00a0x:'])(
+    '%j is refused',
+    (query) => {
+      const complaint = `expected a namespace and a colon, such as base:allocation, received ${JSON.stringify(query)}`
+      expect(refusal({ metaContexts: ['base:allocation', query] })).toMatchObject({
+        message: `options.metaContexts.1: ${complaint}`,
+        errno: 'EINVAL',
+      })
+      expect(() => new Handle().addMetaContext(query)).toThrow(`addMetaContext: query: ${complaint}`)
+    },
+  )
+
+  test.each(['x', 'x:'])('that is too long is told so first', (start) => {
+    expect(refusal({ metaContexts: [start.padEnd(4097, 'n')] })).toMatchObject({
+      message: 'options.metaContexts.0: expected at most 4096 bytes of UTF-8, received 4097',
+      errno: 'ENAMETOOLONG',
+    })
+  })
+})
+
 describe('an export name', () => {
   test.each([
     ['of 4096 bytes', 'n'.repeat(4096)],

@@ -1,5 +1,5 @@
 import { NbdUsageError } from '../errors.js'
-import { checkName } from '../options.js'
+import { checkName, checkQuery } from '../options.js'
 import type { Transport } from '../transport.js'
 import { CommandFlag } from '../wire/flags.js'
 import { type U64, u64 } from '../wire/u64.js'
@@ -56,12 +56,22 @@ export function parseBlockStatusOptions(options: unknown): {
 }
 
 /** A list of names, each at most 4096 bytes of UTF-8. */
-export function checkNames(call: string, what: string, names: unknown): readonly string[] {
+export function checkNames(
+  call: string,
+  what: string,
+  names: unknown,
+  check: (where: string, name: unknown) => void = checkName,
+): readonly string[] {
   if (!Array.isArray(names)) throw misuse(`${call}: ${what}`, 'an array of strings', names)
   names.forEach((name, index) => {
-    checkName(`${call}: ${what}.${index}`, name)
+    check(`${call}: ${what}.${index}`, name)
   })
   return names
+}
+
+/** A list of queries for meta contexts. */
+export function checkQueries(call: string, queries: unknown): readonly string[] {
+  return checkNames(call, 'queries', queries, checkQuery)
 }
 
 export function checkFunction(call: string, name: string, value: unknown): void {

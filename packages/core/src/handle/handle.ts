@@ -9,7 +9,14 @@ import type { Session } from '../machine/session.js'
 import type { Stats } from '../machine/stats.js'
 import type { BlockStatus, Extent } from '../machine/transmission/block-status.js'
 import type { ReadChunk } from '../machine/transmission/read-chunk.js'
-import { checkName, type HandleOptions, type ParsedOptions, parseOptions, type Settings } from '../options.js'
+import {
+  checkName,
+  checkQuery,
+  type HandleOptions,
+  type ParsedOptions,
+  parseOptions,
+  type Settings,
+} from '../options.js'
 import type { Connection, Transport } from '../transport.js'
 import type { ListEntry } from '../wire/option-reply.js'
 import type { U64 } from '../wire/u64.js'
@@ -19,8 +26,8 @@ import {
   checkBytes,
   checkFunction,
   checkLength,
-  checkNames,
   checkOffset,
+  checkQueries,
   checkRangeLength,
   checkTransport,
   isShared,
@@ -242,7 +249,7 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
   /** Adds a query to {@link HandleOptions.metaContexts}. */
   addMetaContext(query: string): void {
     this.#require('set', 'addMetaContext')
-    checkName('addMetaContext: query', query)
+    checkQuery('addMetaContext: query', query)
     this.#settings.metaContexts = [...this.#settings.metaContexts, query]
   }
 
@@ -309,7 +316,8 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
   /**
    * NBD_OPT_SET_META_CONTEXT: selects the contexts that match the queries, by default those that were asked for
    * by `metaContexts`. They hold until the next selection, and `optInfo` and `optGo` select again unless
-   * `requestMetaContext` is off.
+   * `requestMetaContext` is off. Without structured replies nothing is sent, and it rejects with an
+   * NbdNegotiationError (ENOTSUP).
    */
   async optSetMetaContext(queries?: readonly string[], options?: SignalOptions): Promise<readonly string[]> {
     return await this.#operate('optSetMetaContext', 'setMetaContext', options, queries)
@@ -524,7 +532,7 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
     queries: unknown = this.#settings.metaContexts,
   ): Promise<OperationResults[K]> {
     const conversation = this.#requireConversation('opt', call)
-    const names = checkNames(call, 'queries', queries)
+    const names = checkQueries(call, queries)
     const signal = parseSignal(call, options)
     return await this.#abortable(signal, () => conversation.operate(operation, call, names))
   }

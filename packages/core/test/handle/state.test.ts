@@ -42,9 +42,9 @@ const stages: Readonly<Record<State, Readonly<Record<string, () => Promise<Stage
     },
   },
   negotiating: {
-    'in opt mode': () => negotiating(),
+    'in opt mode': () => negotiating({ structuredReplies: true }),
     'after a refusal': async () => {
-      const { handle, server } = await negotiating()
+      const { handle, server } = await negotiating({ structuredReplies: true })
       const going = rejection(handle.optGo())
       await server.option(Opt.Go)
       server.reply(Opt.Go, Rep.ErrUnknown)

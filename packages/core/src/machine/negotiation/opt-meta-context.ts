@@ -1,4 +1,5 @@
-import { Opt, Rep } from '../../wire/option.js'
+import { NbdNegotiationError } from '../../errors.js'
+import { Opt, optName, Rep } from '../../wire/option.js'
 import { decodeMetaContext, type MetaContext } from '../../wire/option-reply.js'
 import { encodeMetaContextRequest } from '../../wire/option-request.js'
 import type { Negotiation } from './negotiation.js'
@@ -16,12 +17,19 @@ export function* optListMetaContext(
 
 /**
  * NBD_OPT_SET_META_CONTEXT: selects contexts for this export. What was selected before is gone, even when the
- * server refuses.
+ * server refuses. It is not for a connection without structured replies, by which alone they could be told of.
  */
 export function* optSetMetaContext(
   negotiation: Negotiation,
   queries: readonly string[],
 ): Reading<readonly string[]> {
+  // "NBD_OPT_SET_META_CONTEXT" must not be sent without structured replies.
+  if (!negotiation.structuredReplies) {
+    throw new NbdNegotiationError(
+      `${optName(Opt.SetMetaContext)}: not without structured replies: optStructuredReply() asks for them`,
+      { errno: 'ENOTSUP', option: optName(Opt.SetMetaContext) },
+    )
+  }
   negotiation.select(undefined)
   const contexts = yield* receiveContexts(negotiation, Opt.SetMetaContext, queries)
   const selected = new Map(contexts.map(({ id, name }) => [id, name]))
@@ -39,7 +47,6 @@ export function* optSetMetaContext(
  */
 export function* selectMetaContexts(negotiation: Negotiation): Reading<void> {
   const { requestMetaContext, metaContexts } = negotiation.settings
-  // "NBD_OPT_SET_META_CONTEXT" must not be sent without structured replies.
   if (!requestMetaContext || metaContexts.length === 0 || !negotiation.structuredReplies) return
   try {
     yield* optSetMetaContext(negotiation, metaContexts)

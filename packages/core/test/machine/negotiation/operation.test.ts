@@ -99,6 +99,7 @@ describe('an option of the caller', () => {
 
   test.each(Object.entries(replies))('%s', (operation, [bytes, result]) => {
     const dialogue = new Dialogue()
+    dialogue.negotiation.structuredReplies = true
     const reading: Reading<unknown> = operations[operation as Operation](dialogue.negotiation, [])
     const outcome = dialogue.read(reading, ...bytes)
     if (typeof result === 'object') expect(outcome).toMatchObject(result as object)

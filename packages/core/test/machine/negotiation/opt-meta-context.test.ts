@@ -8,7 +8,7 @@ import {
 import { Opt, Rep } from '../../../src/wire/option.js'
 import { encodeMetaContext, encodeOptionReply } from '../../../src/wire/option-reply.js'
 import { octets, refusal } from '../../octets.js'
-import { Dialogue, thrownBy } from './dialogue.js'
+import { Dialogue, type DialogueOptions, thrownBy } from './dialogue.js'
 
 const { ListMetaContext, SetMetaContext } = Opt
 const ack = (option: number): Uint8Array => encodeOptionReply(option, Rep.Ack)
@@ -51,6 +51,12 @@ describe('NBD_OPT_LIST_META_CONTEXT', () => {
 })
 
 describe('NBD_OPT_SET_META_CONTEXT', () => {
+  function structured(options: DialogueOptions = {}): Dialogue {
+    const dialogue = new Dialogue(options)
+    dialogue.negotiation.structuredReplies = true
+    return dialogue
+  }
+
   function select(dialogue: Dialogue): void {
     dialogue.read(
       optSetMetaContext(dialogue.negotiation, ['base:allocation']),
@@ -61,7 +67,7 @@ describe('NBD_OPT_SET_META_CONTEXT', () => {
 
   // spec: client/set-meta-context/opaque-id
   test('selects contexts with the ids of the server, for this export only', () => {
-    const dialogue = new Dialogue({ exportName: 'd' })
+    const dialogue = structured({ exportName: 'd' })
     select(dialogue)
     expect(dialogue.negotiation.contextsInForce).toEqual(new Map([[5, 'base:allocation']]))
     dialogue.negotiation.settings.exportName = 'e'
@@ -71,7 +77,7 @@ describe('NBD_OPT_SET_META_CONTEXT', () => {
   })
 
   test('forgets what was selected before, also when it is refused', () => {
-    const dialogue = new Dialogue()
+    const dialogue = structured()
     select(dialogue)
     const refused = encodeOptionReply(SetMetaContext, Rep.ErrTooBig)
     expect(
@@ -81,14 +87,26 @@ describe('NBD_OPT_SET_META_CONTEXT', () => {
   })
 
   test('takes one context twice, as nbdkit tells of it where it was asked for twice', () => {
-    const dialogue = new Dialogue()
+    const dialogue = structured()
     const twice = [context(SetMetaContext, 1, 'a:b'), context(SetMetaContext, 1, 'a:b'), ack(SetMetaContext)]
     expect(dialogue.read(optSetMetaContext(dialogue.negotiation, ['a:b', 'a:b']), ...twice)).toEqual(['a:b'])
     expect(dialogue.negotiation.contextsInForce).toEqual(new Map([[1, 'a:b']]))
   })
 
-  test('refuses one id for two contexts', () => {
+  // spec: client/metadata/structured-replies-first, client/structured-reply/before-what-needs-it
+  test.each([[['base:allocation']], [[]]])('is not sent without structured replies: %p', (queries) => {
     const dialogue = new Dialogue()
+    const error = thrownBy(() => dialogue.read(optSetMetaContext(dialogue.negotiation, queries)))
+    expect(error).toBeInstanceOf(NbdNegotiationError)
+    expect(error).toMatchObject({
+      ...{ errno: 'ENOTSUP', option: 'NBD_OPT_SET_META_CONTEXT', reply: undefined },
+      message: 'NBD_OPT_SET_META_CONTEXT: not without structured replies: optStructuredReply() asks for them',
+    })
+    expect(dialogue.sent).toHaveLength(0)
+  })
+
+  test('refuses one id for two contexts', () => {
+    const dialogue = structured()
     const replies = [
       context(SetMetaContext, 1, 'a:b'),
       context(SetMetaContext, 1, 'a:c'),
@@ -107,6 +125,7 @@ describe('the selection before NBD_OPT_GO', () => {
   test.each([
     ['nothing is wished for', {}, true],
     ['it is switched off', { ...wish, requestMetaContext: false }, true],
+    // spec: client/metadata/structured-replies-first
     ['there are no structured replies', wish, false],
   ])('is left out when %s', (_, options, structuredReplies) => {
     const dialogue = new Dialogue(options)
