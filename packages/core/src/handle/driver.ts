@@ -49,7 +49,7 @@ export class Driver<C extends Command> implements Receiver {
 
   /** Lets `wish` tell the machine something, and takes out at once what comes of it. */
   tell(wish: (machine: Machine<C>) => void): void {
-    this.#machine.isTracing = this.#sink.isDebugging()
+    this.#watchListeners()
     // A listener to an event may call the handle: what comes of it is taken out by the loop that runs already.
     if (this.#isDraining) {
       wish(this.#machine)
@@ -113,6 +113,7 @@ export class Driver<C extends Command> implements Receiver {
 
   /** Output first, then chunks and settled commands, then events. False when there was nothing to do. */
   #drainOnce(): boolean {
+    this.#watchListeners()
     this.#write()
     for (const { command, chunk } of this.#machine.takeChunks()) this.#sink.chunk(command, chunk)
     const settled = this.#machine.takeSettled()
@@ -120,6 +121,11 @@ export class Driver<C extends Command> implements Receiver {
     const event = this.#machine.nextEvent()
     if (event !== undefined) this.#obey(event)
     return event !== undefined || settled.length > 0
+  }
+
+  /** A listener to an event may have come or gone. */
+  #watchListeners(): void {
+    this.#machine.isTracing = this.#sink.isDebugging()
   }
 
   #write(): void {

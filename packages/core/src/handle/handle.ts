@@ -50,7 +50,11 @@ import { type CallKind, legalAfterGoodbye, legalStates, type State, stateOf } fr
 export interface HandleEvents {
   /** Every change, in order. Where several come at once, `handle.state` is the last of them already. */
   state: [next: State, previous: State]
-  /** What goes on, for people: `opening -> transmission`. Costs nothing while nobody listens. */
+  /**
+   * What goes over the wire, for people: a line for each frame, without the payload of reads and writes, and for each
+   * change of phase. `nbd1: -> READ cookie=0x100000000 offset=0 length=4096`. What the peer says is escaped and cut.
+   * The words may change with any release. Costs nothing while nobody listens.
+   */
   debug: [message: string]
   /** The handle is `closed` and so is the connection. */
   close: []
@@ -107,7 +111,7 @@ let handlesMade = 0
  * {@link NbdUsageError}; neither sends anything.
  */
 export class Handle<OptMode extends boolean = false> extends EventEmitter<HandleEvents> {
-  /** For debug output: `nbd1`, `nbd2` ... unless given. */
+  /** What begins each line of debug output: `nbd1`, `nbd2` ... unless given. */
   readonly name: string
   /** Resolves once the handle is `closed`, rejects with the reason once it is `dead`. Need not be listened to. */
   readonly closed: Promise<void>
@@ -518,7 +522,7 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
       { address, settings: this.#settings, limits, timeouts },
       {
         entered: (next, previous) => this.#entered(next, previous),
-        debug: (message) => this.#tell('debug', message),
+        debug: (message) => this.#tell('debug', `${this.name}: ${message}`),
         disconnected: () => this.#disconnected(),
         isDebugging: () => this.listenerCount('debug') > 0,
       },

@@ -22,6 +22,9 @@ import { Outbox } from './outbox.js'
 import { isOver, type Phase, requireEdge } from './phase.js'
 import type { Session } from './session.js'
 import { type Stats, Tally } from './stats.js'
+import { phaseLine, unreadLine } from './trace/handshake-lines.js'
+import { Trace } from './trace/trace.js'
+import { goodbyeLine } from './trace/transmission-lines.js'
 import type { Command } from './transmission/command.js'
 import { InFlight } from './transmission/in-flight.js'
 import type { ReadChunk } from './transmission/read-chunk.js'
@@ -59,6 +62,7 @@ export interface CommandChunk<C extends Command> {
 export class Machine<C extends Command> {
   readonly #address: string
   readonly #tally: Tally = new Tally()
+  readonly #trace: Trace = new Trace((message) => this.#events.push({ kind: 'debug', message }))
   readonly #intake: Intake = new Intake(STAGING_LENGTH)
   readonly #outbox: Outbox = new Outbox()
   readonly #negotiation: Negotiation
@@ -81,20 +85,13 @@ export class Machine<C extends Command> {
   #silentTicks = 0
   #bytesAtLastTick = 0
 
-  /** Whether somebody wants `debug` events: they cost nothing otherwise. */
-  isTracing = false
-
   constructor({ address, settings, limits }: MachineOptions) {
     this.#address = address
-    this.#requests = new RequestWriter(this.#inFlight, limits, this.#tally, (command) =>
+    this.#requests = new RequestWriter(this.#inFlight, limits, this.#tally, this.#trace, (command) =>
       this.#settle(command),
     )
-    this.#negotiation = new Negotiation(
-      settings,
-      limits,
-      this.#tally,
-      (bytes) => this.#outbox.append(bytes),
-      (message) => this.#debug(message),
+    this.#negotiation = new Negotiation(settings, limits, this.#tally, this.#trace, (bytes) =>
+      this.#outbox.append(bytes),
     )
   }
 
@@ -142,6 +139,15 @@ export class Machine<C extends Command> {
 
   get stats(): Stats {
     return { ...this.#tally }
+  }
+
+  /** Whether somebody wants `debug` events: they cost nothing otherwise. May change at any time. */
+  get isTracing(): boolean {
+    return this.#trace.isOn
+  }
+
+  set isTracing(isTracing: boolean) {
+    this.#trace.isOn = isTracing
   }
 
   // --- from the connection -------------------------------------------------------------------------------
@@ -325,6 +331,7 @@ export class Machine<C extends Command> {
       this.#events.push({ kind: 'startTls' })
       return
     }
+    this.#trace.tell(unreadLine, length)
     this.fail(
       new NbdProtocolError(
         `NBD_OPT_STARTTLS: received ${length} bytes in plaintext after NBD_REP_ACK: somebody may be tampering with the connection`,
@@ -338,14 +345,18 @@ export class Machine<C extends Command> {
     const { length } = this.#intake
     if (this.#replies !== undefined) {
       this.#receiveReplies(this.#replies, 0)
-    } else if (this.#phase === 'negotiating') {
+      return
+    }
+    if (this.#phase === 'opening') return
+    this.#trace.tell(unreadLine, length)
+    if (this.#phase === 'negotiating') {
       this.fail(
         new NbdProtocolError(`received ${length} bytes while no option was waiting for a reply`, {
           expected: 'nothing',
           received: `${length} bytes`,
         }),
       )
-    } else if (this.#phase !== 'opening') {
+    } else {
       this.#intake.clear()
     }
   }
@@ -380,7 +391,8 @@ export class Machine<C extends Command> {
   #beginTransmission(): void {
     this.#enter('transmission')
     if (this.#negotiation.extendedHeaders) this.#outbox.useExtendedHeaders()
-    this.#replies = new ReplyReader(this.#intake, this.#inFlight, this.#tally, this.#negotiation.replyMode, {
+    const { replyMode } = this.#negotiation
+    this.#replies = new ReplyReader(this.#intake, this.#inFlight, this.#tally, this.#trace, replyMode, {
       answered: (command) => this.#answered(command),
       chunk: (command, chunk) => this.#chunks.push({ command, chunk }),
     })
@@ -417,6 +429,7 @@ export class Machine<C extends Command> {
   /** NBD_CMD_DISC: offset and length are zero, there is no reply, and nothing may follow. */
   #sayGoodbye(): void {
     this.#tally.chunksSent++
+    this.#trace.tell(goodbyeLine)
     this.#outbox.request(0, Cmd.Disc, 0, 0, 0, 0)
     this.#enter('disconnecting')
     this.#events.push({ kind: 'close' })
@@ -484,11 +497,7 @@ export class Machine<C extends Command> {
     requireEdge(previous, next)
     this.#phase = next
     this.#events.push({ kind: 'phase', next, previous })
-    this.#debug(() => `${previous} -> ${next}`)
-  }
-
-  #debug(message: () => string): void {
-    if (this.isTracing) this.#events.push({ kind: 'debug', message: message() })
+    this.#trace.tell(phaseLine, previous, next, this.#failure)
   }
 
   /** What a wish fails with that comes after the end. */

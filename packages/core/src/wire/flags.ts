@@ -1,3 +1,5 @@
+import { flagNamesOf } from './names.js'
+
 /** The flag fields of the protocol ("Flag fields" of the handshake and of the transmission phase). */
 
 /** 16 bits, sent by the server in its greeting ("Handshake flags"). */
@@ -37,3 +39,12 @@ export const CommandFlag = {
 export const ReplyFlag = {
   Done: 0x1,
 } as const
+
+/** `FIXED_NEWSTYLE|NO_ZEROES`, for messages. The bits of the client's flags are the same. */
+export const handshakeFlagNames: (flags: number) => string = flagNamesOf(HandshakeFlag)
+/** `HAS_FLAGS|SEND_FLUSH`, for messages. */
+export const transmissionFlagNames: (flags: number) => string = flagNamesOf(TransmissionFlag)
+/** `FUA|NO_HOLE`, for messages. */
+export const commandFlagNames: (flags: number) => string = flagNamesOf(CommandFlag)
+/** `DONE`, for messages. */
+export const replyFlagNames: (flags: number) => string = flagNamesOf(ReplyFlag)

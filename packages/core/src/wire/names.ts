@@ -7,6 +7,21 @@ export function namesOf(prefix: string, table: Readonly<Record<string, number>>)
   return (code) => names.get(code) ?? `${prefix}? (${code})`
 }
 
+/**
+ * The same for a table of bits: `flagNamesOf({ Fua: 1, NoHole: 2 })(3)` is `'FUA|NO_HOLE'`, and of no bit `'0'`.
+ * Bits that are not in the table come last, as one number.
+ */
+export function flagNamesOf(table: Readonly<Record<string, number>>): (flags: number) => string {
+  const names = Object.entries(table).map(([key, bit]) => [bit, shout(key)] as const)
+  const known = names.reduce((bits, [bit]) => bits | bit, 0)
+  return (flags) => {
+    const unknown = (flags & ~known) >>> 0
+    const told = names.filter(([bit]) => (flags & bit) !== 0).map(([, name]) => name)
+    if (unknown !== 0) told.push(`0x${unknown.toString(16)}`)
+    return told.length === 0 ? '0' : told.join('|')
+  }
+}
+
 /** `BlockStatus` -> `BLOCK_STATUS` */
 function shout(key: string): string {
   return key.replace(/(?<=[a-z])(?=[A-Z])/g, '_').toUpperCase()

@@ -1,6 +1,16 @@
 import { afterEach, describe, expect, jest, test } from '@jest/globals'
 import { Handle, type State, type Transport } from '@nbdjs/core'
-import { Cmd, encodeInfoExport, encodeOptionReply, Opt, Rep } from '@nbdjs/core/wire'
+import {
+  Chunk,
+  Cmd,
+  encodeChunkHeader,
+  encodeInfoExport,
+  encodeOffsetData,
+  encodeOptionReply,
+  Opt,
+  Rep,
+  ReplyFlag,
+} from '@nbdjs/core/wire'
 import { octets } from '../octets.js'
 import { negotiating, ready } from './connected.js'
 import { watchLeaks } from './leaks.js'
@@ -19,6 +29,7 @@ function logOf(handle: Handle<boolean>): string[] {
 }
 
 describe('state, close and dead come in order', () => {
+  // libnbd: nbd_aio_connect, nbd_aio_is_created, nbd_aio_is_connecting, nbd_aio_is_ready, nbd_aio_is_closed
   test('from connect to shutdown', async () => {
     const server = new ScriptedServer()
     const handle = new Handle()
@@ -41,6 +52,7 @@ describe('state, close and dead come in order', () => {
     ])
   })
 
+  // libnbd: nbd_aio_is_negotiating
   test('in opt mode', async () => {
     const { handle, server } = await negotiating()
     const log = logOf(handle)
@@ -75,6 +87,7 @@ describe('state, close and dead come in order', () => {
     expect(log).toEqual(['ready -> closed', 'close'])
   })
 
+  // libnbd: nbd_aio_is_dead
   test('dead comes once, whatever follows', async () => {
     const { handle, server } = await ready()
     const log = logOf(handle)
@@ -95,30 +108,39 @@ describe('state, close and dead come in order', () => {
 })
 
 describe('debug', () => {
-  test('tells of the handshake, of every phase and of the end', async () => {
+  test('tells of the handshake, of every command, of every phase and of the end', async () => {
     const server = new ScriptedServer()
-    const handle = new Handle()
+    const handle = new Handle({ name: 'disk' })
     const messages: string[] = []
     handle.on('debug', (message) => messages.push(message))
     const connecting = handle.connect(server.transport)
     await server.handshake()
     await connecting
+    const flushing = handle.flush()
+    server.answer(await server.request(Cmd.Flush))
+    await flushing
     await Promise.all([handle.shutdown(), server.farewell()])
     expect(messages).toEqual([
-      'received the greeting of a server that speaks newstyle-fixed',
-      'send NBD_OPT_EXTENDED_HEADERS',
-      'received NBD_REP_ERR_UNSUP to NBD_OPT_EXTENDED_HEADERS, 0 bytes',
-      'send NBD_OPT_STRUCTURED_REPLY',
-      'received NBD_REP_ERR_UNSUP to NBD_OPT_STRUCTURED_REPLY, 0 bytes',
-      'send NBD_OPT_GO',
-      'received NBD_REP_INFO to NBD_OPT_GO, 12 bytes',
-      'received NBD_REP_ACK to NBD_OPT_GO, 0 bytes',
-      'opening -> transmission',
-      'transmission -> disconnecting',
-      'disconnecting -> closed',
+      'disk: <- NBDMAGIC IHAVEOPT flags=FIXED_NEWSTYLE|NO_ZEROES',
+      'disk: -> client flags=FIXED_NEWSTYLE|NO_ZEROES',
+      'disk: -> NBD_OPT_EXTENDED_HEADERS length=0',
+      'disk: <- NBD_OPT_EXTENDED_HEADERS NBD_REP_ERR_UNSUP length=0',
+      'disk: -> NBD_OPT_STRUCTURED_REPLY length=0',
+      'disk: <- NBD_OPT_STRUCTURED_REPLY NBD_REP_ERR_UNSUP length=0',
+      'disk: -> NBD_OPT_GO length=8 name="" infos=NBD_INFO_BLOCK_SIZE',
+      'disk: <- NBD_OPT_GO NBD_REP_INFO length=12 NBD_INFO_EXPORT size=1048576 ' +
+        'flags=HAS_FLAGS|SEND_FLUSH|SEND_FUA|SEND_TRIM|SEND_WRITE_ZEROES|SEND_CACHE|SEND_FAST_ZERO',
+      'disk: <- NBD_OPT_GO NBD_REP_ACK length=0',
+      'disk: opening -> transmission',
+      'disk: -> FLUSH cookie=0x100000000 offset=0 length=0',
+      'disk: <- SIMPLE_REPLY cookie=0x100000000 error=0',
+      'disk: -> DISC cookie=0x0 offset=0 length=0',
+      'disk: transmission -> disconnecting',
+      'disk: disconnecting -> closed',
     ])
   })
 
+  // libnbd: nbd_set_debug, nbd_get_debug, nbd_set_debug_callback, nbd_clear_debug_callback
   test('can be listened to from any moment on, and no longer', async () => {
     const { handle, server } = await ready()
     const messages: string[] = []
@@ -128,7 +150,7 @@ describe('debug', () => {
     handle.on('debug', listener)
     server.endOfFile()
     await handle.closed
-    expect(messages).toEqual(['transmission -> closed'])
+    expect(messages).toEqual([`${handle.name}: transmission -> closed`])
 
     const { handle: other, server: another } = await negotiating()
     other.on('debug', listener)
@@ -139,6 +161,31 @@ describe('debug', () => {
     await going
     expect(messages).toHaveLength(1)
     other.destroy()
+  })
+
+  test('can be listened to from within a call-back, and no longer from within an event', async () => {
+    const { handle, server } = await ready({ structuredReplies: true })
+    const messages: string[] = []
+    const listener = (message: string): void => {
+      messages.push(message)
+      if (message.includes('NONE')) handle.off('debug', listener)
+    }
+    let flushing: Promise<void> | undefined
+    // The flush leaves in the turn in which the chunk arrived.
+    const reading = handle.preadStructured(new Uint8Array(8), 0, () => {
+      handle.on('debug', listener)
+      flushing = handle.flush()
+    })
+    const request = await server.request(Cmd.Read)
+    server.send(encodeOffsetData(request, ReplyFlag.Done, 0, 8), new Uint8Array(8))
+    const { cookieHigh, cookieLow } = await server.request(Cmd.Flush)
+    server.send(encodeChunkHeader({ cookieHigh, cookieLow }, ReplyFlag.Done, Chunk.None, 0))
+    await Promise.all([reading, flushing])
+    await Promise.all([handle.shutdown(), server.farewell()])
+    expect(messages).toEqual([
+      `${handle.name}: -> FLUSH cookie=0x200000000 offset=0 length=0`,
+      `${handle.name}: <- NONE cookie=0x200000000 DONE`,
+    ])
   })
 })
 
@@ -259,7 +306,7 @@ describe('a listener may call the handle', () => {
 
   describe.each([
     ['state', 3],
-    ['debug', 11],
+    ['debug', 15],
   ] as const)('destroy from %s', (event, last) => {
     test.each(Array.from({ length: last }, (_, index) => index + 1))('at the event number %d', async (at) => {
       const server = new ScriptedServer()

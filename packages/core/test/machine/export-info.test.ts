@@ -46,14 +46,23 @@ describe('what is known of an export', () => {
 
 describe('transmission flags', () => {
   test.each([
+    // libnbd: nbd_is_read_only
     [TransmissionFlag.ReadOnly, 'readOnly'],
+    // libnbd: nbd_can_flush
     [TransmissionFlag.SendFlush, 'canFlush'],
+    // libnbd: nbd_can_fua
     [TransmissionFlag.SendFua, 'canFua'],
+    // libnbd: nbd_is_rotational
     [TransmissionFlag.Rotational, 'rotational'],
+    // libnbd: nbd_can_trim
     [TransmissionFlag.SendTrim, 'canTrim'],
+    // libnbd: nbd_can_zero
     [TransmissionFlag.SendWriteZeroes, 'canZero'],
+    // libnbd: nbd_can_df
     [TransmissionFlag.SendDf, 'canDf'],
+    // libnbd: nbd_can_multi_conn
     [TransmissionFlag.CanMultiConn, 'canMultiConn'],
+    // libnbd: nbd_can_cache
     [TransmissionFlag.SendCache, 'canCache'],
   ])('%d is %s and nothing else', (flag, name) => {
     const features = Object.entries(exportInfo(facts(HasFlags | flag), agreed)).filter(
@@ -62,6 +71,7 @@ describe('transmission flags', () => {
     expect(features).toEqual([[name, true]])
   })
 
+  // libnbd: nbd_can_fast_zero
   test('fast zero counts with zero only', () => {
     expect(exportInfo(facts(HasFlags | SendFastZero), agreed).canFastZero).toBe(false)
     expect(exportInfo(facts(HasFlags | SendFastZero | SendWriteZeroes), agreed).canFastZero).toBe(true)

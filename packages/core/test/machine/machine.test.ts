@@ -85,12 +85,13 @@ describe('a machine', () => {
       play.events.flatMap((event) => (event.kind === 'debug' ? [event.message] : []))
     expect(debug(ready())).toEqual([])
     expect(debug(ready({ isTracing: true }))).toEqual([
-      'received the greeting of a server that speaks newstyle-fixed',
-      'send NBD_OPT_STRUCTURED_REPLY',
-      'received NBD_REP_ACK to NBD_OPT_STRUCTURED_REPLY, 0 bytes',
-      'send NBD_OPT_GO',
-      'received NBD_REP_INFO to NBD_OPT_GO, 12 bytes',
-      'received NBD_REP_ACK to NBD_OPT_GO, 0 bytes',
+      '<- NBDMAGIC IHAVEOPT flags=FIXED_NEWSTYLE|NO_ZEROES',
+      '-> client flags=FIXED_NEWSTYLE|NO_ZEROES',
+      '-> NBD_OPT_STRUCTURED_REPLY length=0',
+      '<- NBD_OPT_STRUCTURED_REPLY NBD_REP_ACK length=0',
+      '-> NBD_OPT_GO length=13 name="disk0" infos=NBD_INFO_BLOCK_SIZE',
+      '<- NBD_OPT_GO NBD_REP_INFO length=12 NBD_INFO_EXPORT size=1099511627776 flags=HAS_FLAGS',
+      '<- NBD_OPT_GO NBD_REP_ACK length=0',
       'opening -> transmission',
     ])
   })

@@ -1,5 +1,14 @@
 import { expect, test } from '@jest/globals'
-import { CommandFlag, HandshakeFlag, ReplyFlag, TransmissionFlag } from '@nbdjs/core/wire'
+import {
+  CommandFlag,
+  commandFlagNames,
+  HandshakeFlag,
+  handshakeFlagNames,
+  ReplyFlag,
+  replyFlagNames,
+  TransmissionFlag,
+  transmissionFlagNames,
+} from '@nbdjs/core/wire'
 
 /** Name to bit number, as the specification gives them. */
 const bits = (flags: Readonly<Record<string, number>>): Record<string, number> =>
@@ -33,4 +42,17 @@ test('"Command flags"', () => {
 
 test('"Structured reply flags"', () => {
   expect(bits(ReplyFlag)).toEqual({ Done: 0 })
+})
+
+test.each([
+  [handshakeFlagNames, 'FIXED_NEWSTYLE|NO_ZEROES|0xfffc'],
+  [
+    transmissionFlagNames,
+    'HAS_FLAGS|READ_ONLY|SEND_FLUSH|SEND_FUA|ROTATIONAL|SEND_TRIM|SEND_WRITE_ZEROES|SEND_DF|CAN_MULTI_CONN|' +
+      'SEND_RESIZE|SEND_CACHE|SEND_FAST_ZERO|BLOCK_STATUS_PAYLOAD|0xe000',
+  ],
+  [commandFlagNames, 'FUA|NO_HOLE|DF|REQ_ONE|FAST_ZERO|PAYLOAD_LEN|0xffc0'],
+  [replyFlagNames, 'DONE|0xfffe'],
+])('all 16 bits have names, or are shown as a number', (namesOf, names) => {
+  expect(namesOf(0xffff)).toBe(names)
 })

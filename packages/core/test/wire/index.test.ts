@@ -16,6 +16,7 @@ test('the subpath exports these names, and a change of them is meant', () => {
       ...['Chunk', 'Cmd', 'CommandFlag', 'ErrorValue', 'HandshakeFlag', 'Info', 'Magic', 'Opt', 'Rep'],
       ...['ReplyFlag', 'TransmissionFlag'],
       ...['chunkName', 'cmdName', 'errorName', 'infoName', 'optName', 'repName'],
+      ...['commandFlagNames', 'handshakeFlagNames', 'replyFlagNames', 'transmissionFlagNames'],
       ...['isErrorChunk', 'isErrorReply'],
       ...['decodeClientFlags', 'encodeClientFlags'],
       ...['decodeErrorPayload', 'encodeErrorChunk'],

@@ -1,5 +1,5 @@
-import { expect, test } from '@jest/globals'
-import { namesOf } from '../../src/wire/names.js'
+import { describe, expect, test } from '@jest/globals'
+import { flagNamesOf, namesOf } from '../../src/wire/names.js'
 
 test.each([
   ['Go', 'NBD_GO'],
@@ -18,4 +18,19 @@ test('a code that is not in the table is shown as a number', () => {
 
 test('of two keys for one code the later one names it', () => {
   expect(namesOf('NBD_OPT_', { StartTls: 5, Starttls: 5 })(5)).toBe('NBD_OPT_STARTTLS')
+})
+
+describe('flags', () => {
+  const names = flagNamesOf({ Fua: 1, NoHole: 2, Last: 0x80000000 })
+
+  test.each([
+    [0, '0'],
+    [1, 'FUA'],
+    [3, 'FUA|NO_HOLE'],
+    [4, '0x4'],
+    [0x80000002, 'NO_HOLE|LAST'],
+    [0xffffffff, 'FUA|NO_HOLE|LAST|0x7ffffffc'],
+  ])('%d is %s', (flags, text) => {
+    expect(names(flags)).toBe(text)
+  })
 })

@@ -3,6 +3,7 @@ import type { Limits } from '../limits.js'
 import { type MetaContexts, noMetaContexts } from '../meta-contexts.js'
 import type { Protocol, Session } from '../session.js'
 import type { Tally } from '../stats.js'
+import type { Trace } from '../trace/trace.js'
 import type { ReplyMode } from '../transmission/reply-headers.js'
 
 /** What the caller wants of the handshake. The handle changes it between two options. */
@@ -30,7 +31,7 @@ export class Negotiation {
   readonly limits: Limits
   readonly tally: Tally
   readonly send: (bytes: Uint8Array) => void
-  readonly debug: (message: () => string) => void
+  readonly trace: Trace
 
   protocol: Protocol = 'newstyle'
   /** Whether TLS is on. */
@@ -50,14 +51,14 @@ export class Negotiation {
     settings: NegotiationSettings,
     limits: Limits,
     tally: Tally,
+    trace: Trace,
     send: (bytes: Uint8Array) => void,
-    debug: (message: () => string) => void,
   ) {
     this.settings = settings
     this.limits = limits
     this.tally = tally
+    this.trace = trace
     this.send = send
-    this.debug = debug
   }
 
   /** Forgets whatever was agreed but the handshake flags, which are not agreed on again. */

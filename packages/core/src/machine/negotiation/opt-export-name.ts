@@ -4,6 +4,7 @@ import { decodeExportNameReply, EXPORT_NAME_REPLY_LENGTH, RESERVED_ZEROES } from
 import { Opt } from '../../wire/option.js'
 import { encodeText } from '../../wire/text.js'
 import { type ExportInfo, exportInfo } from '../export-info.js'
+import { exportNameReplyLine } from '../trace/handshake-lines.js'
 import type { Negotiation } from './negotiation.js'
 import { sendOption } from './option-dialogue.js'
 import type { Reading } from './reading.js'
@@ -15,6 +16,7 @@ export function* optExportName(negotiation: Negotiation): Reading<ExportInfo> {
   sendOption(negotiation, Opt.ExportName, encodeText(exportName))
   const grant = (yield* firstByte(exportName)).slice()
   const shape = decodeExportNameReply(concat(grant, yield EXPORT_NAME_REPLY_LENGTH - 1))
+  negotiation.trace.tell(exportNameReplyLine, shape)
   if (!negotiation.handshakeFlags.noZeroes) yield RESERVED_ZEROES
   negotiation.info = exportInfo({ name: exportName, shape }, negotiation.agreed)
   return negotiation.info

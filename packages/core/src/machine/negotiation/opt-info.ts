@@ -1,4 +1,4 @@
-import { Info, infoName, type Opt, Rep } from '../../wire/option.js'
+import { Info, type Opt, Rep } from '../../wire/option.js'
 import { decodeInfo } from '../../wire/option-reply.js'
 import { encodeInfoRequest } from '../../wire/option-request.js'
 import { type ExportFacts, type ExportInfo, exportInfo } from '../export-info.js'
@@ -51,7 +51,6 @@ function* receiveFacts(negotiation: Negotiation, option: number): Reading<Partia
         facts.blockSizes = info
         break
       case 'unknown':
-        negotiation.debug(() => `passed over ${infoName(info.type)}`)
     }
   }
 }

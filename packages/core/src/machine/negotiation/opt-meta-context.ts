@@ -1,7 +1,7 @@
-import { NbdNegotiationError } from '../../errors.js'
-import { Opt, optName, Rep } from '../../wire/option.js'
+import { Opt, Rep } from '../../wire/option.js'
 import { decodeMetaContext, type MetaContext } from '../../wire/option-reply.js'
 import { encodeMetaContextRequest } from '../../wire/option-request.js'
+import { noMetaContextsLine } from '../trace/handshake-lines.js'
 import type { Negotiation } from './negotiation.js'
 import { isTolerable, receiveReply, sendOption, unexpected } from './option-dialogue.js'
 import type { Reading } from './reading.js'
@@ -52,7 +52,7 @@ export function* selectMetaContexts(negotiation: Negotiation): Reading<void> {
     yield* optSetMetaContext(negotiation, metaContexts)
   } catch (error) {
     if (!isTolerable(error)) throw error
-    negotiation.debug(() => `no meta contexts: ${(error as Error).message}`)
+    negotiation.trace.tell(noMetaContextsLine, error as Error)
   }
 }
 

@@ -1,5 +1,6 @@
 import { NbdNegotiationError } from '../../errors.js'
 import { Opt } from '../../wire/option.js'
+import { tlsLine } from '../trace/handshake-lines.js'
 import type { Negotiation } from './negotiation.js'
 import { isTolerable, receiveReply, sendOption } from './option-dialogue.js'
 import { type Reading, TLS_STARTED } from './reading.js'
@@ -45,6 +46,6 @@ function* refusalOfTls(negotiation: Negotiation): Reading<NbdNegotiationError | 
   negotiation.awaited = 'the TLS handshake'
   yield TLS_STARTED
   negotiation.tls = true
-  negotiation.debug(() => 'TLS is on')
+  negotiation.trace.tell(tlsLine)
   return undefined
 }

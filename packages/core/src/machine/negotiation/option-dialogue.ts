@@ -4,12 +4,20 @@ import {
   decodeErrorText,
   decodeOptionReplyHeader,
   OPTION_REPLY_HEADER_LENGTH,
+  type OptionReplyHeader,
 } from '../../wire/option-reply.js'
 import { encodeOption } from '../../wire/option-request.js'
 import { MAX_STRING_BYTES } from '../../wire/text.js'
 import type { Limits } from '../limits.js'
+import { optionLine, optionReplyLine } from '../trace/handshake-lines.js'
 import type { Negotiation } from './negotiation.js'
 import type { Reading } from './reading.js'
+import { understand } from './understand.js'
+
+const NO_DATA = new Uint8Array(0)
+
+/** What may come instead of NBD_REP_ACK. */
+type Content = typeof Rep.Server | typeof Rep.Info | typeof Rep.MetaContext
 
 export interface OptionReply {
   readonly reply: number
@@ -18,10 +26,10 @@ export interface OptionReply {
 }
 
 /** Sends an option. The next one waits for its final reply ("Fixed newstyle negotiation"). */
-export function sendOption(negotiation: Negotiation, option: number, data?: Uint8Array): void {
+export function sendOption(negotiation: Negotiation, option: number, data: Uint8Array = NO_DATA): void {
   negotiation.tally.chunksSent++
   negotiation.awaited = `the reply to ${optName(option)}`
-  negotiation.debug(() => `send ${optName(option)}`)
+  negotiation.trace.tell(optionLine, option, data)
   negotiation.send(encodeOption(option, data))
 }
 
@@ -32,26 +40,39 @@ export function sendOption(negotiation: Negotiation, option: number, data?: Uint
 export function* receiveReply(
   negotiation: Negotiation,
   option: number,
-  expected?: typeof Rep.Server | typeof Rep.Info | typeof Rep.MetaContext,
+  expected?: Content,
 ): Reading<OptionReply> {
-  const header = decodeOptionReplyHeader(yield OPTION_REPLY_HEADER_LENGTH)
-  const { reply, length } = header
-  if (header.option !== option)
-    throw unexpected(option, `a reply to ${optName(option)}`, `a reply to ${optName(header.option)}`)
-  if (!isErrorReply(reply) && reply !== Rep.Ack && reply !== expected) {
-    throw unexpected(
-      option,
-      expected === undefined ? 'NBD_REP_ACK' : `${repName(expected)} or NBD_REP_ACK`,
-      repName(reply),
-    )
+  const { limits, trace } = negotiation
+  const header = understand(trace, yield OPTION_REPLY_HEADER_LENGTH, decodeOptionReplyHeader)
+  const violation = violationOf(header, option, expected, limits)
+  if (violation !== undefined) {
+    trace.tell(optionReplyLine, header, undefined)
+    throw violation
   }
-  const maximum = maximumLength(reply, negotiation.limits)
-  if (length > maximum)
-    throw unexpected(option, `${repName(reply)} with at most ${maximum} bytes of data`, `${length} bytes`)
-  const data = length === 0 ? new Uint8Array(0) : yield length
-  negotiation.debug(() => `received ${repName(reply)} to ${optName(option)}, ${length} bytes`)
+  const { reply, length } = header
+  const data = length === 0 ? NO_DATA : yield length
+  trace.tell(optionReplyLine, header, data)
   if (isErrorReply(reply)) throw refusal(option, reply, data)
   return { reply, data }
+}
+
+/** What is wrong with a reply before any of its data is waited for, if anything. */
+function violationOf(
+  header: OptionReplyHeader,
+  option: number,
+  expected: Content | undefined,
+  limits: Limits,
+): NbdProtocolError | undefined {
+  const { reply, length } = header
+  if (header.option !== option)
+    return unexpected(option, `a reply to ${optName(option)}`, `a reply to ${optName(header.option)}`)
+  if (!isErrorReply(reply) && reply !== Rep.Ack && reply !== expected) {
+    const wanted = expected === undefined ? 'NBD_REP_ACK' : `${repName(expected)} or NBD_REP_ACK`
+    return unexpected(option, wanted, repName(reply))
+  }
+  const maximum = maximumLength(reply, limits)
+  if (length <= maximum) return undefined
+  return unexpected(option, `${repName(reply)} with at most ${maximum} bytes of data`, `${length} bytes`)
 }
 
 /** How much data may come with a reply ("Option reply types"): known before any of it is waited for. */

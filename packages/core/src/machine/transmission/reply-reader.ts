@@ -22,6 +22,16 @@ import { distance, getU64, type U64 } from '../../wire/u64.js'
 import { MAX_PAYLOAD } from '../export-info.js'
 import type { Intake } from '../intake.js'
 import type { Tally } from '../stats.js'
+import type { Trace } from '../trace/trace.js'
+import {
+  blockStatusLine,
+  errorLine,
+  noneLine,
+  offsetDataLine,
+  offsetHoleLine,
+  refusedReplyLine,
+  simpleReplyLine,
+} from '../trace/transmission-lines.js'
 import type { Command } from './command.js'
 import { Coverage, MAX_PIECES } from './coverage.js'
 import type { InFlight } from './in-flight.js'
@@ -73,6 +83,7 @@ export class ReplyReader<C extends Command> {
   readonly #intake: Intake
   readonly #inFlight: InFlight<C>
   readonly #tally: Tally
+  readonly #trace: Trace
   readonly #mode: ReplyMode
   readonly #takesSimple: boolean
   readonly #chunkHeader: ChunkHeader | undefined
@@ -96,12 +107,14 @@ export class ReplyReader<C extends Command> {
     intake: Intake,
     inFlight: InFlight<C>,
     tally: Tally,
+    trace: Trace,
     mode: ReplyMode,
     listener: ReplyListener<C>,
   ) {
     this.#intake = intake
     this.#inFlight = inFlight
     this.#tally = tally
+    this.#trace = trace
     this.#mode = mode
     this.#takesSimple = replyHeaders[mode].takesSimple
     this.#chunkHeader = replyHeaders[mode].chunk
@@ -173,7 +186,7 @@ export class ReplyReader<C extends Command> {
       return length >= SIMPLE_REPLY_LENGTH && this.#readSimpleReply()
     }
     const header = this.#chunkHeader
-    if (header?.magic !== magic) throw this.#wrongMagic(magic)
+    if (header?.magic !== magic) throw this.#refused(this.#wrongMagic(magic))
     return length >= header.length && this.#readChunkHeader(header)
   }
 
@@ -182,14 +195,18 @@ export class ReplyReader<C extends Command> {
     const { view, start } = this.#intake
     const error = view.getUint32(start + SIMPLE_REPLY_ERROR)
     const command = this.#find(start + SIMPLE_REPLY_COOKIE)
-    if (command === undefined) throw this.#unknownCookie(start + SIMPLE_REPLY_COOKIE, 'simple reply')
-    this.#intake.skip(SIMPLE_REPLY_LENGTH)
+    if (command === undefined)
+      throw this.#refused(this.#unknownCookie(start + SIMPLE_REPLY_COOKIE, 'simple reply'))
     if (
       this.#mode === 'structured' &&
       (command.type === Cmd.Read || (command.status !== undefined && error === 0))
     ) {
-      throw violation(command, 'structured reply chunks, which were negotiated', 'a simple reply')
+      throw this.#refused(
+        violation(command, 'structured reply chunks, which were negotiated', 'a simple reply'),
+      )
     }
+    if (this.#trace.isOn) this.#trace.tell(simpleReplyLine, command, error)
+    this.#intake.skip(SIMPLE_REPLY_LENGTH)
     this.#type = Chunk.None
     this.#flags = ReplyFlag.Done
     if (error !== 0) command.error ??= serverError(command, { value: error })
@@ -204,13 +221,13 @@ export class ReplyReader<C extends Command> {
     const type = view.getUint16(start + CHUNK_TYPE)
     const length = payloadLength(view, start, header)
     const command = this.#find(start + CHUNK_COOKIE)
-    if (command === undefined) throw this.#unknownCookie(start + CHUNK_COOKIE, chunkName(type))
+    if (command === undefined) throw this.#refused(this.#unknownCookie(start + CHUNK_COOKIE, chunkName(type)))
     this.#flags = view.getUint16(start + CHUNK_FLAGS)
     this.#type = type
     this.#command = command
     this.#remaining = length
-    this.#intake.skip(header.length)
     this.#expectPayload(command, length)
+    this.#intake.skip(header.length)
     return true
   }
 
@@ -219,14 +236,15 @@ export class ReplyReader<C extends Command> {
     const type = this.#type
     if (isErrorChunk(type)) {
       if (length < 6 || length > MAX_ERROR_PAYLOAD)
-        throw badLength(command, type, `6 to ${MAX_ERROR_PAYLOAD}`, length)
+        throw this.#refused(badLength(command, type, `6 to ${MAX_ERROR_PAYLOAD}`, length))
       this.#expectation = 'error'
       return
     }
     if (type === Chunk.None) {
-      if (length !== 0) throw badLength(command, type, '0', length)
+      if (length !== 0) throw this.#refused(badLength(command, type, '0', length))
       if (!this.#isDone)
-        throw violation(command, 'NBD_REPLY_TYPE_NONE with NBD_REPLY_FLAG_DONE', 'it without')
+        throw this.#refused(violation(command, 'NBD_REPLY_TYPE_NONE with NBD_REPLY_FLAG_DONE', 'it without'))
+      if (this.#trace.isOn) this.#trace.tell(noneLine, command, this.#flags)
       this.#finishChunk(command)
       return
     }
@@ -237,28 +255,31 @@ export class ReplyReader<C extends Command> {
       this.#expectStatus(command, length)
       return
     }
-    if (command.type !== Cmd.Read) throw violation(command, 'no content', chunkName(type))
+    if (command.type !== Cmd.Read) throw this.#refused(violation(command, 'no content', chunkName(type)))
     if (type === Chunk.OffsetData) {
       if (length < 9 || length - 8 > command.length)
-        throw badLength(command, type, `9 to ${command.length + 8}`, length)
+        throw this.#refused(badLength(command, type, `9 to ${command.length + 8}`, length))
       this.#expectation = 'dataOffset'
       return
     }
     if (type === Chunk.OffsetHole) {
-      if (length !== 12) throw badLength(command, type, '12', length)
+      if (length !== 12) throw this.#refused(badLength(command, type, '12', length))
       this.#expectation = 'hole'
       return
     }
-    throw violation(command, 'a chunk that belongs to a read', chunkName(type))
+    throw this.#refused(violation(command, 'a chunk that belongs to a read', chunkName(type)))
   }
 
   #readDataOffset(): boolean {
     const { view, start, length } = this.#intake
     if (length < 8) return false
     const command = this.#command as C
-    const at = cover(command, getU64(view, start), this.#remaining - 8)
+    const offset = getU64(view, start)
+    const dataLength = this.#remaining - 8
+    if (this.#trace.isOn) this.#trace.tell(offsetDataLine, command, this.#flags, offset, dataLength)
+    const at = cover(command, offset, dataLength)
     this.#intake.skip(8)
-    this.#expectData(command, at, this.#remaining - 8)
+    this.#expectData(command, at, dataLength)
     return true
   }
 
@@ -266,8 +287,10 @@ export class ReplyReader<C extends Command> {
     const { view, start, length } = this.#intake
     if (length < 12) return false
     const command = this.#command as C
+    const offset = getU64(view, start)
     const holeLength = view.getUint32(start + 8)
-    const at = cover(command, getU64(view, start), holeLength)
+    if (this.#trace.isOn) this.#trace.tell(offsetHoleLine, command, this.#flags, offset, holeLength)
+    const at = cover(command, offset, holeLength)
     this.#intake.skip(12)
     this.#remaining = 0
     if (isWanted(command)) {
@@ -285,12 +308,13 @@ export class ReplyReader<C extends Command> {
     const { headLength, descriptorLength } = this.#statusLayout
     const form = `${headLength} + n * ${descriptorLength}`
     if (length > MAX_STATUS_PAYLOAD)
-      throw badLength(command, this.#type, `${form}, at most ${MAX_STATUS_PAYLOAD},`, length)
+      throw this.#refused(badLength(command, this.#type, `${form}, at most ${MAX_STATUS_PAYLOAD},`, length))
     const count = (length - headLength) / descriptorLength
     if (Number.isInteger(count) && count >= 1) {
       this.#expectation = 'statusHead'
       return
     }
+    this.#showHeader()
     command.status?.spoil(`${chunkName(this.#type)} of ${form} bytes, n at least 1`, `${length} bytes`)
     this.#expectation = 'nonsense'
     if (length === 0) this.#finishChunk(command)
@@ -303,7 +327,9 @@ export class ReplyReader<C extends Command> {
     const { view, start } = this.#intake
     const count = (this.#remaining - headLength) / descriptorLength
     const told = headLength > 4 ? view.getUint32(start + 4) : count
-    if (told === count) command.status?.begin(view.getUint32(start))
+    const contextId = view.getUint32(start)
+    if (this.#trace.isOn) this.#trace.tell(blockStatusLine, command, this.#type, this.#flags, contextId, told)
+    if (told === count) command.status?.begin(contextId)
     else command.status?.spoil(`${count} descriptors, as the length of the chunk says`, `${told}`)
     this.#intake.skip(headLength)
     this.#remaining -= headLength
@@ -348,6 +374,7 @@ export class ReplyReader<C extends Command> {
     const command = this.#command as C
     const payload = decodeErrorPayload(this.#type, this.#intake.take(length))
     this.#remaining = 0
+    if (this.#trace.isOn) this.#trace.tell(errorLine, command, this.#type, this.#flags, payload)
     if (payload === undefined)
       throw violation(command, `a message that fits into ${length} bytes`, chunkName(this.#type))
     if (payload.value === 0) throw violation(command, `${chunkName(this.#type)} with an error`, 'error 0')
@@ -421,6 +448,18 @@ export class ReplyReader<C extends Command> {
       expected: `the cookie of one of ${this.#inFlight.count} commands in flight`,
       received: cookie,
     })
+  }
+
+  /** Refuses the header in front of the intake. */
+  #refused(error: NbdProtocolError): NbdProtocolError {
+    this.#showHeader()
+    return error
+  }
+
+  /** What the header in front of the intake says, where its payload is not looked at. */
+  #showHeader(): void {
+    const { view, start, length } = this.#intake
+    this.#trace.tell(refusedReplyLine, new Uint8Array(view.buffer, start, length))
   }
 
   #wrongMagic(magic: number): NbdProtocolError {

@@ -3,6 +3,8 @@ import { Cmd } from '../../wire/command.js'
 import type { Limits } from '../limits.js'
 import type { Outbox } from '../outbox.js'
 import type { Tally } from '../stats.js'
+import type { Trace } from '../trace/trace.js'
+import { requestLine } from '../trace/transmission-lines.js'
 import type { Command } from './command.js'
 import { CommandQueue } from './command-queue.js'
 import type { InFlight } from './in-flight.js'
@@ -16,6 +18,7 @@ export class RequestWriter<C extends Command> {
   readonly #inFlight: InFlight<C>
   readonly #limits: Limits
   readonly #tally: Tally
+  readonly #trace: Trace
   readonly #refuse: (command: C) => void
   /** Commands in line, without the abandoned. */
   #waiting = 0
@@ -25,10 +28,17 @@ export class RequestWriter<C extends Command> {
   last: C | undefined
 
   /** `refuse` gets each command that can no longer be sent. */
-  constructor(inFlight: InFlight<C>, limits: Limits, tally: Tally, refuse: (command: C) => void) {
+  constructor(
+    inFlight: InFlight<C>,
+    limits: Limits,
+    tally: Tally,
+    trace: Trace,
+    refuse: (command: C) => void,
+  ) {
     this.#inFlight = inFlight
     this.#limits = limits
     this.#tally = tally
+    this.#trace = trace
     this.#refuse = refuse
   }
 
@@ -97,6 +107,7 @@ export class RequestWriter<C extends Command> {
     this.#tally.chunksSent++
     this.last = command
     command.state = 'sent'
+    if (this.#trace.isOn) this.#trace.tell(requestLine, command)
     outbox.request(
       command.flags,
       command.type,

@@ -2,6 +2,7 @@ import { defaultLimits, type Limits } from '../../../src/machine/limits.js'
 import { Negotiation, type NegotiationSettings } from '../../../src/machine/negotiation/negotiation.js'
 import { type Reading, TLS_STARTED } from '../../../src/machine/negotiation/reading.js'
 import { Tally } from '../../../src/machine/stats.js'
+import { Trace } from '../../../src/machine/trace/trace.js'
 import { concat } from '../../../src/wire/bytes.js'
 
 export const settings: NegotiationSettings = {
@@ -18,18 +19,21 @@ export interface DialogueOptions extends Partial<NegotiationSettings> {
 export class Dialogue {
   readonly negotiation: Negotiation
   readonly tally = new Tally()
-  readonly debugged: string[] = []
+  /** The lines of the trace. */
+  readonly traced: string[] = []
   /** How many bytes it asked for, one after the other. */
   readonly wanted: number[] = []
   readonly #sent: Uint8Array[] = []
 
   constructor({ limits, ...changes }: DialogueOptions = {}) {
+    const trace = new Trace((line) => this.traced.push(line))
+    trace.isOn = true
     this.negotiation = new Negotiation(
       { ...settings, ...changes },
       { ...defaultLimits, ...limits },
       this.tally,
+      trace,
       (bytes) => this.#sent.push(bytes),
-      (message) => this.debugged.push(message()),
     )
     this.negotiation.protocol = 'newstyle-fixed'
   }

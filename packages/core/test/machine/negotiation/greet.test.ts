@@ -49,7 +49,10 @@ describe('a newstyle greeting', () => {
     const dialogue = new Dialogue()
     dialogue.read(greet(dialogue.negotiation), newstyle, octets('00 03'))
     expect(dialogue.tally).toMatchObject({ chunksSent: 0, chunksReceived: 1 })
-    expect(dialogue.debugged).toEqual(['received the greeting of a server that speaks newstyle-fixed'])
+    expect(dialogue.traced).toEqual([
+      '<- NBDMAGIC IHAVEOPT flags=FIXED_NEWSTYLE|NO_ZEROES',
+      '-> client flags=FIXED_NEWSTYLE|NO_ZEROES',
+    ])
   })
 })
 
@@ -78,6 +81,9 @@ describe('an oldstyle greeting', () => {
     const dialogue = new Dialogue()
     const error = refusal(() => dialogue.read(greet(dialogue.negotiation), oldstyle, ...rest('00 01 00 01')))
     expect(error.message).toBe('oldstyle greeting: expected handshake flags 0, received 1')
+    expect(dialogue.traced).toEqual([
+      '<- NBDMAGIC OLDSTYLE handshakeFlags=FIXED_NEWSTYLE size=65536 flags=HAS_FLAGS',
+    ])
     expect([error.expected, error.received]).toEqual(['0', '1'])
   })
 
@@ -91,17 +97,20 @@ describe('an oldstyle greeting', () => {
 
 describe('a greeting of something else', () => {
   test.each([
-    ['of a web server', '48 54 54 50 2f 31 2e 31 20 34 30 30 20 42 61 64', 'expected NBDMAGIC'],
     [
-      'of another NBD',
-      '4e 42 44 4d 41 47 49 43 00 00 00 00 00 00 00 00',
-      'expected IHAVEOPT or the oldstyle magic',
+      ...['of a web server', '48 54 54 50 2f 31 2e 31 20 34 30 30 20 42 61 64'],
+      ...['expected NBDMAGIC', 'HTTP/1.1 400 Bad'],
     ],
-  ])('%s is refused', (_, bytes, message) => {
+    [
+      ...['of another NBD', '4e 42 44 4d 41 47 49 43 00 00 00 00 00 00 00 00'],
+      ...['expected IHAVEOPT or the oldstyle magic', 'NBDMAGIC........'],
+    ],
+  ] as const)('%s is refused, and shown', (_, bytes, message, text) => {
     const dialogue = new Dialogue()
     const error = refusal(() => dialogue.read(greet(dialogue.negotiation), octets(bytes)))
     expect(error.message).toMatch(message)
     expect(error.message).toMatch('is this an NBD server?')
     expect([dialogue.sent.length, dialogue.tally.chunksReceived]).toEqual([0, 0])
+    expect(dialogue.traced).toEqual([`<- ? ${bytes} |${text}|`])
   })
 })

@@ -139,7 +139,9 @@ describe('the selection before NBD_OPT_GO', () => {
     dialogue.negotiation.structuredReplies = true
     dialogue.read(selectMetaContexts(dialogue.negotiation), encodeOptionReply(SetMetaContext, Rep.ErrUnsup))
     expect(dialogue.negotiation.contextsInForce.size).toBe(0)
-    expect(dialogue.debugged.at(-1)).toMatch('no meta contexts: NBD_OPT_SET_META_CONTEXT: server replied')
+    expect(dialogue.traced.at(-1)).toBe(
+      'no meta contexts: NBD_OPT_SET_META_CONTEXT: server replied NBD_REP_ERR_UNSUP',
+    )
   })
 
   test('ends everything when the server shuts down', () => {

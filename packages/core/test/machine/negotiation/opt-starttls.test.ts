@@ -20,7 +20,11 @@ test('NBD_OPT_STARTTLS is sent without data; what was agreed before is forgotten
   expect(dialogue.sent).toEqual(request)
   expect(negotiation.session()).toMatchObject({ tls: true, structuredReplies: false, extendedHeaders: false })
   expect([negotiation.contextsInForce.size, negotiation.info]).toEqual([0, undefined])
-  expect(dialogue.debugged).toContain('TLS is on')
+  expect(dialogue.traced).toEqual([
+    '-> NBD_OPT_STARTTLS length=0',
+    '<- NBD_OPT_STARTTLS NBD_REP_ACK length=0',
+    'TLS is on',
+  ])
 })
 
 test('a refusal takes nothing back', () => {

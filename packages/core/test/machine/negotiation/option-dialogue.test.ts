@@ -15,7 +15,7 @@ describe('an option', () => {
     sendOption(dialogue.negotiation, Opt.ExportName, octets('61 62'))
     expect(dialogue.sent).toEqual(octets('49 48 41 56 45 4f 50 54  00 00 00 01  00 00 00 02  61 62'))
     expect(dialogue.tally).toMatchObject({ chunksSent: 1, chunksReceived: 0 })
-    expect(dialogue.debugged).toEqual(['send NBD_OPT_EXPORT_NAME'])
+    expect(dialogue.traced).toEqual(['-> NBD_OPT_EXPORT_NAME length=2 name="ab"'])
     expect(dialogue.negotiation.awaited).toBe('the reply to NBD_OPT_EXPORT_NAME')
   })
 
@@ -43,8 +43,25 @@ describe('a reply', () => {
 
   test('is told', () => {
     const dialogue = new Dialogue()
-    receive(encodeOptionReply(List, Rep.Server, octets('01 02 03')), Rep.Server, dialogue)
-    expect(dialogue.debugged).toEqual(['received NBD_REP_SERVER to NBD_OPT_LIST, 3 bytes'])
+    receive(encodeOptionReply(List, Rep.Server, octets('00 00 00 01 61')), Rep.Server, dialogue)
+    expect(dialogue.traced).toEqual(['<- NBD_OPT_LIST NBD_REP_SERVER length=5 name="a" description=""'])
+  })
+
+  test.each([
+    [
+      ...(['a wrong magic', octets('00 03 e8 89 04 55 65 aa 00 00 00 03 00 00 00 01 00 00 00 00')] as const),
+      '<- ? 00 03 e8 89 04 55 65 aa 00 00 00 03 00 00 00 01 ... |.....Ue.........|',
+    ],
+    ['another option', encodeOptionReply(Opt.Go, Rep.Ack), '<- NBD_OPT_GO NBD_REP_ACK length=0'],
+    ['another type', encodeOptionReply(List, Rep.Info), '<- NBD_OPT_LIST NBD_REP_INFO length=0'],
+    [
+      ...(['its length', octets('00 03 e8 89 04 55 65 a9 00 00 00 03 00 00 00 01 00 00 00 05')] as const),
+      '<- NBD_OPT_LIST NBD_REP_ACK length=5',
+    ],
+  ])('is told, and then refused for %s', (_, header, line) => {
+    const dialogue = new Dialogue()
+    refusal(() => receive(header, Rep.Server, dialogue))
+    expect(dialogue.traced).toEqual([line])
   })
 
   test('to another option breaks the protocol', () => {

@@ -1,5 +1,6 @@
 import { Intake } from '../../../src/machine/intake.js'
 import { Tally } from '../../../src/machine/stats.js'
+import { Trace } from '../../../src/machine/trace/trace.js'
 import type { Command } from '../../../src/machine/transmission/command.js'
 import { InFlight } from '../../../src/machine/transmission/in-flight.js'
 import type { ReadChunk } from '../../../src/machine/transmission/read-chunk.js'
@@ -13,6 +14,8 @@ export interface ReplyingOptions {
   readonly mode?: ReplyMode
   /** At most so many bytes at a time. */
   readonly cut?: number
+  /** Default: one that nobody listens to. */
+  readonly trace?: Trace
 }
 
 /** A reader of replies on its own, fed as a connection would feed it. */
@@ -27,12 +30,18 @@ export class Replying {
   readonly moved = { staged: 0, inPlace: 0 }
   readonly #cut: number
 
-  constructor({ structuredReplies = true, mode, cut = Number.POSITIVE_INFINITY }: ReplyingOptions = {}) {
+  constructor({
+    structuredReplies = true,
+    mode,
+    cut = Number.POSITIVE_INFINITY,
+    trace = new Trace(() => {}),
+  }: ReplyingOptions = {}) {
     this.#cut = cut
     this.reader = new ReplyReader(
       this.intake,
       this.inFlight,
       this.tally,
+      trace,
       mode ?? (structuredReplies ? 'structured' : 'simple'),
       {
         answered: (command) => this.settled.push(command),

@@ -3,6 +3,7 @@ import { NbdUsageError } from '@nbdjs/core'
 import { defaultLimits, type Limits } from '../../../src/machine/limits.js'
 import { Outbox } from '../../../src/machine/outbox.js'
 import { Tally } from '../../../src/machine/stats.js'
+import { Trace } from '../../../src/machine/trace/trace.js'
 import type { Command } from '../../../src/machine/transmission/command.js'
 import { InFlight } from '../../../src/machine/transmission/in-flight.js'
 import { RequestWriter } from '../../../src/machine/transmission/request-writer.js'
@@ -23,8 +24,9 @@ class Desk {
   readonly refused: Command[] = []
   readonly writer: RequestWriter<Command>
 
-  constructor(limits: Partial<Limits> = {}) {
-    this.writer = new RequestWriter(this.inFlight, { ...defaultLimits, ...limits }, this.tally, (command) =>
+  constructor(limits: Partial<Limits> = {}, trace: Trace = new Trace(() => {})) {
+    const all = { ...defaultLimits, ...limits }
+    this.writer = new RequestWriter(this.inFlight, all, this.tally, trace, (command) =>
       this.refused.push(command),
     )
   }
