@@ -1,4 +1,5 @@
-import { Opt, Rep } from '../../wire/option.js'
+import { NbdNegotiationError } from '../../errors.js'
+import { Opt, optName, Rep } from '../../wire/option.js'
 import { decodeMetaContext, type MetaContext } from '../../wire/option-reply.js'
 import { encodeMetaContextRequest } from '../../wire/option-request.js'
 import { noMetaContextsLine } from '../trace/handshake-lines.js'
