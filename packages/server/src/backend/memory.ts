@@ -83,19 +83,21 @@ export class MemoryBackend implements Backend {
   flush(): void {}
 
   trim(length: RangeLength, offset: Offset): void {
-    this.#pages.zero(length, offset, false)
+    this.#pages.zero(length, offset, 'free')
   }
 
+  /** `noHole` allocates ranges of up to 32 MiB; longer ones keep what they have, and their holes stay holes. */
   zero(
     length: RangeLength,
     offset: Offset,
     { noHole, fastZero }: Pick<ZeroOptions, 'noHole' | 'fastZero'>,
   ): void {
-    if (noHole && length > MAX_ALLOCATION) {
-      const text = `cannot allocate ${length} bytes in one request: at most ${MAX_ALLOCATION} are possible`
-      throw new ExportError(fastZero ? 'ENOTSUP' : 'EOVERFLOW', text)
+    const isLong = length > MAX_ALLOCATION
+    if (noHole && fastZero && isLong) {
+      const text = `zeroes of ${length} bytes without a hole are not fast: at most ${MAX_ALLOCATION} are`
+      throw new ExportError('ENOTSUP', text)
     }
-    this.#pages.zero(length, offset, noHole)
+    this.#pages.zero(length, offset, noHole ? (isLong ? 'keep' : 'allocate') : 'free')
   }
 
   cache(): void {}

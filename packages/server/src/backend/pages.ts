@@ -23,6 +23,9 @@ interface Page {
   lent: boolean
 }
 
+/** What zeroing makes of pages: gives whole ones back, keeps those that are there, or takes those that are not, too. */
+export type Zeroing = 'free' | 'keep' | 'allocate'
+
 /** Memory that is there only where it was written to. */
 export class Pages {
   readonly #pages = new Map<number, Page>()
@@ -71,11 +74,11 @@ export class Pages {
     }
   }
 
-  /** Makes the range read as zeroes. Whole pages are given back, or taken if `allocate` is set. */
-  zero(length: RangeLength, offset: Offset, allocate: boolean): void {
+  /** Makes the range read as zeroes. */
+  zero(length: RangeLength, offset: Offset, zeroing: Zeroing): void {
     const span = spanOf(length, offset)
-    for (const index of allocate ? indexesOf(span) : this.#presentIn(span)) {
-      this.#zeroPiece(pieceOf(span, index), allocate)
+    for (const index of zeroing === 'allocate' ? indexesOf(span) : this.#presentIn(span)) {
+      this.#zeroPiece(pieceOf(span, index), zeroing)
     }
   }
 
@@ -103,12 +106,9 @@ export class Pages {
     yield* Float64Array.from(present).sort()
   }
 
-  #zeroPiece({ index, start, length }: Piece, allocate: boolean): void {
-    if (length === PAGE_SIZE && !allocate) {
-      this.#pages.delete(index)
-    } else if (allocate || this.#pages.has(index)) {
-      this.#changeable(index).fill(0, start, start + length)
-    }
+  #zeroPiece({ index, start, length }: Piece, zeroing: Zeroing): void {
+    if (length === PAGE_SIZE && zeroing === 'free') this.#pages.delete(index)
+    else this.#changeable(index).fill(0, start, start + length)
   }
 
   /** A page's new bytes: `data`, copied. */

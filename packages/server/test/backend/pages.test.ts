@@ -24,16 +24,16 @@ describe('Pages', () => {
     const pages = new Pages(noLimit)
     pages.write(noise(10), 3 * PAGE_SIZE - 5)
     expect(pages.allocated).toBe(2 * PAGE_SIZE)
-    pages.zero(PAGE_SIZE, 3 * PAGE_SIZE, false)
+    pages.zero(PAGE_SIZE, 3 * PAGE_SIZE, 'free')
     expect(pages.allocated).toBe(PAGE_SIZE)
-    pages.zero(PAGE_SIZE - 1, 2 * PAGE_SIZE, false)
+    pages.zero(PAGE_SIZE - 1, 2 * PAGE_SIZE, 'free')
     expect(pages.allocated).toBe(PAGE_SIZE)
   })
 
   it('keeps pages where zeroes must be allocated', () => {
     const pages = new Pages(noLimit)
     pages.write(noise(PAGE_SIZE), 0)
-    pages.zero(2 * PAGE_SIZE, 0, true)
+    pages.zero(2 * PAGE_SIZE, 0, 'allocate')
     expect(pages.allocated).toBe(2 * PAGE_SIZE)
     expect(flatten(pages.read(2 * PAGE_SIZE, 0))).toEqual(new Uint8Array(2 * PAGE_SIZE))
   })
@@ -66,16 +66,16 @@ describe('Pages', () => {
       }),
     )
     pages.write(noise(5, 2), 0)
-    pages.zero(PAGE_SIZE, 0, false)
+    pages.zero(PAGE_SIZE, 0, 'free')
     expect(write).not.toThrow()
   })
 
   it.each([
     ['a write of a part', (pages: Pages) => pages.write(noise(3, 9), 70)],
     ['a write of the whole page', (pages: Pages) => pages.write(noise(PAGE_SIZE, 9), 0)],
-    ['zeroes', (pages: Pages) => pages.zero(3, 70, false)],
-    ['zeroes of the whole page', (pages: Pages) => pages.zero(PAGE_SIZE, 0, false)],
-    ['allocated zeroes', (pages: Pages) => pages.zero(PAGE_SIZE, 0, true)],
+    ['zeroes', (pages: Pages) => pages.zero(3, 70, 'free')],
+    ['zeroes of the whole page', (pages: Pages) => pages.zero(PAGE_SIZE, 0, 'free')],
+    ['allocated zeroes', (pages: Pages) => pages.zero(PAGE_SIZE, 0, 'allocate')],
   ])('never changes memory that it lent: %s', (_, change) => {
     const pages = new Pages(noLimit)
     pages.write(noise(PAGE_SIZE), 0)
@@ -109,7 +109,7 @@ describe('Pages', () => {
       .tuple(fc.nat(size - 1), fc.nat(3 * PAGE_SIZE))
       .map(([offset, length]) => ({ offset, length: Math.min(length, size - offset) }))
     const step = fc.record({
-      what: fc.constantFrom('write' as const, 'zero' as const, 'allocate' as const, 'read' as const),
+      what: fc.constantFrom('write', 'free', 'keep', 'allocate', 'read'),
       range,
     })
     fc.assert(
@@ -126,7 +126,7 @@ describe('Pages', () => {
             pages.write(data, at.offset)
           } else {
             flat.fill(0, at.offset, at.offset + at.length)
-            pages.zero(at.length, at.offset, what === 'allocate')
+            pages.zero(at.length, at.offset, what)
           }
         }
         expect(Buffer.compare(flatten(pages.read(size, 0)), flat)).toBe(0)
@@ -195,7 +195,7 @@ describe('the extents of pages', () => {
         (writes, zeroed, asked) => {
           const pages = new Pages(noLimit)
           for (const { offset, length } of writes) pages.write(noise(length), offset)
-          for (const { offset, length } of zeroed) pages.zero(length, offset, false)
+          for (const { offset, length } of zeroed) pages.zero(length, offset, 'free')
           let at = asked.offset
           for (const { length, flags } of extents(pages, asked.length, asked.offset)) {
             const isHole = (part: Uint8Array | { hole: number }): boolean => 'hole' in part
@@ -213,7 +213,7 @@ describe('the extents of pages', () => {
     const pages = new Pages(noLimit)
     const offset = 2n ** 62n
     for (const at of [offset - 1n, offset, 2n ** 63n - 65537n]) pages.write(Uint8Array.of(1), at)
-    pages.zero(2n ** 62n - 65537n, offset, false)
+    pages.zero(2n ** 62n - 65537n, offset, 'free')
     expect(flatten(pages.read(1, offset - 1n))).toEqual(Uint8Array.of(1))
     expect(pages.allocated).toBe(2 * PAGE_SIZE)
     expect(flatten(pages.read(1, 2n ** 63n - 65537n))).toEqual(Uint8Array.of(1))
