@@ -9,6 +9,11 @@ import { misuse } from './misuse.js'
 export interface CommandOptions {
   /** Rejects the promise at once with the signal's reason; the connection and other commands live on. */
   readonly signal?: AbortSignal | undefined
+  /**
+   * Further flags as bits (`CommandFlag` of `@nbdjs/core/wire`), from 0 to 65535, for trying out servers: what does not
+   * belong to the command is sent with `strict: { flags: false }` only.
+   */
+  readonly flags?: number | undefined
 }
 
 /** The flags of all commands by name. Which of them a command takes is in command-rules.ts. */
@@ -29,28 +34,38 @@ export interface ParsedCommandOptions {
 }
 
 const noCommandOptions: ParsedCommandOptions = { flags: 0, signal: undefined }
-const namesOfCommandOptions = [...Object.keys(flagOf), 'signal']
+const namesOfCommandOptions = [...Object.keys(flagOf), 'flags', 'signal']
+/** A request has 16 bits for flags ("Request message"). */
+const MAX_FLAGS = 0xffff
 
 /** The options of a command: flags by name, and a signal. */
 export function parseCommandOptions(command: string, options: unknown): ParsedCommandOptions {
   if (options === undefined) return noCommandOptions
-  const { signal, ...wishes } = checkOptions(command, options, namesOfCommandOptions)
-  let flags = 0
+  const { signal, flags: bits, ...wishes } = checkOptions(command, options, namesOfCommandOptions)
+  let flags = checkFlags(command, bits)
   for (const [name, wish] of Object.entries(wishes)) {
     if (wish !== undefined && checkBoolean(command, name, wish)) flags |= flagOf[name] as number
   }
   return { flags, signal: checkSignal(command, signal) }
 }
 
+function checkFlags(command: string, flags: unknown = 0): number {
+  if (typeof flags === 'number' && Number.isInteger(flags) && flags >= 0 && flags <= MAX_FLAGS) return flags
+  throw misuse(`${command}: flags`, 'an integer, from 0 to 65535', flags)
+}
+
 /** The options of `blockStatus`: the contexts apart from what every command takes. */
 export function parseBlockStatusOptions(options: unknown): {
   readonly contexts: readonly string[] | undefined
+  /** NBD_CMD_FLAG_REQ_ONE */
+  readonly isOne: boolean
   readonly rest: object | undefined
 } {
-  if (options === undefined) return { contexts: undefined, rest: undefined }
+  if (options === undefined) return { contexts: undefined, isOne: false, rest: undefined }
   const { contexts, ...rest } = checkOptions('blockStatus', options, [...namesOfCommandOptions, 'contexts'])
   return {
     contexts: contexts === undefined ? undefined : checkNames('blockStatus', 'contexts', contexts),
+    isOne: (parseCommandOptions('blockStatus', rest).flags & CommandFlag.ReqOne) !== 0,
     rest,
   }
 }

@@ -1,6 +1,7 @@
 import { type Errno, NbdUsageError } from '../errors.js'
 import { type ExportInfo, MAX_PAYLOAD } from '../machine/export-info.js'
 import type { Strict } from '../options.js'
+import { hex } from '../wire/bytes.js'
 import { Cmd } from '../wire/command.js'
 import { CommandFlag } from '../wire/flags.js'
 import type { U64 } from '../wire/u64.js'
@@ -112,13 +113,17 @@ export interface Wish {
   readonly length: number
 }
 
-/** NBD_CMD_FLAG_PAYLOAD_LEN belongs to every request with a payload under extended headers, and to no other. */
+/**
+ * NBD_CMD_FLAG_PAYLOAD_LEN belongs to every request with a payload under extended headers, and to no other. A write has
+ * its payload in any case; in front of another command's the flag never lacks, or the server would take it for requests.
+ */
 export function flagsToSend(
+  type: Cmd,
   flags: number,
   data: Uint8Array | undefined,
   { extendedHeaders, strict }: Ground,
 ): number {
-  if (!strict.autoFlag) return flags
+  if (!strict.autoFlag) return type !== Cmd.Write && data !== undefined ? flags | PayloadLen : flags
   return extendedHeaders && data !== undefined ? flags | PayloadLen : flags & ~PayloadLen
 }
 
@@ -145,9 +150,11 @@ export function checkWish(rule: CommandRule, wish: Wish, ground: Ground): void {
 }
 
 function checkFlags(rule: CommandRule, flags: number): void {
-  const foreign = Object.keys(flagOf).find((name) => ((flagOf[name] as number) & flags & ~rule.flags) !== 0)
-  if (foreign === undefined) return
-  throw refused(rule, `${foreign}: this flag does not belong to the command`, 'EINVAL')
+  const foreign = flags & ~rule.flags
+  if (foreign === 0) return
+  const name = Object.keys(flagOf).find((name) => ((flagOf[name] as number) & foreign) !== 0)
+  const which = name ?? `flags ${hex(foreign, 4)}`
+  throw refused(rule, `${which}: this flag does not belong to the command`, 'EINVAL')
 }
 
 function checkFeatures(rule: CommandRule, flags: number, info: ExportInfo): void {

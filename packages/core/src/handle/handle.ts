@@ -392,7 +392,7 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
   ): Promise<Map<string, Extent[]>> {
     try {
       const { machine } = this.#requireConversation('command', 'blockStatus')
-      const { contexts, rest } = parseBlockStatusOptions(options)
+      const { contexts, isOne, rest } = parseBlockStatusOptions(options)
       const ground = {
         info: machine.info as ExportInfo,
         negotiated: machine.metaContexts,
@@ -400,7 +400,7 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
       }
       const target = (at: U64): Target => {
         const range = { offset: at, length: checkRangeLength('blockStatus', length), contexts }
-        return blockStatusTarget({ ...range, isOne: options?.reqOne === true }, ground)
+        return blockStatusTarget({ ...range, isOne }, ground)
       }
       return this.#command('blockStatus', offset, rest, target, extentsOf)
     } catch (error) {
@@ -570,7 +570,7 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
       const wish = {
         name,
         type: rule.type,
-        flags: flagsToSend(flags, moved.data, ground),
+        flags: flagsToSend(rule.type, flags, moved.data, ground),
         offset: at,
         ...moved,
       }

@@ -195,7 +195,7 @@ describe('options', () => {
     cache: [1, 0],
     flush: [],
   }
-  const known = 'fua, noHole, df, reqOne, fastZero, payloadLen, signal'
+  const known = 'fua, noHole, df, reqOne, fastZero, payloadLen, flags, signal'
   const { signal } = new AbortController()
   const wrong: readonly [unknown, string][] = [
     [null, 'options: expected an object, received null'],
@@ -208,6 +208,10 @@ describe('options', () => {
     [{ fua: 1 }, 'fua: expected a boolean, received 1'],
     [{ noHole: 'true' }, 'noHole: expected a boolean, received "true"'],
     [{ fastZero: null }, 'fastZero: expected a boolean, received null'],
+    [{ flags: 65536 }, 'flags: expected an integer, from 0 to 65535, received 65536'],
+    [{ flags: -1 }, 'flags: expected an integer, from 0 to 65535, received -1'],
+    [{ flags: 0.5 }, 'flags: expected an integer, from 0 to 65535, received 0.5'],
+    [{ flags: 1n }, 'flags: expected an integer, from 0 to 65535, received 1n'],
     [{ signal: null }, 'signal: expected an AbortSignal, received null'],
     [{ signal: true }, 'signal: expected an AbortSignal, received true'],
     [{ signal: new AbortController() }, 'signal: expected an AbortSignal, received AbortController'],

@@ -118,14 +118,21 @@ describe('blockStatus', () => {
     handle.destroy()
   })
 
-  test('asks for one extent by its flag', async () => {
-    const { handle, server } = await ready()
-    const asking = handle.blockStatus(512, 0, { reqOne: true })
-    const request = await server.request(Cmd.BlockStatus, { flags: CommandFlag.ReqOne })
-    server.send(chunk(request, 0, 3, [512, 0]), chunk(request, Done, 4, [512, 0]))
-    expect((await asking).size).toBe(2)
-    handle.destroy()
-  })
+  test.each([{ reqOne: true }, { flags: CommandFlag.ReqOne }])(
+    'asks for one extent, by %p',
+    async (options) => {
+      const { handle, server } = await ready()
+      const asking = handle.blockStatus(512, 0, options)
+      const request = await server.request(Cmd.BlockStatus, { flags: CommandFlag.ReqOne })
+      server.send(chunk(request, 0, 3, [512, 0]), chunk(request, Done, 4, [512, 0]))
+      expect((await asking).size).toBe(2)
+      const more = rejection(handle.blockStatus(512, 0, options))
+      const second = await server.request(Cmd.BlockStatus)
+      server.send(chunk(second, 0, 3, [256, 0], [256, 1]), chunk(second, Done, 4, [512, 0]))
+      expect(await more).toMatchObject({ code: 'ERR_NBD_PROTOCOL' })
+      handle.destroy()
+    },
+  )
 
   test('takes a map of more extents than fit into the staging buffer', async () => {
     const { handle, server } = await ready()
@@ -288,6 +295,32 @@ describe('extended headers', () => {
     })
     expect(await server.read(2)).toEqual(octets('01 02'))
     server.send(extendedChunk(request, Done, Chunk.None, new Uint8Array(0)))
+    await writing
+    handle.destroy()
+  })
+
+  // The caller's word counts, also where it breaks the rules: for trying out servers.
+  test.each([
+    [0, 0],
+    [CommandFlag.PayloadLen, CommandFlag.PayloadLen],
+  ])('a write of the flags %d tells so much where the client sets none by itself', async (flags, sent) => {
+    const { handle, server } = await ready(true, { strict: { autoFlag: false } })
+    const writing = handle.pwrite(octets('01 02'), 7, { flags })
+    const request = await extendedRequest(server)
+    expect(request).toMatchObject({ type: Cmd.Write, flags: sent, length: 2 })
+    expect(await server.read(2)).toEqual(octets('01 02'))
+    server.send(extendedChunk(request, Done, Chunk.None, new Uint8Array(0)))
+    await writing
+    const asking = handle.blockStatus(4096, 512, { contexts: ['x-test:kind'] })
+    expect(await extendedRequest(server)).toMatchObject({ flags: CommandFlag.PayloadLen, length: 12 })
+    handle.destroy()
+    await rejection(asking)
+  })
+
+  test('no write tells of a payload in compact headers', async () => {
+    const { handle, server } = await ready()
+    const writing = handle.pwrite(octets('01 02'), 7, { flags: CommandFlag.PayloadLen })
+    server.answer(await server.request(Cmd.Write, { flags: 0, length: 2 }))
     await writing
     handle.destroy()
   })

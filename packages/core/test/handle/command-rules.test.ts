@@ -185,6 +185,22 @@ const cases: readonly Case[] = [
     errno: 'EINVAL',
     sent: { type: Cmd.Flush, flags: CommandFlag.Fua },
   },
+  ...(
+    [
+      ['no flag of any command', 0x8000, 'flags 0x8000'],
+      ['a flag of another command, and its own', CommandFlag.NoHole | CommandFlag.Fua, 'noHole'],
+      ['the sixteenth bit and the seventh', 0x8040, 'flags 0x8040'],
+    ] as const
+  ).map(
+    ([title, flags, which]): Case => ({
+      check: 'flags',
+      title: `bits: ${title}`,
+      call: (handle) => handle.pwrite(zeroes(1), 0, { flags }),
+      message: `pwrite: ${which}: this flag does not belong to the command`,
+      errno: 'EINVAL',
+      sent: { type: Cmd.Write, flags },
+    }),
+  ),
 
   // spec: client/size-constraints/within-the-export
   // bounds: ENOSPC where it would write, EINVAL elsewhere
@@ -518,6 +534,7 @@ describe('what is allowed', () => {
       { size: GIB },
     ],
     ['a read of the maximum', (handle) => handle.pread(4096, 0), Cmd.Read, sizes(1, 4096)],
+    ['flags as bits', (handle) => handle.trim(1, 0, { flags: CommandFlag.Fua }), Cmd.Trim, {}],
     ['a flag that is false', (handle) => handle.pread(1, 0, untyped({ fua: false })), Cmd.Read, {}],
   ])('%s', async (_, call, type, offer) => {
     const { handle, server } = await ready(offer)

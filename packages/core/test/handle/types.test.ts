@@ -116,11 +116,11 @@ test('commands', () => {
       options?: StructuredReadOptions,
     ) => Promise<void>
   >()
-  expectTypeOf<keyof BlockStatusOptions>().toEqualTypeOf<'signal' | 'contexts' | 'reqOne'>()
-  expectTypeOf<keyof StructuredReadOptions>().toEqualTypeOf<'signal' | 'df'>()
-  expectTypeOf<keyof ZeroOptions>().toEqualTypeOf<'signal' | 'fua' | 'noHole' | 'fastZero'>()
-  expectTypeOf<keyof WriteOptions>().toEqualTypeOf<'signal' | 'fua'>()
-  expectTypeOf<keyof CommandOptions>().toEqualTypeOf<'signal'>()
+  expectTypeOf<keyof BlockStatusOptions>().toEqualTypeOf<'flags' | 'signal' | 'contexts' | 'reqOne'>()
+  expectTypeOf<keyof StructuredReadOptions>().toEqualTypeOf<'flags' | 'signal' | 'df'>()
+  expectTypeOf<keyof ZeroOptions>().toEqualTypeOf<'flags' | 'signal' | 'fua' | 'noHole' | 'fastZero'>()
+  expectTypeOf<keyof WriteOptions>().toEqualTypeOf<'flags' | 'signal' | 'fua'>()
+  expectTypeOf<keyof CommandOptions>().toEqualTypeOf<'flags' | 'signal'>()
 })
 
 test('negotiation, the end and what is known', () => {
