@@ -76,25 +76,33 @@ export function encodeOffsetHole(cookie: Cookie, flags: number, offset: U64, len
   return bytes
 }
 
+/** What an error chunk tells. */
+export interface ErrorContent {
+  readonly value: number
+  readonly message: string
+  readonly offset?: U64
+}
+
+/** The whole chunk NBD_REPLY_TYPE_ERROR, or NBD_REPLY_TYPE_ERROR_OFFSET when an offset is given. */
+export function encodeErrorChunk(cookie: Cookie, flags: number, error: ErrorContent): Uint8Array {
+  const payload = encodeErrorPayload(error)
+  const type = error.offset === undefined ? Chunk.Error : Chunk.ErrorOffset
+  return concat(encodeChunkHeader(cookie, flags, type, payload.length), payload)
+}
+
 /**
- * The whole chunk NBD_REPLY_TYPE_ERROR, or NBD_REPLY_TYPE_ERROR_OFFSET when an offset is given. A message beyond
+ * The payload of NBD_REPLY_TYPE_ERROR, or of NBD_REPLY_TYPE_ERROR_OFFSET when an offset is given. A message beyond
  * 4096 bytes is cut ("Structured reply types").
  */
-export function encodeErrorChunk(
-  cookie: Cookie,
-  flags: number,
-  error: { readonly value: number; readonly message: string; readonly offset?: U64 },
-): Uint8Array {
+export function encodeErrorPayload(error: ErrorContent): Uint8Array {
   const message = encodeMessage(error.message)
-  const offsetLength = error.offset === undefined ? 0 : 8
-  const payload = new Uint8Array(6 + message.length + offsetLength)
+  const payload = new Uint8Array(6 + message.length + (error.offset === undefined ? 0 : 8))
   const view = viewOf(payload)
   view.setUint32(0, error.value)
   view.setUint16(4, message.length)
   payload.set(message, 6)
   if (error.offset !== undefined) setU64(view, 6 + message.length, error.offset)
-  const type = error.offset === undefined ? Chunk.Error : Chunk.ErrorOffset
-  return concat(encodeChunkHeader(cookie, flags, type, payload.length), payload)
+  return payload
 }
 
 /** The payload of an error chunk. */

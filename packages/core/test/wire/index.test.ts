@@ -19,7 +19,7 @@ test('the subpath exports these names, and a change of them is meant', () => {
       ...['commandFlagNames', 'handshakeFlagNames', 'replyFlagNames', 'transmissionFlagNames'],
       ...['isErrorChunk', 'isErrorReply'],
       ...['decodeClientFlags', 'encodeClientFlags'],
-      ...['decodeErrorPayload', 'encodeErrorChunk'],
+      ...['decodeErrorPayload', 'encodeErrorChunk', 'encodeErrorPayload'],
       ...['decodeErrorText'],
       ...['decodeExportNameReply', 'encodeExportNameReply'],
       ...['decodeGreetingMagic', 'decodeHandshakeFlags', 'encodeGreeting'],

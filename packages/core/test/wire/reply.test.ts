@@ -11,6 +11,7 @@ import {
   type ErrorPayload,
   encodeChunkHeader,
   encodeErrorChunk,
+  encodeErrorPayload,
   encodeOffsetData,
   encodeOffsetHole,
   encodeSimpleReply,
@@ -128,6 +129,7 @@ describe.each(offsets)('at the offset %s', (onTheWire, offset) => {
     expect(encodeErrorChunk(cookie, ReplyFlag.Done, { value: 5, message: 'bad', offset })).toEqual(
       joined(header, payload),
     )
+    expect(encodeErrorPayload({ value: 5, message: 'bad', offset })).toEqual(payload)
     expect(decodeErrorPayload(Chunk.ErrorOffset, embedded(payload))).toEqual({
       value: 5,
       message: 'bad',

@@ -1,14 +1,13 @@
 import {
   CHUNK_COOKIE,
   CHUNK_FLAGS,
-  CHUNK_HEADER_LENGTH,
   CHUNK_TYPE,
   Chunk,
   CommandFlag,
   distance,
   ErrorValue,
   encodeBlockStatus,
-  encodeErrorChunk,
+  encodeErrorPayload,
   ReplyFlag,
   setU64,
   type U64,
@@ -70,13 +69,12 @@ export class StructuredReplies implements Replies {
       offset !== undefined &&
       distance(offset, request.offset) >= 0 &&
       distance(offset, request.offset) < request.length
-    const structured = encodeErrorChunk(request, ReplyFlag.Done, {
+    const payload = encodeErrorPayload({
       value: ErrorValue[error],
       message: clipText(text, this.#maximum),
       ...(isInside ? { offset } : {}),
     })
-    const type = isInside ? Chunk.ErrorOffset : Chunk.Error
-    this.#chunk(request, ReplyFlag.Done, type, structured.subarray(CHUNK_HEADER_LENGTH))
+    this.#chunk(request, ReplyFlag.Done, isInside ? Chunk.ErrorOffset : Chunk.Error, payload)
   }
 
   #chunk(request: Request, flags: number, type: number, payload: Uint8Array): void {
