@@ -21,8 +21,8 @@ const partsOfCore: Readonly<Record<string, RegExp>> = {
   'wire/': /^(wire\/|errors\.ts$)/,
   'machine/': /^((wire|machine)\/|errors\.ts$)/,
   'handle/':
-    /^((wire|machine|handle)\/|(errors|options|transport)\.ts$|adapters\/upgradable-connection\.ts$|eventemitter3$)/,
-  'uri/': /^(uri\/|wire\/text\.ts$|errors\.ts$)/,
+    /^((wire|machine|handle)\/|(errors|options|tls|transport)\.ts$|uri\/(connection-uri|uri-address)\.ts$|adapters\/upgradable-connection\.ts$|eventemitter3$)/,
+  'uri/': /^(uri\/|wire\/text\.ts$|(errors|transport)\.ts$)/,
   'adapters/': /^(adapters\/|(errors|tls|transport)\.ts$)/,
   'tls.ts': /^(transport|uri\/nbd-uri)\.ts$/,
 }

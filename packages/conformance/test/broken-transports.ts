@@ -1,4 +1,4 @@
-import type { Connection, Transport } from '@nbdjs/core'
+import type { Connection, Transport, UriAddress } from '@nbdjs/core'
 import { leakDescriptor, leakTimer } from './leaks.js'
 import type { Alterations } from './memory-setup.js'
 
@@ -33,6 +33,65 @@ export const brokenTransports: readonly BrokenTransport[] = [
       return {
         get address() {
           return `memory:${dials}`
+        },
+        dial,
+      }
+    },
+  },
+  {
+    does: 'has a uri that no URI can say',
+    scenario: 'uri:',
+    message: /uri cannot be said by a URI: formatUri: uri\.host: expected .*, received "\[::1\]"/,
+    transport: (inner) => ({ ...inner, uri: { transport: 'tcp', host: '[::1]', port: 1 } }),
+  },
+  {
+    does: 'has a uri without its port',
+    scenario: 'uri:',
+    message: /uri\.port after formatUri\(\) and parseUri\(\): expected undefined, got 10809/,
+    transport: (inner) => ({ ...inner, uri: { transport: 'tcp', host: 'here' } as UriAddress }),
+  },
+  {
+    does: 'has a uri with more than an address',
+    scenario: 'uri:',
+    message: /uri\.exportName after formatUri\(\) and parseUri\(\): expected "disk", got undefined/,
+    transport: (inner) => {
+      const uri = { transport: 'unix', socketPath: '/s', exportName: 'disk' } as const
+      return { ...inner, uri }
+    },
+  },
+  {
+    does: 'has another uri after a dial',
+    scenario: 'uri:',
+    message: /uri after a dial: expected "nbd\+vsock:\/\/2:7\/", got "nbd\+vsock:\/\/3:7\/"/,
+    transport: (inner) => {
+      let cid = 2
+      const dial: Transport['dial'] = (options) => {
+        cid++
+        return inner.dial(options)
+      }
+      return {
+        ...inner,
+        get uri(): UriAddress {
+          return { transport: 'vsock', cid, port: 7 }
+        },
+        dial,
+      }
+    },
+  },
+  {
+    does: 'has a uri after a dial only',
+    scenario: 'uri:',
+    message: /uri after a dial: expected undefined, got "nbd\+unix:\/\/\/\?socket=\/s"/,
+    transport: (inner) => {
+      let uri: UriAddress | undefined
+      const dial: Transport['dial'] = (options) => {
+        uri = { transport: 'unix', socketPath: '/s' }
+        return inner.dial(options)
+      }
+      return {
+        ...inner,
+        get uri(): UriAddress | undefined {
+          return uri
         },
         dial,
       }

@@ -89,7 +89,7 @@ describe('describeConnection', () => {
     expect(transportScenarios().map(({ name }) => name)).toEqual([
       ...transportScenarios()
         .map(({ name }) => name)
-        .filter((name) => name.startsWith('address:') || name.startsWith('dial:')),
+        .filter((name) => /^(address|uri|dial):/.test(name)),
       ...names,
     ])
   })

@@ -1,6 +1,6 @@
 import { NbdUsageError } from './errors.js'
 import { parseSignal } from './handle/arguments.js'
-import { Handle, type SignalOptions } from './handle/handle.js'
+import { Handle, keepUri, type SignalOptions } from './handle/handle.js'
 import type { HandleOptions } from './options.js'
 import type { TlsProvider, UriTls } from './tls.js'
 import type { Transport } from './transport.js'
@@ -59,6 +59,7 @@ export async function connectUri<OptMode extends boolean = false>(
     ...tlsOptions(parsed, { tls, tlsProvider }),
     exportName,
   })
+  keepUri(handle, parsed, uriTlsOf(parsed))
   parseSignal('connectUri', signalOptions)?.throwIfAborted()
   await handle.connect(makeTransport(parsed, transports), signalOptions)
   return handle
@@ -101,14 +102,17 @@ function provider(uri: NbdUri, given: ConnectUriOptions['tlsProvider']): TlsProv
       { errno: 'ENOTSUP' },
     )
   }
-  const { user, tlsParameters } = uri
-  if (typeof given === 'function') return given({ ...tlsParameters, ...(user === undefined ? {} : { user }) })
-  const [parameter] = Object.keys(tlsParameters)
+  if (typeof given === 'function') return given(uriTlsOf(uri))
+  const [parameter] = Object.keys(uri.tlsParameters)
   if (parameter === undefined) return given
   throw new NbdUsageError(
     `connectUri: ${whatWantsTls({ ...uri, tls: false })}: options.tlsProvider was made without it, expected a function such as uriTls() of @nbdjs/tls`,
     { errno: 'ENOTSUP' },
   )
+}
+
+function uriTlsOf({ user, tlsParameters }: NbdUri): UriTls {
+  return { ...tlsParameters, ...(user === undefined ? {} : { user }) }
 }
 
 function makeTransport(uri: NbdUri, { tcp, unix, vsock }: UriTransports): Transport {

@@ -38,7 +38,17 @@ export type { Extent } from './machine/transmission/block-status.js'
 export type { ReadChunk } from './machine/transmission/read-chunk.js'
 export type { HandleOptions, Settings, Strict, Timeouts } from './options.js'
 export type { TlsHandover, TlsProvider, UriTls } from './tls.js'
-export { type Connection, type DialOptions, deliver, type Receiver, type Transport } from './transport.js'
+export {
+  type Connection,
+  type DialOptions,
+  deliver,
+  type Receiver,
+  type TcpAddress,
+  type Transport,
+  type UnixAddress,
+  type UriAddress,
+  type VsockAddress,
+} from './transport.js'
 export { formatUri } from './uri/format.js'
 export type {
   NbdTcpUri,
@@ -49,15 +59,12 @@ export type {
   NbdUriInit,
   NbdVsockUri,
   NbdVsockUriInit,
-  TcpAddress,
-  UnixAddress,
-  UriAddress,
   UriParameter,
   UriTlsParameters,
   UriTlsType,
-  VsockAddress,
 } from './uri/nbd-uri.js'
 export { parseUri } from './uri/parse.js'
 export type { UriAllowance } from './uri/policy.js'
 export { isUri, type UriScheme, type UriTransport } from './uri/scheme.js'
+export { uriAddress } from './uri/uri-address.js'
 export type { ListEntry } from './wire/option-reply.js'

@@ -15,6 +15,12 @@ export interface TlsProvider {
   readonly role: 'client' | 'server'
 
   /**
+   * What a URI would say to have a provider like this one, as far as it can: names of files and of the user, never a
+   * password or a key. A handle tells it in its `uri`.
+   */
+  readonly uri?: UriTls | undefined
+
+  /**
    * Turns a connection that speaks plaintext into one that speaks TLS. Called right after the last byte of
    * plaintext was read.
    *

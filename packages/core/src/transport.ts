@@ -21,12 +21,44 @@ export interface Transport {
   readonly hostName?: string
 
   /**
+   * Where this leads, for programs: what an NBD URI says of it, so that `parseUri` of what `formatUri` prints
+   * gives the same. Left out where no NBD URI leads there, as with a pair in memory or a server that is started by the
+   * dial; `uriAddress()` of `@nbdjs/core` knows what a URI can say. It is what a handle's `uri` is made of.
+   */
+  readonly uri?: UriAddress | undefined
+
+  /**
    * Opens one new connection.
    *
    * Rejects with the signal's own reason when aborted, else with an `NbdTransportError`. A dial that
    * rejects leaves nothing open: no descriptor, no timer, no listener on the signal.
    */
   dial(options: DialOptions): Promise<Connection>
+}
+
+/** Where a server is, by the means of transport. `formatUri` of `@nbdjs/core` prints it. */
+export type UriAddress = TcpAddress | UnixAddress | VsockAddress
+
+export interface TcpAddress {
+  readonly transport: 'tcp'
+  /** A name, an IPv4 address, or an IPv6 address without its brackets, perhaps with a zone: `fe80::1%eth0`. */
+  readonly host: string
+  /** 1 to 65535. */
+  readonly port: number
+}
+
+export interface UnixAddress {
+  readonly transport: 'unix'
+  /** A path, or a NUL and an abstract name. */
+  readonly socketPath: string
+}
+
+export interface VsockAddress {
+  readonly transport: 'vsock'
+  /** 0 to 2^32-1. */
+  readonly cid: number
+  /** 1 to 2^32-1: 0 means the default in a URI. */
+  readonly port: number
 }
 
 export interface DialOptions {

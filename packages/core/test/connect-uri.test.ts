@@ -35,6 +35,7 @@ afterEach(() => {
 })
 
 describe('connects', () => {
+  // libnbd: nbd_connect_uri, nbd_aio_connect_uri
   test.each([
     ['nbd://host:99/a%20b/%C3%A9', 'tcp', ['host', 99]],
     ['nbd:///a%20b%2F%C3%A9', 'tcp', ['localhost', 10809]],
@@ -60,6 +61,30 @@ describe('connects', () => {
   test('by the one transport that there is', async () => {
     await using nbd = await connectUri('nbd+unix:///?socket=/s', { transports: { unix: made.unix } })
     expect(nbd.state).toBe('ready')
+  })
+})
+
+describe('leads to what the handle tells as its own URI', () => {
+  test.each([
+    ['nbd://host:99/a%20b/%C3%A9', 'nbd://host:99/a%20b/%C3%A9'],
+    ['NBD:///a%20b%2F%C3%A9#part', 'nbd://localhost:10809/a%20b/%C3%A9'],
+    ['nbd://alice@[::1]/', 'nbd://alice@[::1]:10809/'],
+    ['nbd+unix:///?x-token=secret&socket=/a%26b%25c%20%C3%A9', 'nbd+unix:///?socket=/a%26b%25c%20%C3%A9'],
+    ['nbd+unix:///?socket=%00x', 'nbd+unix:///?socket=%00x'],
+    ['nbd+vsock:///', 'nbd+vsock://2:10809/'],
+  ])('%s: %s', async (uri, expected) => {
+    await using nbd = await connectUri(uri, { transports })
+    expect(nbd.uri).toBe(expected)
+    await using again = await connectUri(nbd.uri ?? '', { transports })
+    expect([again.uri, again.info.size]).toEqual([nbd.uri, nbd.info.size])
+    expect(dials).toBe(2)
+    const [calls] = Object.values(made).flatMap(({ mock }) => (mock.calls.length > 0 ? [mock.calls] : []))
+    expect(calls?.[1]).toEqual(calls?.[0])
+  })
+
+  test('with neither passwords nor parameters without a meaning', async () => {
+    await using nbd = await connectUri('nbd://alice:secret@host/?token=secret', { transports })
+    expect(nbd.uri).toBe('nbd://host:10809/')
   })
 })
 
@@ -146,9 +171,12 @@ describe('C17 checks everything before any side effect', () => {
 
 describe('C14, C15, C16 refuses what is not permitted, before TLS and transports are looked at', () => {
   test.each([
+    // libnbd: nbd_set_uri_allow_transports
     ['nbd+unix:///?socket=/s', { transports: ['tcp'] }, 'the transport unix is not permitted'],
+    // libnbd: nbd_set_uri_allow_tls
     ['nbds://', { tls: 'disable' }, 'TLS is not permitted'],
     ['nbd://', { tls: 'require' }, 'a connection that need not have TLS is not permitted'],
+    // libnbd: nbd_set_uri_allow_local_file
     ['nbds:///?tls-certificates=/d', {}, 'local files are not permitted'],
     ['nbds:///?tls-psk-file=/f', undefined, 'local files are not permitted'],
   ])('%s by %j', async (uri, allow, message) => {
@@ -221,6 +249,15 @@ describe('TLS by a URI', () => {
     expect(tlsProvider.mock.calls).toEqual([
       [{ user: 'alice', pskFile: '/f', hostname: 'h', verifyPeer: false, type: 'psk' }],
     ])
+  })
+
+  test('is in the URI of the handle, upon what the provider says of itself', async () => {
+    const tlsProvider: TlsProvider = { ...provider, uri: { user: 'bob', pskFile: '/bob', type: 'x509' } }
+    const uri = 'nbd://alice@host/?tls-hostname=h&tls-verify-peer=0&tls-type=psk'
+    await using nbd = await connectUri(uri, { ...plain, tlsProvider: () => tlsProvider })
+    expect(nbd.uri).toBe(
+      'nbd://alice@host:10809/?tls-psk-file=/bob&tls-hostname=h&tls-verify-peer=0&tls-type=psk',
+    )
   })
 
   test('is not made up without its parameters', async () => {

@@ -33,7 +33,7 @@ describe('README.md', () => {
     },
   )
 
-  test.each(['connect', 'setExportName', 'optGo', 'pread', 'shutdown', 'destroy', 'info', 'session'])(
+  test.each(['connect', 'setExportName', 'optGo', 'pread', 'shutdown', 'destroy', 'info', 'session', 'uri'])(
     'shows in its table of states where %s is legal, as it is tested',
     (call) => {
       const tested = cells().filter((cell) => cell.call === call)

@@ -1,5 +1,12 @@
 import { describe, expect, test } from '@jest/globals'
-import { type Connection, type DialOptions, deliver, type Receiver, type Transport } from '@nbdjs/core'
+import {
+  type Connection,
+  type DialOptions,
+  deliver,
+  type Receiver,
+  type Transport,
+  type UriAddress,
+} from '@nbdjs/core'
 import { expectTypeOf } from 'expect-type'
 import fc from 'fast-check'
 import { octets, repeated } from './octets.js'
@@ -157,6 +164,7 @@ test('the types of the contract: a change here breaks every transport', () => {
   expectTypeOf<Transport>().toEqualTypeOf<{
     readonly address: string
     readonly hostName?: string
+    readonly uri?: UriAddress | undefined
     dial(options: DialOptions): Promise<Connection>
   }>()
   expectTypeOf<DialOptions>().toEqualTypeOf<{ readonly signal: AbortSignal }>()

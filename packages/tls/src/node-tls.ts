@@ -1,5 +1,5 @@
 import tls from 'node:tls'
-import type { Connection, TlsHandover, TlsProvider } from '@nbdjs/core'
+import type { Connection, TlsHandover, TlsProvider, UriTls } from '@nbdjs/core'
 import { acceptedConnection, transportError } from '@nbdjs/node-socket'
 import { type ClientSettings, clientSettings, indicated, type NodeTlsOptions } from './client-settings.js'
 import { handshake } from './handshake.js'
@@ -19,7 +19,19 @@ import { type PeerView, tlsError, verificationError, withoutKey } from './tls-er
  */
 export function nodeTls(options: NodeTlsOptions = {}): TlsProvider {
   const settings = clientSettings(options)
-  return { role: 'client', upgrade: (handover) => upgrade(settings, handover) }
+  return { role: 'client', uri: uriOf(options), upgrade: (handover) => upgrade(settings, handover) }
+}
+
+/** What `uriTls` would make the same of. A URI has no place for PEM, keys and fingerprints. */
+function uriOf({ certificates, pskFile, psk, username, serverName, verifyPeer }: NodeTlsOptions): UriTls {
+  const user = psk?.username ?? username
+  return Object.freeze({
+    ...(user === undefined ? {} : { user }),
+    ...(certificates === undefined ? {} : { certificates }),
+    ...(pskFile === undefined ? {} : { pskFile }),
+    ...(serverName === undefined ? {} : { hostname: serverName }),
+    ...(verifyPeer === false ? { verifyPeer } : {}),
+  })
 }
 
 async function upgrade(settings: ClientSettings, handover: TlsHandover): Promise<Connection> {

@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from '@jest/globals'
 import { NbdUsageError, type UriTls } from '@nbdjs/core'
-import { nodeTlsServer, uriTls } from '@nbdjs/tls'
+import { type NodeTlsOptions, nodeTls, nodeTlsServer, uriTls } from '@nbdjs/tls'
 import { Authority, folderWith } from './credentials.js'
 import { exchange } from './exchange.js'
 import { tcpPair, upgraded } from './pair.js'
@@ -28,6 +28,7 @@ describe('what a URI says', () => {
       byCertificate,
     ],
     ['no verification', { verifyPeer: false }, byCertificate],
+    // libnbd: nbd_get_tls_username
     ['a user and a file of keys', { user: 'bob', pskFile }, byKey],
     ['the same and its type', { user: 'bob', pskFile, type: 'psk' }, byKey],
   ])('is done: %s', async (_, uri, server) => {
@@ -52,5 +53,35 @@ describe('what a URI says', () => {
   ])('is refused where it cannot be: %j', (uri, message) => {
     expect(() => uriTls()(uri)).toThrow(message)
     expect(() => uriTls()(uri)).toThrow(NbdUsageError)
+  })
+})
+
+describe('what a provider says of itself for a URI', () => {
+  it.each<[string, NodeTlsOptions, UriTls]>([
+    ['a directory', { certificates: folder }, { certificates: folder }],
+    // libnbd: nbd_get_tls_hostname, nbd_get_tls_verify_peer
+    [
+      'a name, and no verification',
+      { serverName: 'disk.example', verifyPeer: false },
+      { hostname: 'disk.example', verifyPeer: false },
+    ],
+    ['that it is verified, as it is by default', { verifyPeer: true }, {}],
+    ['a user and a file of keys', { pskFile, username: 'bob' }, { pskFile, user: 'bob' }],
+    [
+      'the user of a key, and never the key',
+      { psk: { username: 'bob', key: Uint8Array.of(3, 4) } },
+      { user: 'bob' },
+    ],
+    ['none of what is in memory', { ca: authority.ca, cert: its.cert, key: its.key }, {}],
+    ['no pin', { pinnedCertificate: its.cert }, {}],
+  ])('is %s', (_, options, expected) => {
+    const { uri } = nodeTls(options)
+    expect(uri).toStrictEqual(expected)
+    expect(Object.isFrozen(uri)).toBe(true)
+  })
+
+  it('is what the URI and the options said together', () => {
+    const provider = uriTls({ pskFile, username: 'alice' })({ user: 'bob' })
+    expect(provider.uri).toStrictEqual({ user: 'bob', pskFile })
   })
 })

@@ -2,7 +2,7 @@ import dns from 'node:dns'
 import { once } from 'node:events'
 import net from 'node:net'
 import { afterEach, describe, expect, it } from '@jest/globals'
-import { NbdTransportError, NbdUsageError } from '@nbdjs/core'
+import { formatUri, NbdTransportError, NbdUsageError, parseUri, uriAddress } from '@nbdjs/core'
 import { defaultPort, tcp } from '@nbdjs/transport-tcp'
 import { tcpConnectOptions } from '../src/tcp.js'
 import { deadPort, listening, silentPort } from './loopback.js'
@@ -50,6 +50,24 @@ describe('address', () => {
 
   it('has the port that IANA assigned by default', () => {
     expect(defaultPort).toBe(10809)
+  })
+})
+
+describe('uri', () => {
+  it.each([
+    ['localhost', 'nbd://localhost:10809/'],
+    ['192.0.2.1', 'nbd://192.0.2.1:10809/'],
+    ['2001:db8::1', 'nbd://[2001:db8::1]:10809/'],
+    ['fe80::1%eth0', 'nbd://[fe80::1%25eth0]:10809/'],
+  ])('says the same as the arguments: %s', (host, expected) => {
+    const { uri } = tcp(host)
+    expect(uri).toEqual({ transport: 'tcp', host, port: 10809 })
+    expect(formatUri(uri ?? { transport: 'vsock' })).toBe(expected)
+    expect(uriAddress(parseUri(expected))).toEqual(uri)
+  })
+
+  it('is left out for a host that no URI can name: only a lookup of the caller would know it', () => {
+    expect(tcp('the first disk').uri).toBeUndefined()
   })
 })
 

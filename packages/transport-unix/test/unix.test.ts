@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import net from 'node:net'
 import { afterAll, describe, expect, it } from '@jest/globals'
-import { NbdTransportError, NbdUsageError } from '@nbdjs/core'
+import { formatUri, NbdTransportError, NbdUsageError, parseUri, uriAddress } from '@nbdjs/core'
 import { unix } from '@nbdjs/transport-unix'
 import { listening, SocketFolder } from './socket-folder.js'
 
@@ -54,6 +54,23 @@ describe('address', () => {
   })
 })
 
+describe('uri', () => {
+  it.each([
+    ['/run/nbd.sock', 'nbd+unix:///?socket=/run/nbd.sock'],
+    ['nbd.sock', 'nbd+unix:///?socket=nbd.sock'],
+    ['/a b&socket=c;d%41?#é\n', 'nbd+unix:///?socket=/a%20b%26socket%3Dc%3Bd%2541%3F%23%C3%A9%0A'],
+  ])('says the path: %j', (socketPath, expected) => {
+    const { uri } = unix(socketPath)
+    expect(uri).toEqual({ transport: 'unix', socketPath })
+    expect(formatUri(uri ?? { transport: 'vsock' })).toBe(expected)
+    expect(uriAddress(parseUri(expected))).toEqual(uri)
+  })
+
+  it('is left out for half of a surrogate pair, which no URI can say', () => {
+    expect(unix('/\ud800').uri).toBeUndefined()
+  })
+})
+
 describe('dial', () => {
   it('connects to the longest path there is', async () => {
     const short = folder.freshPath()
@@ -87,6 +104,10 @@ if (process.platform === 'linux') {
   describe('abstract sockets', () => {
     it('print their NUL as @', () => {
       expect(unix('\0nbd').address).toBe('unix:@nbd')
+    })
+
+    it('are said by a URI', () => {
+      expect(unix('\0nbd').uri).toEqual(uriAddress(parseUri('nbd+unix:///?socket=%00nbd')))
     })
 
     it.each([20, 107])('are connected to by a name of %d bytes', async (length) => {

@@ -1,4 +1,4 @@
-import type { Connection, DialOptions, Transport } from '@nbdjs/core'
+import { type Connection, type DialOptions, type Transport, type UriAddress, uriAddress } from '@nbdjs/core'
 import { adopt } from './adopt.js'
 import { connectVsock } from './connect.js'
 import { formatVsockAddress } from './errors.js'
@@ -26,12 +26,14 @@ export function vsock(cid: number, port: number, options: VsockOptions = {}): Tr
 /** What {@link vsock} returns; the platform is a parameter here, for tests. */
 export class VsockTransport implements Transport {
   readonly address: string
+  readonly uri: UriAddress | undefined
   readonly #peer: VsockAddress
   readonly #connectTimeoutMs: number | undefined
   readonly #platform: Platform
 
   constructor(peer: VsockAddress, { connectTimeoutMs }: VsockOptions, platform: Platform) {
     this.address = formatVsockAddress(peer)
+    this.uri = uriAddress({ transport: 'vsock', ...peer })
     this.#peer = peer
     this.#connectTimeoutMs = connectTimeoutMs
     this.#platform = platform

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
-import { NbdUsageError } from '@nbdjs/core'
+import { NbdUsageError, parseUri, uriAddress } from '@nbdjs/core'
 import type { Syscalls } from '../src/syscalls.js'
 import { VsockTransport, vsock } from '../src/vsock.js'
 import { type InetServer, inetSyscalls, listenInet } from './inet.js'
@@ -16,6 +16,12 @@ describe('vsock', () => {
     expect(vsock(0xffffffff, 0xffffffff, { connectTimeoutMs: 1 }).address).toBe(
       'vsock://4294967295:4294967295',
     )
+  })
+
+  it('says its address for a URI, unless it has the port that means another one there', () => {
+    expect(vsock(3, 0xffffffff).uri).toEqual({ transport: 'vsock', cid: 3, port: 0xffffffff })
+    expect(vsock(3, 0xffffffff).uri).toEqual(uriAddress(parseUri('nbd+vsock://3:4294967295')))
+    expect(vsock(3, 0).uri).toBeUndefined()
   })
 
   it.each<[string, () => unknown, string]>([

@@ -1,5 +1,13 @@
-import { type Connection, NbdTransportError, type Transport } from '@nbdjs/core'
-import { check, checkSame, print } from '../conformance-error.js'
+import {
+  type Connection,
+  formatUri,
+  NbdTransportError,
+  parseUri,
+  type Transport,
+  type UriAddress,
+  uriAddress,
+} from '@nbdjs/core'
+import { check, checkSame, isError, print } from '../conformance-error.js'
 import { checkBytes, pattern } from '../pattern.js'
 import type { Script } from '../scenario.js'
 import type { TransportStage } from '../stage.js'
@@ -31,6 +39,24 @@ function checkRefusal(error: unknown, transport: Transport): void {
   check(error.message.includes(transport.address), `the message does not name the address: ${error.message}`)
 }
 
+/** The address as a URI says it. */
+function printUri(uri: UriAddress): string {
+  try {
+    return formatUri(uri)
+  } catch (error) {
+    check(false, `uri cannot be said by a URI: ${isError(error) ? error.message : print(error)}`)
+  }
+}
+
+/** Field by field: one that is missing may be a default of the URI's, one too many is a part of other URIs. */
+function checkRoundTrip(uri: UriAddress, printed: string): void {
+  const returned = new Map<string, unknown>(Object.entries(uriAddress(parseUri(printed)) ?? {}))
+  const given = new Map<string, unknown>(Object.entries(uri))
+  for (const name of new Set([...given.keys(), ...returned.keys()])) {
+    checkSame(`uri.${name} after formatUri() and parseUri()`, returned.get(name), given.get(name))
+  }
+}
+
 const failedDials = 10
 
 export const dialling: readonly Script<TransportStage>[] = [
@@ -43,6 +69,18 @@ export const dialling: readonly Script<TransportStage>[] = [
       check(!/\p{Cc}/u.test(address), `address has control characters: ${JSON.stringify(address)}`)
       await stage.link()
       checkSame('address after a dial', transport.address, address)
+    },
+  },
+  {
+    name: 'uri: formatUri() prints it, parseUri() gives it back, and it is the same for all dials',
+    play: async (stage) => {
+      const transport = await stage.transport()
+      const { uri } = transport
+      const printed = uri === undefined ? undefined : printUri(uri)
+      if (uri !== undefined && printed !== undefined) checkRoundTrip(uri, printed)
+      await stage.link()
+      const after = transport.uri === undefined ? undefined : printUri(transport.uri)
+      checkSame('uri after a dial', after, printed)
     },
   },
   {

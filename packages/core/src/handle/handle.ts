@@ -17,7 +17,10 @@ import {
   parseOptions,
   type Settings,
 } from '../options.js'
-import type { Connection, Transport } from '../transport.js'
+import type { UriTls } from '../tls.js'
+import type { Connection, Transport, UriAddress } from '../transport.js'
+import { connectionUri } from '../uri/connection-uri.js'
+import { uriAddress } from '../uri/uri-address.js'
 import type { ListEntry } from '../wire/option-reply.js'
 import type { U64 } from '../wire/u64.js'
 import {
@@ -103,6 +106,9 @@ type Target = Omit<PendingInit, 'type' | 'name' | 'flags' | 'offset'>
 
 let handlesMade = 0
 
+/** For `connectUri`, and not for users: what a URI said that `handle.uri` has to say again. Called before `connect`. */
+export let keepUri: (handle: Handle<boolean>, address: UriAddress, tls: UriTls) => void
+
 /**
  * One NBD connection, from dialling to shutdown. It is never reused: make a new one to connect again.
  *
@@ -124,7 +130,18 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
   #early: 'created' | 'connecting' | 'dead' = 'created'
   #earlyFailure: Error | undefined
   #conversation: Conversation | undefined
+  /** Where `connect` leads, if a URI can name it. */
+  #address: UriAddress | undefined
+  /** What the URI said of TLS, when there was one. */
+  #uriTls: UriTls = {}
   #settleClosed!: { readonly resolve: () => void; readonly reject: (error: Error) => void }
+
+  static {
+    keepUri = (handle, address, tls) => {
+      handle.#address = uriAddress(address)
+      handle.#uriTls = tls
+    }
+  }
 
   /** Checks every option: an unknown or a wrong one is an {@link NbdUsageError}. */
   constructor(options?: HandleOptions<OptMode>) {
@@ -199,6 +216,33 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
   /** Commands that wait for a reply, sent or in line. */
   get inFlight(): number {
     return this.#conversation?.machine.inFlight ?? 0
+  }
+
+  /**
+   * An NBD URI that leads to the same export in the same way: address, export, user name and `tls-` parameters, as far
+   * as they are known from `connectUri`, the transport and the TLS provider. [nbd_get_uri]
+   *
+   * Its scheme is one with TLS when TLS is required or on. It holds neither keys nor passwords, nor the URI's parameters
+   * without a meaning; a user name with a colon is left out, for it may hold a password. Whoever connects by it needs
+   * `allow.localFiles` where it names files.
+   *
+   * Undefined where no URI leads there: a pair in memory, a child process, a transport without `uri`. An
+   * {@link NbdStateError} in `created`, where nothing is known of where it will lead.
+   */
+  get uri(): string | undefined {
+    this.#require('locate', 'uri')
+    if (this.#address === undefined) return undefined
+    const { tls, tlsProvider } = this.#options
+    const isOn = this.#conversation?.machine.session.tls === true
+    const ofProvider = isOn || tls !== 'disable' ? tlsProvider?.uri : undefined
+    const { user, ...tlsParameters } = { ...ofProvider, ...this.#uriTls }
+    return connectionUri({
+      address: this.#address,
+      tls: isOn || tls === 'require',
+      exportName: this.#settings.exportName,
+      user,
+      tlsParameters,
+    })
   }
 
   // --- connecting and negotiating ------------------------------------------------------------------------
@@ -498,6 +542,7 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
 
   async #dial(transport: Transport): Promise<ExportInfo | undefined> {
     const { signal } = this.#dialling
+    if (transport.uri !== undefined) this.#address ??= uriAddress(transport.uri)
     this.#early = 'connecting'
     this.#tell('state', 'connecting', 'created')
     try {

@@ -25,7 +25,7 @@ export const stateOf: Readonly<Record<Phase, State>> = {
 }
 
 /** Calls of the handle that are legal in the same states. */
-export type CallKind = 'connect' | 'set' | 'opt' | 'command' | 'shutdown' | 'ask'
+export type CallKind = 'connect' | 'set' | 'opt' | 'command' | 'shutdown' | 'ask' | 'locate'
 
 /** In which states each kind of call is legal. */
 export const legalStates: Readonly<Record<CallKind, readonly State[]>> = {
@@ -35,7 +35,8 @@ export const legalStates: Readonly<Record<CallKind, readonly State[]>> = {
   command: ['ready'],
   shutdown: ['negotiating', 'ready'],
   ask: ['negotiating', 'ready', 'closed'],
+  locate: ['connecting', 'negotiating', 'ready', 'closed', 'dead'],
 }
 
 /** Of these, what is legal still when the handle says goodbye. */
-export const legalAfterGoodbye: readonly CallKind[] = ['shutdown', 'ask']
+export const legalAfterGoodbye: readonly CallKind[] = ['shutdown', 'ask', 'locate']

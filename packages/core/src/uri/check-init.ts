@@ -3,6 +3,7 @@ import type { NbdUriInit } from './nbd-uri.js'
 import { meaningOf, tlsParameterForms } from './parameters.js'
 import { schemes, type UriTransport, uriTransports } from './scheme.js'
 import { aBoolean, anArray, anObject, checkShape, oneOf, requireRule, type Shape } from './shape.js'
+import { addressRules } from './uri-address.js'
 import { type ValueRule, valueRules } from './value-rules.js'
 
 const common: Readonly<Record<string, ValueRule>> = {
@@ -16,9 +17,9 @@ const common: Readonly<Record<string, ValueRule>> = {
 }
 
 const shapes: Readonly<Record<UriTransport, Shape>> = {
-  tcp: { rules: { ...common, host: valueRules.host, port: valueRules.tcpPort } },
-  unix: { rules: { ...common, socketPath: valueRules.socketPath }, required: ['socketPath'] },
-  vsock: { rules: { ...common, cid: valueRules.cid, port: valueRules.vsockPort } },
+  tcp: { rules: { ...common, ...addressRules.tcp } },
+  unix: { rules: { ...common, ...addressRules.unix }, required: ['socketPath'] },
+  vsock: { rules: { ...common, ...addressRules.vsock } },
 }
 
 const tlsShape: Shape = {

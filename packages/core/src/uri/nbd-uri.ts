@@ -1,4 +1,5 @@
 /** What an NBD URI says, as values. */
+import type { TcpAddress, UnixAddress, VsockAddress } from '../transport.js'
 import type { UriScheme } from './scheme.js'
 
 /** IANA's port for NBD: what a URI without a port means (nbd-uri.md, "NBD URI authority"). */
@@ -9,31 +10,6 @@ export const defaultHost = 'localhost'
 
 /** VMADDR_CID_HOST: what a vsock URI without a CID means. */
 export const defaultCid = 2
-
-export interface TcpAddress {
-  readonly transport: 'tcp'
-  /** A name, an IPv4 address, or an IPv6 address without its brackets, perhaps with a zone: `fe80::1%eth0`. */
-  readonly host: string
-  /** 1 to 65535. */
-  readonly port: number
-}
-
-export interface UnixAddress {
-  readonly transport: 'unix'
-  /** A path, or a NUL and an abstract name. */
-  readonly socketPath: string
-}
-
-export interface VsockAddress {
-  readonly transport: 'vsock'
-  /** 0 to 2^32-1. */
-  readonly cid: number
-  /** 1 to 2^32-1: 0 means the default in a URI. */
-  readonly port: number
-}
-
-/** Where the server is. */
-export type UriAddress = TcpAddress | UnixAddress | VsockAddress
 
 /** nbd-uri.md, "NBD URI query parameters related to TLS"; the two that name files are in nbd_connect_uri(3). */
 export interface UriTlsParameters {

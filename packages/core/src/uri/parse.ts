@@ -1,4 +1,5 @@
 import type { NbdUsageError } from '../errors.js'
+import type { TcpAddress, UnixAddress, UriAddress, VsockAddress } from '../transport.js'
 import { complaintError } from './complaint.js'
 import { type Components, splitUri } from './components.js'
 import { decodePart, requirePart } from './decode-part.js'
@@ -7,12 +8,8 @@ import {
   defaultHost,
   defaultPort,
   type NbdUri,
-  type TcpAddress,
-  type UnixAddress,
-  type UriAddress,
   type UriParameter,
   type UriTlsParameters,
-  type VsockAddress,
 } from './nbd-uri.js'
 import { meaningOf, tlsParameterForms } from './parameters.js'
 import { splitQuery } from './query.js'

@@ -49,6 +49,7 @@ const table = `
   settings            created     connecting  negotiating  ready   closed  dead
   stats               created     connecting  negotiating  ready   closed  dead
   inFlight            created     connecting  negotiating  ready   closed  dead
+  uri                 -           connecting  negotiating  ready   closed  dead
 `
 
 /** In which states each call is legal, in the words of its refusal. */
@@ -82,6 +83,7 @@ export const legality: Readonly<Record<string, string>> = {
   info: 'negotiating and ready and closed',
   session: 'negotiating and ready and closed',
   canMetaContext: 'negotiating and ready and closed',
+  uri: 'connecting and negotiating and ready and closed and dead',
 }
 
 /** It is legal, though no meta context was negotiated. */
@@ -132,6 +134,7 @@ export const calls: Readonly<Record<string, (handle: Handle<boolean>, server: Sc
   settings: (handle) => handle.settings,
   stats: (handle) => handle.stats,
   inFlight: (handle) => handle.inFlight,
+  uri: (handle) => handle.uri,
 }
 
 /** The calls that are no promises. */
@@ -151,6 +154,7 @@ export const synchronous: ReadonlySet<string> = new Set([
   'settings',
   'stats',
   'inFlight',
+  'uri',
 ])
 
 interface Cell {

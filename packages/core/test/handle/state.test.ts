@@ -136,6 +136,7 @@ test('the table names every public member of a handle', () => {
 describe('a legal call', () => {
   const legal = cases.filter(({ next }) => next !== undefined)
 
+  // libnbd: nbd_connection_state
   test.each(legal)('$call in $state ($how): then $next', async ({ call, state, next, stage }) => {
     const { handle, server } = await stage()
     // It ends when the handle does, by finding the client gone.
@@ -221,7 +222,17 @@ test('a dead handle tells in every refusal what it died of', async () => {
 })
 
 describe('once the goodbye is on its way', () => {
-  const taken = ['shutdown', 'asyncDispose', 'session', 'name', 'state', 'settings', 'stats', 'inFlight']
+  const taken = [
+    'shutdown',
+    'asyncDispose',
+    'session',
+    'name',
+    'state',
+    'settings',
+    'stats',
+    'inFlight',
+    'uri',
+  ]
   const inReady = cells().filter(({ call, state }) => state === 'ready' && !taken.includes(call))
   const inNegotiating = cells().filter(({ call, state }) => state === 'negotiating' && !taken.includes(call))
 

@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals'
+import type { UriAddress } from '@nbdjs/core'
 import { expectTypeOf } from 'expect-type'
 import {
   defaultCid,
@@ -7,7 +8,6 @@ import {
   type NbdTcpUri,
   type NbdUri,
   type NbdUriInit,
-  type UriAddress,
 } from '../../src/uri/nbd-uri.js'
 
 test('the defaults are those of nbd-uri.md and of nbd_connect_uri(3)', () => {

@@ -1,0 +1,168 @@
+import { describe, expect, test } from '@jest/globals'
+import {
+  connect,
+  Handle,
+  type HandleOptions,
+  NbdStateError,
+  parseUri,
+  type Transport,
+  type UriAddress,
+} from '@nbdjs/core'
+import { Opt, Rep } from '@nbdjs/core/wire'
+import { negotiating } from './connected.js'
+import { watchLeaks } from './leaks.js'
+import { ScriptedServer } from './scripted-server.js'
+import { rejection, settled } from './settled.js'
+import { CLIENT_HELLO, SERVER_HELLO, StandInTls } from './stand-in-tls.js'
+
+watchLeaks()
+
+const there: UriAddress = { transport: 'tcp', host: 'there', port: 99 }
+
+/** A provider that tells what a URI says of it. */
+class NamedTls extends StandInTls {
+  readonly uri = { user: 'alice', pskFile: '/keys' }
+}
+
+interface Scene {
+  readonly server: ScriptedServer
+  readonly handle: Handle
+  readonly connecting: Promise<unknown>
+}
+
+/** The transport of a server, said to lead somewhere. */
+function leadingTo(uri: unknown, { transport }: ScriptedServer): Transport {
+  return { address: 'memory:', uri: uri as UriAddress, dial: (options) => transport.dial(options) }
+}
+
+/** A handle that has dialled a server which is said to be there. */
+function scene(options: HandleOptions<false> = {}, said: { readonly uri: unknown } = { uri: there }): Scene {
+  const server = new ScriptedServer()
+  const handle = new Handle(options)
+  const connecting = handle.connect(leadingTo(said.uri, server))
+  connecting.catch(() => {})
+  return { server, handle, connecting }
+}
+
+async function end({ server, handle, connecting }: Scene): Promise<void> {
+  handle.destroy()
+  await Promise.allSettled([connecting])
+  await settled()
+  expect(server.end).toBeDefined()
+}
+
+describe('the URI of a handle', () => {
+  // libnbd: nbd_get_uri
+  test('is known from the dial to the end, and names the export', async () => {
+    const { server, handle, connecting } = scene({ exportName: 'a b/é' })
+    const uri = 'nbd://there:99/a%20b/%C3%A9'
+    expect([handle.state, handle.uri]).toEqual(['connecting', uri])
+    await server.handshake()
+    await connecting
+    expect([handle.state, handle.uri]).toEqual(['ready', uri])
+    const leaving = handle.shutdown()
+    expect(handle.uri).toBe(uri)
+    await Promise.all([leaving, server.farewell()])
+    expect([handle.state, handle.uri]).toEqual(['closed', uri])
+    expect(parseUri(uri)).toMatchObject({ ...there, exportName: 'a b/é' })
+  })
+
+  test('is not known before the handle leads anywhere', () => {
+    const error = expect.objectContaining({ code: 'ERR_NBD_STATE', errno: 'ENOTCONN' })
+    expect(() => new Handle().uri).toThrow(error)
+    expect(() => new Handle().uri).toThrow(NbdStateError)
+  })
+
+  test('is known when the dial failed', async () => {
+    const handle = new Handle()
+    const dial = (): Promise<never> => Promise.reject(new Error('nobody listens'))
+    await rejection(handle.connect({ address: 'there', uri: there, dial }))
+    expect([handle.state, handle.uri]).toEqual(['dead', 'nbd://there:99/'])
+  })
+
+  test('follows the name of the export', async () => {
+    const { handle, server } = await negotiating()
+    handle.setExportName('other')
+    expect(handle.uri).toBeUndefined()
+    handle.destroy()
+    const dial = (): Promise<never> => new Promise(() => {})
+    const named = new Handle({ exportName: 'one' })
+    named.setExportName('two')
+    named.connect({ address: 'there', uri: there, dial }).catch(() => {})
+    expect(named.uri).toBe('nbd://there:99/two')
+    named.destroy()
+    await settled()
+    expect(server.end).toBeDefined()
+  })
+
+  test('is undefined where the transport has none, or one that no URI can say', async () => {
+    for (const uri of [undefined, null, 'nbd://there', { ...there, port: 0 }, { transport: 'ssh' }]) {
+      const here = scene({}, { uri })
+      expect([here.handle.state, here.handle.uri]).toEqual(['connecting', undefined])
+      await end(here)
+    }
+    const destroyed = new Handle()
+    destroyed.destroy()
+    expect(destroyed.uri).toBeUndefined()
+  })
+
+  test('is of the address as it was at the dial, and of nothing else that the transport holds', async () => {
+    const uri = { ...there, user: 'bob', exportName: 'theirs', tlsParameters: { type: 'psk' } }
+    const here = scene({ exportName: 'mine' }, { uri })
+    Object.assign(uri, { host: 'elsewhere' })
+    expect(here.handle.uri).toBe('nbd://there:99/mine')
+    await end(here)
+  })
+})
+
+describe('TLS in the URI', () => {
+  test.each<readonly [options: HandleOptions<false>, expected: string]>([
+    [{ tls: 'require', tlsProvider: new StandInTls() }, 'nbds://there:99/'],
+    [{ tls: 'require', tlsProvider: new NamedTls() }, 'nbds://alice@there:99/?tls-psk-file=/keys'],
+    [{ tls: 'allow', tlsProvider: new NamedTls() }, 'nbd://alice@there:99/?tls-psk-file=/keys'],
+    [{ tls: 'disable', tlsProvider: new NamedTls() }, 'nbd://there:99/'],
+  ])('is what the options ask for: %#', async (options, expected) => {
+    const here = scene(options)
+    expect(here.handle.uri).toBe(expected)
+    await end(here)
+  })
+
+  test.each([
+    [true, 'nbds://alice@there:99/?tls-psk-file=/keys'],
+    [false, 'nbd://alice@there:99/?tls-psk-file=/keys'],
+  ])('is what was agreed on where it is allowed: %j', async (agrees, expected) => {
+    const here = scene({ tls: 'allow', tlsProvider: new NamedTls() })
+    const { server, handle } = here
+    await server.greet()
+    await server.option(Opt.StartTls)
+    server.reply(Opt.StartTls, agrees ? Rep.Ack : Rep.ErrPolicy)
+    if (agrees) {
+      expect(await server.read(CLIENT_HELLO.length)).toEqual(CLIENT_HELLO)
+      server.send(SERVER_HELLO)
+    }
+    await server.refuseExtendedHeaders()
+    await server.option(Opt.StructuredReply)
+    server.reply(Opt.StructuredReply, Rep.Ack)
+    await server.option(Opt.Go)
+    server.grant(Opt.Go)
+    await here.connecting
+    expect(handle.uri).toBe(expected)
+    await end(here)
+  })
+
+  test('tells no password that a provider gives as a user name', async () => {
+    const tlsProvider = Object.assign(new StandInTls(), { uri: { user: 'alice:secret' } })
+    const here = scene({ tls: 'require', tlsProvider })
+    expect(here.handle.uri).toBe('nbds://there:99/')
+    await end(here)
+  })
+})
+
+test('connect() takes a transport that has a URI', async () => {
+  const server = new ScriptedServer()
+  const connecting = connect(leadingTo({ transport: 'unix', socketPath: '/s&x' }, server))
+  await server.handshake()
+  const nbd = await connecting
+  expect(nbd.uri).toBe('nbd+unix:///?socket=/s%26x')
+  await Promise.all([nbd.shutdown(), server.farewell()])
+})
