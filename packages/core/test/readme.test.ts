@@ -1,7 +1,17 @@
 import { readFileSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { Handle } from '@nbdjs/core'
-import { Cmd, ErrorValue, encodeListEntry, Opt, Rep } from '@nbdjs/core/wire'
+import {
+  Cmd,
+  ErrorValue,
+  encodeListEntry,
+  encodeOffsetData,
+  encodeOffsetHole,
+  Opt,
+  Rep,
+  ReplyFlag,
+  TransmissionFlag,
+} from '@nbdjs/core/wire'
 import { ready } from './handle/connected.js'
 import { ScriptedServer } from './handle/scripted-server.js'
 import { rejection } from './handle/settled.js'
@@ -9,6 +19,7 @@ import { cells } from './handle/state-table.js'
 import { firstExport } from './readme/first-export.js'
 import { readAll } from './readme/read-all.js'
 import { readOrSkip } from './readme/read-or-skip.js'
+import { readTraced } from './readme/read-traced.js'
 import { writeAndRead } from './readme/write-and-read.js'
 
 const read = (path: string): string => readFileSync(new URL(path, import.meta.url), 'utf8')
@@ -26,7 +37,7 @@ afterEach(() => {
 })
 
 describe('README.md', () => {
-  test.each(['write-and-read', 'read-all', 'first-export', 'read-or-skip'])(
+  test.each(['write-and-read', 'read-all', 'first-export', 'read-or-skip', 'read-traced'])(
     'shows %s as it is run here',
     (name) => {
       expect(readme).toContain(`\`\`\`ts\n${read(`readme/${name}.ts`)}\`\`\`\n`)
@@ -117,6 +128,20 @@ describe('its examples', () => {
     await server.option(Opt.Abort)
     await server.hangUp()
     expect(await running).toEqual(new Error('memory: has no export for us'))
+  })
+
+  test('read-traced, whose output is shown as it is here', async () => {
+    const server = new ScriptedServer()
+    const running = readTraced(server.transport)
+    const flags = TransmissionFlag.HasFlags | TransmissionFlag.SendFlush
+    await server.handshake({ structuredReplies: true, flags })
+    const request = await server.request(Cmd.Read)
+    server.send(encodeOffsetData(request, 0, 0, 1024), new Uint8Array(1024))
+    server.send(encodeOffsetHole(request, ReplyFlag.Done, 1024, 3072))
+    await server.farewell()
+    expect(await running).toEqual(new Uint8Array(4096))
+    const shown = readme.split(/<!-- trace:(?:begin|end) -->/)[1]
+    expect(shown).toBe(`\n\n\`\`\`text\n${printed.join('\n')}\n\`\`\`\n\n`)
   })
 
   test('read-or-skip', async () => {
