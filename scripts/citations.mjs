@@ -1,7 +1,8 @@
 /**
- * Which tests say of themselves that they prove a requirement of spec/requirements.ts: by `// spec: ID, ID` on a line of
- * its own, right above the test or above a row of the table that the test is given. A comment that stands anywhere else
- * is no citation but an error, so that none can outlive its test.
+ * Which tests say of themselves what they prove: a requirement of spec/requirements.ts by `// spec: ID, ID`, what comes
+ * of a call of libnbd (spec/libnbd.ts) by `// libnbd: CALL, CALL`. It is a line of its own, right above the test or
+ * above a row of the table that the test is given. A comment that stands anywhere else is no citation but an error, so
+ * that none can outlive its test.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join, posix } from 'node:path'
@@ -19,19 +20,37 @@ import ts from 'typescript'
  * @property {readonly string[]} strays What looks like a citation and is none: `path:line: why`.
  */
 
-/** Whatever may be meant as a citation. */
-const ATTEMPT = /^[ \t]*\/[/*]+[ \t]*spec\b.*$/gim
-const CITATION = /^\/\/ spec: ([^ ,]+(?:, [^ ,]+)*)$/
+/** @typedef {'spec' | 'libnbd'} Kind The word that a citation begins with. */
 
 /**
- * The citations in all tests of the repository.
+ * How each kind is read: whatever may be meant as one, and one.
+ *
+ * @type {Readonly<Record<Kind, { readonly attempt: RegExp, readonly citation: RegExp, readonly form: string }>>}
+ */
+const kinds = {
+  spec: {
+    attempt: /^[ \t]*\/[/*]+[ \t]*spec\b.*$/gim,
+    citation: /^\/\/ spec: ([^ ,]+(?:, [^ ,]+)*)$/,
+    form: '// spec: ID, ID',
+  },
+  libnbd: {
+    // Others speak of libnbd too.
+    attempt: /^[ \t]*\/[/*]+[ \t]*libnbd(?:[ \t]*:|[ \t]+nbd_).*$/gim,
+    citation: /^\/\/ libnbd: ([^ ,]+(?:, [^ ,]+)*)$/,
+    form: '// libnbd: CALL, CALL',
+  },
+}
+
+/**
+ * The citations of one kind in all tests of the repository.
  *
  * @param {string} repository Its root.
+ * @param {Kind} kind
  * @returns {Citations}
  */
-export function readCitations(repository) {
+export function readCitations(repository, kind) {
   const found = testFiles(repository).map((path) =>
-    citationsIn(path, readFileSync(join(repository, path), 'utf8')),
+    citationsIn(path, readFileSync(join(repository, path), 'utf8'), kind),
   )
   return {
     citations: found.flatMap(({ citations }) => citations),
@@ -40,14 +59,16 @@ export function readCitations(repository) {
 }
 
 /**
- * The citations in one file.
+ * The citations of one kind in one file.
  *
  * @param {string} path
  * @param {string} text
+ * @param {Kind} kind
  * @returns {Citations}
  */
-export function citationsIn(path, text) {
-  const attempts = [...text.matchAll(ATTEMPT)]
+export function citationsIn(path, text, kind) {
+  const { attempt: pattern, citation, form } = kinds[kind]
+  const attempts = [...text.matchAll(pattern)]
   if (attempts.length === 0) return { citations: [], strays: [] }
   const proved = path.endsWith('.test.ts') ? commentsAboveTests(path, text) : new Set()
   const citations = []
@@ -55,9 +76,9 @@ export function citationsIn(path, text) {
   for (const attempt of attempts) {
     const comment = attempt[0].trim()
     const at = attempt.index + attempt[0].indexOf(comment)
-    const ids = CITATION.exec(comment)?.[1]?.split(', ')
+    const ids = citation.exec(comment)?.[1]?.split(', ')
     const where = `${path}:${text.slice(0, at).split('\n').length}`
-    if (ids === undefined) strays.push(`${where}: expected \`// spec: ID, ID\`, found \`${comment}\``)
+    if (ids === undefined) strays.push(`${where}: expected \`${form}\`, found \`${comment}\``)
     else if (!proved.has(at))
       strays.push(`${where}: stands above no test, and above no row of a test's table`)
     else citations.push(...ids.map((id) => ({ id, path })))

@@ -1,5 +1,6 @@
 /** The requirements of the specification as a page shows them. */
 import { posix } from 'node:path'
+import { table } from './markdown-table.mjs'
 
 /** @typedef {import('../spec/requirement.js').Requirement} Requirement */
 /** @typedef {import('../spec/requirement.js').Party} Party */
@@ -90,15 +91,4 @@ function linksTo(id, citations, folder) {
     .sort()
     .map((path) => `[${posix.basename(path, '.test.ts')}](${posix.relative(folder, path)})`)
     .join(', ')
-}
-
-/**
- * @param {readonly string[]} head
- * @param {readonly (readonly string[])[]} rows
- */
-function table(head, rows) {
-  const lines = [head, head.map(() => '---'), ...rows]
-  return lines
-    .map((cells) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`)
-    .join('\n')
 }

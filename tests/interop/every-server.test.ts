@@ -31,6 +31,7 @@ for (const kind of kindsOfServer) {
   const { exportName, hasStructuredReplies, hasExtendedHeaders } = kind
   describeWith(kind.name, { programs: [kind.program], installation: kind.installation }, () => {
     // spec: client/baseline/notls, client/baseline/transmission
+    // libnbd: nbd_connect_tcp, nbd_aio_connect_tcp, nbd_connect_unix, nbd_aio_connect_unix
     it.each(listenOn)('does the main job over %s', async (where) => {
       const { server, stored } = await kind.start(where, 8 * MiB)
       const nbd = new Handle({ exportName })

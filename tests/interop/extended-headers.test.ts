@@ -46,6 +46,7 @@ describeWith('a large disk with extended headers', needs, () => {
     flags,
   })
 
+  // libnbd: nbd_get_structured_replies_negotiated, nbd_get_extended_headers_negotiated
   it('agrees to them, and to structured replies with them', async () => {
     const nbd = await start()
     expect(nbd.session).toMatchObject({ structuredReplies: true, extendedHeaders: true })
@@ -55,6 +56,7 @@ describeWith('a large disk with extended headers', needs, () => {
     expect(nbd.state).toBe('closed')
   })
 
+  // libnbd: nbd_block_status_64
   it('tells the status of more than 4 GiB in one extent', async () => {
     const nbd = await start()
     const all = await nbd.blockStatus(nbd.info.size, 0)
@@ -100,6 +102,7 @@ describeWith('a large disk with extended headers', needs, () => {
     await nbd.shutdown()
   })
 
+  // libnbd: nbd_block_status_filter
   it('is asked for some of its contexts only', async () => {
     const nbd = await start()
     await nbd.pwrite(noise(64 * KiB), 6 * GiB)
@@ -165,6 +168,7 @@ describeWith('a large disk with extended headers', needs, () => {
   })
 
   it.each([
+    // libnbd: nbd_set_request_extended_headers
     ['the client does not ask for them', { requestExtendedHeaders: false }, true],
     ['the client asks for simple replies', { requestStructuredReplies: false }, false],
   ] as const)('does without where %s', async (_, options, structuredReplies) => {
@@ -183,6 +187,7 @@ describeWith('a large disk with extended headers', needs, () => {
     await nbd.shutdown()
   })
 
+  // libnbd: nbd_opt_extended_headers, nbd_aio_opt_extended_headers
   it('is asked for them by hand, before and after structured replies', async () => {
     for (const hasStructuredReplies of [false, true]) {
       const nbd = new Handle({ optMode: true, requestStructuredReplies: false })
@@ -244,6 +249,7 @@ describeWith('a server that is told of a bad sector', needs, () => {
 })
 
 describeWith('what libnbd says of it', { programs: ['nbdinfo', 'qemu-nbd'], installation }, () => {
+  // libnbd: nbd_can_block_status_payload
   it('is what we say', async () => {
     const server = await qemuNbd({ installation, image: diskImage(20 * GiB) })
     const report = await nbdinfo(uriTo(server), { installation })

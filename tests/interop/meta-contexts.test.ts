@@ -102,6 +102,9 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
+    // libnbd: nbd_add_meta_context, nbd_clear_meta_contexts, nbd_opt_list_meta_context
+    // libnbd: nbd_aio_opt_list_meta_context, nbd_opt_list_meta_context_queries
+    // libnbd: nbd_aio_opt_list_meta_context_queries
     it('are listed by query, which selects nothing', async () => {
       const nbd = await haggle(await memory(), { metaContexts: ['x-none:such'] })
       // The queries that were asked for, unless others are given; none at all ask for everything.
@@ -131,6 +134,8 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
+    // libnbd: nbd_set_request_meta_context, nbd_opt_set_meta_context_queries
+    // libnbd: nbd_aio_opt_set_meta_context_queries, nbd_can_meta_context
     it('are selected by hand, and hold if nothing is asked for on the way', async () => {
       const nbd = await haggle(await memory(), { requestMetaContext: false })
       expect(nbd.canMetaContext(allocation)).toBe(false)
@@ -208,6 +213,7 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
+    // libnbd: nbd_opt_set_meta_context, nbd_aio_opt_set_meta_context
     it('need structured replies, which may come late', async () => {
       const options = { requestStructuredReplies: false, metaContexts: [allocation] }
       const nbd = await haggle(await memory(), options)

@@ -59,6 +59,7 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
+    // libnbd: nbd_opt_info, nbd_opt_go
     it('tells of one export and goes to another', async () => {
       const nbd = new Handle({ ...optMode, exportName: 'first', fullInfo: true })
       await nbd.connect(transportTo(await twoExports(installation)))
@@ -121,6 +122,7 @@ describe.each(installations)('%s', (installation) => {
       { mask: '3', protocol: 'newstyle-fixed', noZeroes: true },
     ] as const
 
+    // libnbd: nbd_get_protocol
     it.each(masks)('speaks $protocol with --mask-handshake=$mask', async ({ mask, protocol, noZeroes }) => {
       const nbd = new Handle({ exportName: 'any' })
       await nbd.connect(transportTo(await memory(installation, { options: [`--mask-handshake=${mask}`] })))

@@ -25,6 +25,7 @@ const qemuNbdCommand = (installation: Installation, image: string): string[] => 
 
 describe.each(installations)('%s', (installation) => {
   describeWith('nbdkit by socketActivation()', { programs: ['nbdkit'], installation }, () => {
+    // libnbd: nbd_connect_systemd_socket_activation, nbd_aio_connect_systemd_socket_activation
     it('does the main job, and is ended with its handle', async () => {
       const { options, spawned } = watched()
       const argv = nbdkitCommand(installation, 'memory', '8M')

@@ -28,6 +28,7 @@ const nbdServerCommand = (image: string): string[] => {
 
 describe.each(installations)('%s', (installation) => {
   describeWith('nbdkit --single by command()', { programs: ['nbdkit'], installation }, () => {
+    // libnbd: nbd_connect_command, nbd_aio_connect_command
     it('does the main job, and exits by itself', async () => {
       const { options, spawned } = watched()
       const nbd = await connect(command(nbdkitCommand(installation, 'memory', '16M'), options))

@@ -68,6 +68,7 @@ describeWith('a process that started a server', { programs: ['nbdkit'], installa
 })
 
 describeWith('fd()', { programs: ['nbdkit'], installation: 'host' }, () => {
+  // libnbd: nbd_connect_socket, nbd_aio_connect_socket
   it('adopts the socket that a process was started with', async () => {
     const server = await nbdkit({ installation: 'host', plugin: 'memory', parameters: ['1M'] })
     if (server.address.kind !== 'unix') throw new Error('expected a unix socket')

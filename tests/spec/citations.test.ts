@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import { citationsIn } from '../../scripts/citations.mjs'
 
 const path = 'packages/x/test/y.test.ts'
-const read = (...lines: readonly string[]) => citationsIn(path, lines.join('\n'))
+const read = (...lines: readonly string[]) => citationsIn(path, lines.join('\n'), 'spec')
 const idsIn = (...lines: readonly string[]): readonly string[] => {
   const { citations, strays } = read(...lines)
   expect(strays).toEqual([])
@@ -134,7 +134,7 @@ describe('what is no citation', () => {
 
   it('stands in a file that is no test', () => {
     const text = ['// spec: client/a/b', `it('a', () => {})`].join('\n')
-    expect(citationsIn('packages/x/test/table.ts', text)).toEqual({
+    expect(citationsIn('packages/x/test/table.ts', text, 'spec')).toEqual({
       citations: [],
       strays: [`packages/x/test/table.ts:1: stands above no test, and above no row of a test's table`],
     })
@@ -156,4 +156,35 @@ describe('what is no citation', () => {
   it('is a comment of another kind, or a text', () => {
     expect(idsIn('// specification: see above', `it('// spec: client/a/b', () => {})`)).toEqual([])
   })
+})
+
+describe('a citation of a call of libnbd', () => {
+  const readLibnbd = (...lines: readonly string[]) => citationsIn(path, lines.join('\n'), 'libnbd')
+
+  it('is told apart from one of the specification, and from prose', () => {
+    const lines = [
+      '// spec: client/a/b',
+      '// libnbd: nbd_pread, nbd_aio_pread',
+      "// libnbd's own is never short, and libnbd nbd_pread neither.",
+      `it('a', () => {})`,
+    ]
+    expect(readLibnbd(...lines)).toEqual({
+      citations: [
+        { id: 'nbd_pread', path },
+        { id: 'nbd_aio_pread', path },
+      ],
+      strays: [],
+    })
+    expect(idsIn(...lines)).toEqual(['client/a/b'])
+  })
+
+  it.each(['//libnbd: nbd_a', '// libnbd nbd_a', '// libnbd : nbd_a', '// libnbd: nbd_a nbd_b'])(
+    'may be misspelled: %s',
+    (comment) => {
+      expect(readLibnbd(comment, `it('a', () => {})`)).toEqual({
+        citations: [],
+        strays: [`${path}:1: expected \`// libnbd: CALL, CALL\`, found \`${comment}\``],
+      })
+    },
+  )
 })

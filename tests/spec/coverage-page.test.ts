@@ -9,7 +9,7 @@ import { requirements } from '../../spec/requirements.js'
 import { repository } from '../architecture/source-files.js'
 
 it('docs/protocol-coverage.md shows them as they are: node scripts/draw-coverage.mjs draws them anew', () => {
-  const { citations } = readCitations(repository)
+  const { citations } = readCitations(repository, 'spec')
   const page = readFileSync(join(repository, 'docs/protocol-coverage.md'), 'utf8')
   // Line by line: a difference is easier to read.
   const shown = drawnIn(page, MARK).split('\n')

@@ -3,7 +3,7 @@ import { readCitations } from '../../scripts/citations.mjs'
 import { requirements } from '../../spec/requirements.js'
 import { repository } from '../architecture/source-files.js'
 
-const { citations, strays } = readCitations(repository)
+const { citations, strays } = readCitations(repository, 'spec')
 const cited = new Set(citations.map(({ id }) => id))
 const kept = requirements.filter(({ status }) => status === 'kept')
 

@@ -138,6 +138,36 @@ describe.each(modes)('our own client, with %s', (name, options, served) => {
     await nbd.shutdown()
   })
 
+  // libnbd: nbd_aio_pread, nbd_aio_pread_structured, nbd_aio_pwrite, nbd_aio_zero, nbd_aio_trim, nbd_aio_cache
+  // libnbd: nbd_aio_flush, nbd_aio_block_status, nbd_aio_block_status_64, nbd_aio_block_status_filter
+  // libnbd: nbd_aio_in_flight, nbd_aio_is_processing
+  it('does one of everything at once', async () => {
+    const nbd = await session(options, served)
+    const buffer = new Uint8Array(100)
+    const chunks: ReadChunk[] = []
+    const data = await nbd.pread(100, 64 * KiB)
+    const results = Promise.all([
+      nbd.pread(100, 64 * KiB),
+      nbd.preadInto(buffer, 64 * KiB),
+      nbd.preadStructured(new Uint8Array(100), 0, (chunk) => chunks.push(chunk)),
+      nbd.pwrite(data, MiB),
+      nbd.zero(KiB, 66 * KiB),
+      nbd.trim(KiB, 68 * KiB),
+      nbd.cache(KiB, 64 * KiB),
+      nbd.flush(),
+      nbd.blockStatus(512, 0, { contexts: ['x-test:one'], reqOne: true }),
+    ])
+    expect([nbd.inFlight, nbd.state]).toEqual([9, 'ready'])
+    const [read, , , , , , , , status] = await results
+    expect([read, buffer]).toEqual([data, data])
+    expect(chunks).toEqual([{ kind: 'hole', offset: 0n, length: 100 }])
+    expect(status).toEqual(new Map([['x-test:one', [{ offset: 0n, length: 512n, flags: 1 }]]]))
+    expect([nbd.inFlight, nbd.state]).toEqual([0, 'ready'])
+    expect(await nbd.pread(100, MiB)).toEqual(data)
+    expect(await nbd.pread(KiB, 66 * KiB)).toEqual(new Uint8Array(KiB))
+    await nbd.shutdown()
+  })
+
   it('gets an error, and goes on', async () => {
     const nbd = await session({ ...options, strict: false }, served)
     await expect(nbd.blockStatus(10, 4 * TiB)).rejects.toThrow('the export ends at 4398046511104')

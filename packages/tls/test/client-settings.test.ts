@@ -81,6 +81,7 @@ describe('a directory of certificates', () => {
   const clients = { 'client-cert.pem': mine.cert, 'client-key.pem': mine.key }
   const server = nodeTlsServer({ ...its, ca, verifyPeer: true })
 
+  // libnbd: nbd_set_tls_certificates
   it('has the authority, and the own certificate', async () => {
     const certificates = folder({ 'ca-cert.pem': ca, ...clients })
     await exchange(await upgraded(await tcpPair(), nodeTls({ certificates }), server))
@@ -118,6 +119,7 @@ describe('a file of pre-shared keys', () => {
   const server = nodeTlsServer({ psk: [psk] })
 
   it.each([
+    // libnbd: nbd_set_tls_psk_file, nbd_set_tls_username
     ['in the midst', `bob:ffff\nalice:${key}\nalice:ffff\n`],
     ['with the line ends of Windows', `alice:${key}\r\n`],
     ['in capital letters, without an end', `bob:ff\n\nalice:${key.toUpperCase()}`],

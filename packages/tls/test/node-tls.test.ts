@@ -150,6 +150,7 @@ describe('the name of the server', () => {
     expect((await failure({ ca }, good, { hostName })).message).toContain(`and not for ${hostName}`)
   })
 
+  // libnbd: nbd_set_tls_hostname
   it('is what serverName says, rather than the host', async () => {
     await attempt({ ca, serverName: 'disk.example' }, good, { hostName: 'tape.example' })
     const error = await failure({ ca, serverName: 'tape.example' }, good, { hostName: 'disk.example' })
@@ -232,6 +233,7 @@ describe('the wrong server', () => {
     expect(error.message).toContain('it speaks no version of TLS that is allowed here')
   })
 
+  // libnbd: nbd_set_tls_verify_peer
   it('is let in by verifyPeer: false alone', async () => {
     await attempt({ ca: stranger.ca, verifyPeer: false }, good, { hostName: 'tape.example' })
   })

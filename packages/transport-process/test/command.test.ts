@@ -144,6 +144,7 @@ describe('a program that cannot be started', () => {
 })
 
 describe('onSpawn', () => {
+  // libnbd: nbd_get_subprocess_pid, nbd_kill_subprocess
   it('is given each process, to be killed', async () => {
     const pids: number[] = []
     const transport = command(['/bin/sh', '-c', 'echo $$; exec cat'], {

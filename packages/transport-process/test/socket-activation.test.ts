@@ -48,6 +48,7 @@ describe('the process', () => {
     expect(listen).toEqual({ LISTEN_FDS: '1', LISTEN_PID: String(pid) })
   })
 
+  // libnbd: nbd_set_socket_activation_name
   it('is told the name of its socket', async () => {
     expect(await reportOf(variables, { name: 'disk 0' })).toMatchObject({ LISTEN_FDNAMES: 'disk 0' })
   })

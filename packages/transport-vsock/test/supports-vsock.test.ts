@@ -4,6 +4,7 @@ import { loadNothing, platformOf } from './platforms.js'
 import { ScriptedSyscalls } from './scripted-syscalls.js'
 
 describe('supportsVsock', () => {
+  // libnbd: nbd_supports_vsock
   it('is true where the kernel opens a vsock, which is closed again', () => {
     const syscalls = new ScriptedSyscalls()
     expect(supportsVsockOn(platformOf('linux', () => syscalls))).toBe(true)

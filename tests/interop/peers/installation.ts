@@ -56,6 +56,9 @@ export const commandLine = (program: Program, installation: Installation): reado
   return [join(newestLibraries, loader), '--library-path', newestLibraries, path]
 }
 
+/** The whole path of a library that came with the newest programs. */
+export const libraryPath = (name: string): string => join(newestLibraries, name)
+
 /** What is missing of these programs and how to get it, or undefined if nothing is. */
 export const missingPrograms = (
   programs: readonly Program[],

@@ -34,6 +34,7 @@ describe('a handle over vsock', { timeout: 240_000 }, () => {
     await Promise.all([pattern.stop(), memory.stop()])
   })
 
+  // libnbd: nbd_connect_vsock, nbd_aio_connect_vsock
   it('goes from the greeting to the shutdown, and leaves no descriptor open', async () => {
     const before = openDescriptors()
     const nbd = new Handle()

@@ -94,6 +94,7 @@ async function extendedRequest(server: ScriptedServer) {
 
 describe('blockStatus', () => {
   // spec: client/set-meta-context/opaque-id
+  // libnbd: nbd_block_status
   test('resolves with the extents of every context', async () => {
     const { handle, server } = await ready()
     expect(handle.info.metaContexts).toEqual(contexts)

@@ -371,6 +371,7 @@ describe('off', () => {
     { ...each, how: 'with all others', strict: false },
   ])
 
+  // libnbd: nbd_set_strict_mode
   test.each(variants)('$check ($how) lets $title pass', async ({ call, offer, sent, strict }) => {
     const { handle, server } = await ready(offer, { strict })
     const calling = call(handle).catch((error: unknown) => error)

@@ -33,6 +33,7 @@ describe('what goes out and what comes back', () => {
   }
   const data = octets('de ad be ef')
   const exchanges: Readonly<Record<string, Exchange>> = {
+    // libnbd: nbd_pread
     pread: {
       call: (handle) => handle.pread(4, 8),
       request: { type: Cmd.Read, flags: 0, offset: 8, length: 4 },
@@ -46,6 +47,7 @@ describe('what goes out and what comes back', () => {
       result: data,
     },
     // spec: client/write/data-follows
+    // libnbd: nbd_pwrite
     pwrite: {
       call: (handle) => handle.pwrite(data, 8),
       request: { type: Cmd.Write, flags: 0, offset: 8, length: 4 },
@@ -62,6 +64,7 @@ describe('what goes out and what comes back', () => {
       call: (handle) => handle.zero(4096, 512),
       request: { type: Cmd.WriteZeroes, flags: 0, offset: 512, length: 4096 },
     },
+    // libnbd: nbd_zero
     'zero with all its flags': {
       call: (handle) => handle.zero(4096, 512, { fua: true, noHole: true, fastZero: true }),
       request: { type: Cmd.WriteZeroes, flags: Fua | NoHole | FastZero, offset: 512, length: 4096 },
@@ -70,15 +73,18 @@ describe('what goes out and what comes back', () => {
       call: (handle) => handle.trim(4096, 512),
       request: { type: Cmd.Trim, flags: 0, offset: 512, length: 4096 },
     },
+    // libnbd: nbd_trim
     'trim with fua': {
       call: (handle) => handle.trim(4096, 512, { fua: true }),
       request: { type: Cmd.Trim, flags: Fua, offset: 512, length: 4096 },
     },
+    // libnbd: nbd_cache
     cache: {
       call: (handle) => handle.cache(4096, 512),
       request: { type: Cmd.Cache, flags: 0, offset: 512, length: 4096 },
     },
     // spec: client/flush/zero-range
+    // libnbd: nbd_flush
     flush: {
       call: (handle) => handle.flush(),
       request: { type: Cmd.Flush, flags: 0, offset: 0, length: 0 },
@@ -114,6 +120,7 @@ describe('what goes out and what comes back', () => {
     handle.destroy()
   })
 
+  // libnbd: nbd_pread
   test('preadInto fills the buffer that was given, and no byte beside it', async () => {
     const { handle, server } = await ready()
     const memory = repeated(0xee, 12)
@@ -194,6 +201,7 @@ describe('many at once', () => {
     handle.destroy()
   })
 
+  // libnbd: nbd_aio_in_flight
   test('beyond the limit they wait in line, counted', async () => {
     const { handle, server } = await ready({}, { limits: { inFlightCommands: 2 } })
     const flushing = [handle.flush(), handle.flush(), handle.flush()]
@@ -270,6 +278,7 @@ describe('structured replies', () => {
   })
 })
 
+// libnbd: nbd_stats_bytes_sent, nbd_stats_bytes_received, nbd_stats_chunks_sent, nbd_stats_chunks_received
 test('stats count bytes and chunks, from 0 before connect and on after the end', async () => {
   const { handle, server } = await ready()
   const before = handle.stats

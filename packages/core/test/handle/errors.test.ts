@@ -237,6 +237,7 @@ describe('the server fails a command', () => {
     handle.destroy()
   })
 
+  // libnbd: nbd_get_error, nbd_get_errno
   test('with its text, and where', async () => {
     const { handle, server } = await ready({ structuredReplies: true })
     const reading = rejection(handle.pread(4096, 65_536))

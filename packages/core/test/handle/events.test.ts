@@ -154,7 +154,9 @@ describe('debug', () => {
 
     const { handle: other, server: another } = await negotiating()
     other.on('debug', listener)
+    expect(other.listenerCount('debug')).toBe(1)
     other.off('debug', listener)
+    expect(other.listenerCount('debug')).toBe(0)
     const going = other.optInfo()
     await another.option(Opt.Info)
     another.grant(Opt.Info)

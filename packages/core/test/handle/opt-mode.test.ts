@@ -23,8 +23,11 @@ watchLeaks()
 describe('what the options of the handle make of the handshake', () => {
   test.each([
     ['by default', {}, '', [Info.BlockSize]],
+    // libnbd: nbd_set_export_name
     ['with a name', { exportName: 'disk\u00e9' }, 'disk\u00e9', [Info.BlockSize]],
+    // libnbd: nbd_set_full_info
     ['with fullInfo', { fullInfo: true }, '', [Info.BlockSize, Info.Name, Info.Description]],
+    // libnbd: nbd_set_request_block_size
     ['without block sizes', { requestBlockSize: false }, '', []],
   ])('%s', async (_, options, exportName, infos) => {
     const server = new ScriptedServer()
@@ -37,6 +40,7 @@ describe('what the options of the handle make of the handshake', () => {
     handle.destroy()
   })
 
+  // libnbd: nbd_set_request_structured_replies
   test('without structured replies: NBD_OPT_GO comes first', async () => {
     const server = new ScriptedServer()
     const handle = new Handle({ requestStructuredReplies: false })
@@ -52,6 +56,7 @@ describe('what the options of the handle make of the handshake', () => {
   const { FixedNewstyle, NoZeroes } = HandshakeFlag
   test.each([
     ['both', 3, {}, FixedNewstyle | NoZeroes, 'newstyle-fixed'],
+    // libnbd: nbd_set_handshake_flags, nbd_get_handshake_flags
     ['not noZeroes', 3, { noZeroes: false }, FixedNewstyle, 'newstyle-fixed'],
     ['not fixedNewstyle', 3, { fixedNewstyle: false }, NoZeroes, 'newstyle'],
     ['what the server lacks', FixedNewstyle, {}, FixedNewstyle, 'newstyle-fixed'],
@@ -81,6 +86,7 @@ describe('what the options of the handle make of the handshake', () => {
   })
 })
 
+// libnbd: nbd_get_size, nbd_get_block_size, nbd_get_canonical_export_name, nbd_get_export_description
 test('info holds all that the server told', async () => {
   const { handle } = await ready(
     {
@@ -120,6 +126,8 @@ test('info holds all that the server told', async () => {
 })
 
 describe('by hand', () => {
+  // libnbd: nbd_set_opt_mode, nbd_opt_list, nbd_aio_opt_list, nbd_opt_structured_reply
+  // libnbd: nbd_aio_opt_structured_reply, nbd_opt_go, nbd_aio_opt_go
   test('connect resolves with undefined, then each option is asked for by its call', async () => {
     const server = new ScriptedServer()
     const handle = new Handle({ optMode: true })
@@ -177,6 +185,7 @@ describe('by hand', () => {
     handle.destroy()
   })
 
+  // libnbd: nbd_opt_info, nbd_aio_opt_info
   test('info is known from optInfo on, for the name that was asked for', async () => {
     const { handle, server } = await negotiating()
     const unknown =
@@ -208,6 +217,7 @@ describe('by hand', () => {
     handle.destroy()
   })
 
+  // libnbd: nbd_set_export_name, nbd_set_full_info
   test('a setter takes effect with the next option, also before connect', async () => {
     const server = new ScriptedServer()
     const handle = new Handle({ exportName: 'first' })
@@ -248,6 +258,7 @@ describe('by hand', () => {
 })
 
 describe('connect() makes a handle and connects it', () => {
+  // libnbd: nbd_create, nbd_set_handle_name
   test('with the options of both', async () => {
     const server = new ScriptedServer()
     const connecting = connect(server.transport, { name: 'backup' }, { signal: new AbortController().signal })
@@ -289,6 +300,7 @@ describe('connect() makes a handle and connects it', () => {
   })
 })
 
+// libnbd: nbd_create, nbd_get_handle_name
 test('handles are numbered as they are made', () => {
   const [first, second] = [new Handle(), new Handle({ optMode: true })]
   const number = Number(/^nbd(\d+)$/.exec(first.name)?.[1])

@@ -11,6 +11,7 @@ watchLeaks()
 
 describe('in ready', () => {
   // spec: client/disc/zero-range, client/disc/nothing-after
+  // libnbd: nbd_shutdown, nbd_aio_disconnect
   test('says NBD_CMD_DISC, closes, and resolves when the server has closed too', async () => {
     const { handle, server } = await ready()
     const leaving = handle.shutdown()
@@ -165,6 +166,7 @@ describe('in negotiating', () => {
   test.each<[string, (handle: Handle<true>) => Promise<void>]>([
     ['shutdown', (handle) => handle.shutdown()],
     ['shutdown with abandonPending', (handle) => handle.shutdown({ abandonPending: true })],
+    // libnbd: nbd_opt_abort, nbd_aio_opt_abort
     ['optAbort', (handle) => handle.optAbort()],
     ['asyncDispose', (handle) => handle[Symbol.asyncDispose]()],
   ])('%s says NBD_OPT_ABORT and does not wait for the answer', async (_, call) => {
@@ -226,6 +228,7 @@ describe('in negotiating', () => {
 })
 
 describe('await using', () => {
+  // libnbd: nbd_close
   test('shuts down at the end of the block', async () => {
     const server = new ScriptedServer()
     const serving = (async (): Promise<void> => {

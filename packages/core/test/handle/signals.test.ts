@@ -457,6 +457,7 @@ describe('preadInto with a signal never writes to the buffer after the abort', (
 })
 
 describe('destroy', () => {
+  // libnbd: nbd_close
   test('with an error: everything rejects with that very error', async () => {
     const { handle, server } = await ready({}, { limits: { inFlightCommands: 1 } })
     const told: unknown[] = []

@@ -20,6 +20,7 @@ watchLeaks()
 const { Done } = ReplyFlag
 const offer = { structuredReplies: true, flags: EVERYTHING | TransmissionFlag.SendDf }
 
+// libnbd: nbd_pread_structured
 test('chunks are told of as they come, and fill the buffer', async () => {
   const { handle, server } = await ready(offer)
   const chunks: ReadChunk[] = []

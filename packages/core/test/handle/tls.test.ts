@@ -59,6 +59,7 @@ async function expectRefused({ connecting, handle }: Scene<boolean>, message: st
 
 describe.each([required, allowed])('%p', (options) => {
   // spec: client/tls/upgrade-at-once
+  // libnbd: nbd_set_tls, nbd_get_tls_negotiated
   test('asks for TLS first, and for all else under TLS', async () => {
     const { server, provider, handle, connecting } = scene(options)
     await server.greet()
@@ -257,6 +258,7 @@ describe('optStartTls', () => {
     return cast
   }
 
+  // libnbd: nbd_opt_starttls, nbd_aio_opt_starttls
   test('starts TLS, and forgets all that was agreed and known before', async () => {
     const { server, handle } = await byHand()
     const asking = handle.optInfo()

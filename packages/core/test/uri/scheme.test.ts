@@ -8,6 +8,7 @@ test.each(Object.entries(schemes))('%s is the scheme of what it means', (scheme,
 describe('C19 isUri', () => {
   const prefixes = ['nbd', 'nbds', 'nbd+unix', 'nbds+unix', 'nbd+vsock', 'nbds+vsock', 'nbd+ssh', 'nbds+ssh']
 
+  // libnbd: nbd_is_uri
   test.each(prefixes)('knows %s:// in any case, right or wrong behind it', (scheme) => {
     expect(isUri(`${scheme}://host/x`)).toBe(true)
     expect(isUri(`${scheme}://`)).toBe(true)

@@ -1,0 +1,64 @@
+import type { Section } from './line.js'
+
+export const connecting: Section = {
+  heading: 'Connecting',
+  lines: [
+    { names: ['nbd_connect_tcp', 'nbd_aio_connect_tcp'], ours: ['handle.connect(tcp(host, port))'] },
+    {
+      names: ['nbd_connect_unix', 'nbd_aio_connect_unix'],
+      ours: ['handle.connect(unix(path))'],
+      note: 'abstract sockets too: the path begins with a NUL',
+    },
+    {
+      names: ['nbd_connect_vsock', 'nbd_aio_connect_vsock'],
+      ours: ['handle.connect(vsock(cid, port))'],
+      note: '`hybridVsock(path, port)` where the host has a socket of the machine monitor',
+    },
+    { names: ['nbd_supports_vsock'], ours: ['supportsVsock()'] },
+    {
+      names: ['nbd_aio_connect'],
+      ours: ['handle.connect(transport)'],
+      note: 'a transport instead of a `sockaddr`; bring one of your own',
+    },
+    {
+      names: ['nbd_connect_uri', 'nbd_aio_connect_uri'],
+      ours: ['connectUri(uri, { transports: { tcp, unix, vsock } })'],
+      note: 'the transports are passed in',
+    },
+    {
+      names: ['nbd_set_uri_allow_transports', 'nbd_set_uri_allow_tls', 'nbd_set_uri_allow_local_file'],
+      ours: [
+        "connectUri(uri, { transports, allow: { transports: ['unix'], tls: 'require', localFiles: true } })",
+      ],
+    },
+    { names: ['nbd_supports_uri'], none: 'URIs are always understood.' },
+    { names: ['nbd_is_uri'], ours: ['isUri(text)'] },
+    { names: ['nbd_get_uri'], ours: ['handle.uri'], note: 'undefined where no URI leads' },
+    {
+      names: ['nbd_connect_command', 'nbd_aio_connect_command'],
+      ours: ['handle.connect(command(argv))'],
+      note: 'ENOENT, exit code, signal and standard error are told',
+    },
+    {
+      names: ['nbd_connect_systemd_socket_activation', 'nbd_aio_connect_systemd_socket_activation'],
+      ours: ['handle.connect(socketActivation(argv))'],
+      note: "the socket's path is removed once connected",
+    },
+    {
+      names: ['nbd_set_socket_activation_name'],
+      ours: ['socketActivation(argv, { name })'],
+      note: 'not set by default, where libnbd says `unknown`',
+    },
+    { names: ['nbd_get_socket_activation_name'], none: 'It is what you passed in.' },
+    {
+      names: ['nbd_connect_socket', 'nbd_aio_connect_socket'],
+      ours: ['handle.connect(fd(n))'],
+      note: 'owned only once the dial succeeds; one dial',
+    },
+    {
+      names: ['nbd_get_subprocess_pid', 'nbd_kill_subprocess'],
+      ours: ['command(argv, { onSpawn })', 'child.pid', "child.kill('SIGTERM')"],
+      note: '`onSpawn` is given the child',
+    },
+  ],
+}

@@ -1,0 +1,12 @@
+import { expect, it } from '@jest/globals'
+import { libnbdCalls } from '../../spec/libnbd/calls.js'
+import { describeWith } from './peers/describe-with.js'
+import { exportedSymbols } from './peers/exported-symbols.js'
+import { libraryPath } from './peers/installation.js'
+
+describeWith('libnbd', { programs: ['nbdinfo'], installation: 'newest' }, () => {
+  it('exports the calls that spec/libnbd accounts for, and no other', () => {
+    const calls = exportedSymbols(libraryPath('libnbd.so.0')).filter((name) => name.startsWith('nbd_'))
+    expect(calls).toEqual(libnbdCalls)
+  })
+})

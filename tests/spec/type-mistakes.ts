@@ -1,0 +1,44 @@
+import { join } from 'node:path'
+import ts from 'typescript'
+import { repository } from '../architecture/source-files.js'
+
+export interface TypeMistake {
+  readonly piece: string
+  readonly message: string
+}
+
+/**
+ * What the compiler says of pieces of code that see what the packages export.
+ *
+ * @param preamble What the pieces know: imports and declarations. A mistake in it throws.
+ * @param pieces One statement or expression each, on one line; `await` is allowed.
+ */
+export function typeMistakes(preamble: string, pieces: readonly string[]): readonly TypeMistake[] {
+  // Where the packages are found by their names. It need not exist.
+  const path = join(repository, 'tests/spec/pieces.ts')
+  const text = [preamble, ...pieces.map((piece) => `void (async () => { ${piece} })`)].join('\n')
+  const firstLine = preamble.split('\n').length
+  return diagnose(path, text).map(({ messageText, start = 0 }) => {
+    const message = ts.flattenDiagnosticMessageText(messageText, ' ')
+    const piece = pieces[text.slice(0, start).split('\n').length - 1 - firstLine]
+    if (piece === undefined) throw new Error(`the preamble: ${message}`)
+    return { piece, message }
+  })
+}
+
+function diagnose(path: string, text: string): readonly ts.Diagnostic[] {
+  const options: ts.CompilerOptions = { ...readOptions(), noEmit: true, noUnusedLocals: false }
+  const host = ts.createCompilerHost(options)
+  const { fileExists, getSourceFile } = host
+  host.fileExists = (file) => file === path || fileExists(file)
+  host.getSourceFile = (file, language, ...rest) =>
+    file === path ? ts.createSourceFile(path, text, language) : getSourceFile(file, language, ...rest)
+  const program = ts.createProgram([path], options, host)
+  const source = program.getSourceFile(path)
+  return [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)]
+}
+
+function readOptions(): ts.CompilerOptions {
+  const { config } = ts.readConfigFile(join(repository, 'tsconfig.jest.json'), ts.sys.readFile)
+  return ts.parseJsonConfigFileContent({ ...config, files: [] }, ts.sys, repository).options
+}
