@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { readdirSync } from 'node:fs'
 import { after, before, describe, it } from 'node:test'
-import { connect, Handle, NbdTransportError } from '@nbdjs/core'
+import { connect, connectUri, Handle, NbdTransportError } from '@nbdjs/core'
 import { Cid, vsock } from '@nbdjs/transport-vsock'
 import { type Nbdkit, startNbdkit } from './nbdkit.js'
 
@@ -47,6 +47,15 @@ describe('a handle over vsock', { timeout: 240_000 }, () => {
     assert.equal(nbd.state, 'closed')
     await nbd.closed
     assert.equal(openDescriptors(), before)
+  })
+
+  it('is reached again by its own URI', async () => {
+    const nbd = await connect(vsock(Cid.Local, pattern.port), { exportName: 'a/é' })
+    assert.equal(nbd.uri, `nbd+vsock://1:${pattern.port}/a/%C3%A9`)
+    const again = await connectUri(nbd.uri, { transports: { vsock } })
+    assert.equal(again.info.name, 'a/é')
+    assert.equal(again.uri, nbd.uri)
+    await Promise.all([nbd.shutdown(), again.shutdown()])
   })
 
   it('reads 64 MiB as nbdkit has them', async () => {
