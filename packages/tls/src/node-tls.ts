@@ -5,7 +5,7 @@ import { type ClientSettings, clientSettings, indicated, type NodeTlsOptions } f
 import { handshake } from './handshake.js'
 import { type Fingerprint, fingerprintOf, formatFingerprint, isSameFingerprint } from './pin.js'
 import { streamUnder } from './stream-under.js'
-import { type PeerView, tlsError, verificationError, withoutKey } from './tls-error.js'
+import { type PeerView, spurnedError, tlsError, verificationError, withoutKey } from './tls-error.js'
 
 /**
  * TLS 1.2 and 1.3 for a client, by Node's own OpenSSL.
@@ -60,11 +60,13 @@ async function upgrade(settings: ClientSettings, handover: TlsHandover): Promise
 /** A connection that speaks TLS, done with its handshake. */
 export function tlsConnection(address: string, socket: tls.TLSSocket, view: PeerView): Connection {
   return acceptedConnection(address, socket, {
-    // In TLS 1.3 the server judges our certificate after our handshake is done.
-    failureOf: (_, error) =>
-      /^ERR_SSL/.test((error as NodeJS.ErrnoException).code ?? '')
-        ? tlsError(address, error, view)
-        : transportError(address, error),
+    // In TLS 1.3 the server judges our certificate after our handshake is done, and may hang up without an alert.
+    failureOf: (_, error) => {
+      const code = (error as NodeJS.ErrnoException).code ?? ''
+      if (/^ERR_SSL/.test(code)) return tlsError(address, error, view)
+      const isSpurned = code === 'ECONNRESET' && view.peer === 'server' && socket.bytesRead === 0
+      return isSpurned ? spurnedError(address, error, view) : transportError(address, error)
+    },
   })
 }
 

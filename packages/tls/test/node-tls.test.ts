@@ -290,6 +290,32 @@ describe('the wrong client', () => {
     expect(message).toMatch(/alert|certificate/)
   })
 
+  it.each([
+    [
+      'before it said a word',
+      '',
+      /^TLS with .* failed: the server hung up as soon .*: does it want a client certificate/,
+    ],
+    ['later', 'hello', /^read of .* failed: read ECONNRESET$/],
+  ])('is reset by a server that sends no alert, %s', async (_, word, message) => {
+    const pair = await tcpPair()
+    const { client, server } = await upgraded(pair, nodeTls({ ca }), nodeTlsServer(good))
+    const broken = new Promise<Error | undefined>((resolve) => {
+      const reset = (): unknown => pair.sockets.server.resetAndDestroy()
+      client.start({
+        buffer: () => new Uint8Array(16),
+        received: reset,
+        drained: () => {},
+        ended: () => {},
+        closed: resolve,
+      })
+      if (word === '') reset()
+      else server.write([new TextEncoder().encode(word)])
+    })
+    expect(await broken).toMatchObject({ errno: 'ECONNRESET', message: expect.stringMatching(message) })
+    server.destroy()
+  })
+
   it('has a certificate of an unknown authority: the server is told which and why', async () => {
     const pair = await tcpPair()
     const accepting = nodeTlsServer({ ...good, ca, verifyPeer: true }).upgrade(handover(pair.server))
