@@ -511,6 +511,7 @@ export class Machine<C extends Command> {
 
   #hangup(when: string): NbdTransportError {
     return new NbdTransportError(`${this.#address}: the server disconnected ${when}`, {
+      errno: 'ENOTCONN',
       operation: 'read',
       address: this.#address,
     })

@@ -326,6 +326,7 @@ describe('the server goes', () => {
     expect(error).toBeInstanceOf(NbdTransportError)
     expect(error).toMatchObject({
       code: 'ERR_NBD_TRANSPORT',
+      errno: 'ENOTCONN',
       operation: 'read',
       address: 'memory:',
       message: `memory:: the server disconnected in ${where}`,
@@ -368,6 +369,7 @@ describe('the server goes', () => {
     const error = await connecting
     expect(error).toBeInstanceOf(NbdTransportError)
     expect(error).toMatchObject({
+      errno: 'ENOTCONN',
       operation: 'read',
       message: expect.stringMatching(/^memory:: the server disconnected during the handshake/),
     })
