@@ -1,5 +1,8 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, it } from '@jest/globals'
-import { Handle, NbdNegotiationError } from '@nbdjs/core'
+import { connectUri, Handle, NbdNegotiationError } from '@nbdjs/core'
+import { unix } from '@nbdjs/transport-unix'
 import { noise } from './noise.js'
 import { describeWith } from './peers/describe-with.js'
 import { diskImage } from './peers/disk-image.js'
@@ -7,8 +10,10 @@ import { type Installation, installations } from './peers/installation.js'
 import { nbdServer } from './peers/nbd-server.js'
 import { type NbdkitOptions, nbdkit } from './peers/nbdkit.js'
 import { qemuNbd } from './peers/qemu-nbd.js'
+import { scratchFolder } from './peers/scratch.js'
 import type { ServerPeer } from './peers/server-peer.js'
 import { transportTo } from './transport-to.js'
+import { uriTo } from './uri-to.js'
 
 const optMode = { optMode: true } as const
 
@@ -77,6 +82,46 @@ describe.each(installations)('%s', (installation) => {
       expect(await nbd.pread(512, 0)).toEqual(data)
       await nbd.shutdown()
       expect(nbd.state).toBe('closed')
+    })
+
+    it('has exports of any name, by hand and by URI', async () => {
+      const names = ['', 'ñ/日本/💾 x%2F+', '/lead/..//x', 'n'.repeat(4096)]
+      const server = await nbdkit({
+        installation,
+        plugin: 'memory',
+        filters: ['exportname'],
+        parameters: [
+          '1M',
+          ...['exportname-list=explicit', 'exportname-strict=true', 'exportdesc=script:echo "disk $name"'],
+          ...names.map((name) => `exportname=${name}`),
+        ],
+      })
+      const nbd = new Handle({ ...optMode, fullInfo: true })
+      await nbd.connect(transportTo(server))
+      expect((await nbd.optList()).map(({ name }) => name)).toEqual(names)
+      for (const name of names.slice(0, 3)) {
+        nbd.setExportName(name)
+        expect(await nbd.optInfo()).toMatchObject({ name, canonicalName: name, description: `disk ${name}` })
+      }
+      await nbd.optAbort()
+      for (const exportName of names) {
+        await using byUri = await connectUri(uriTo(server, exportName), { transports: { unix } })
+        expect(byUri.info.name).toBe(exportName)
+      }
+    })
+
+    it('lists the files of a folder, but for one whose name is no string', async () => {
+      const folder = scratchFolder()
+      writeFileSync(join(folder, 'disk é'), new Uint8Array(1024))
+      // café in Latin-1
+      writeFileSync(Buffer.from(join(folder, 'caf\u00e9'), 'latin1'), new Uint8Array(512))
+      const nbd = new Handle({ ...optMode, exportName: 'disk é' })
+      await nbd.connect(
+        transportTo(await nbdkit({ installation, plugin: 'file', parameters: [`dir=${folder}`] })),
+      )
+      expect(await nbd.optList()).toEqual([{ name: 'disk é', description: '' }])
+      expect((await nbd.optGo()).size).toBe(1024n)
+      await nbd.shutdown()
     })
 
     it('refuses an unknown export, and takes another name after that', async () => {
@@ -197,6 +242,27 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
+    it('has a name and a description of any characters, and says no twice', async () => {
+      const [exportName, description] = ['ñ/日本 💾', 'd'.repeat(4096)]
+      const image = diskImage(1_000_001)
+      const options = [`--description=${description}`]
+      const server = await qemuNbd({ installation, image, exportName, options })
+      const nbd = new Handle({ ...optMode, exportName, fullInfo: true })
+      await nbd.connect(transportTo(server))
+      expect(await nbd.optList()).toEqual([{ name: exportName, description }])
+      const { session } = nbd
+      // Agreed already: qemu-nbd refuses, and what was agreed holds.
+      expect(await nbd.optStructuredReply()).toBe(false)
+      expect(await nbd.optExtendedHeaders()).toBe(false)
+      expect(nbd.session).toEqual(session)
+      // Whole sectors.
+      const told = { size: 1_000_448n, description, canonicalName: exportName }
+      expect(await nbd.optInfo()).toMatchObject(told)
+      expect(await nbd.optGo()).toMatchObject(told)
+      expect(await nbd.pread(448, 1_000_000)).toEqual(new Uint8Array(448))
+      await nbd.shutdown()
+    })
+
     it('is asked for the wrong export outside of opt mode: the handle is dead', async () => {
       const nbd = new Handle({ exportName: 'other' })
       await expect(nbd.connect(transportTo(await disk()))).rejects.toMatchObject({
@@ -224,6 +290,25 @@ describeWith('nbd-server', { programs: ['nbd-server'], installation: 'host' }, (
     expect(names.sort()).toEqual(['one', 'two'])
     nbd.setExportName('two')
     expect((await nbd.optGo()).size).toBe(8192n)
+    await nbd.shutdown()
+    expect(nbd.state).toBe('closed')
+  })
+
+  it('tells of several exports, refuses one, and goes to another', async () => {
+    const exports = {
+      'first disk': { exportname: diskImage(4096), readonly: 'true' },
+      'é/2': { exportname: diskImage(8193), flush: 'true', fua: 'true' },
+    }
+    const nbd = new Handle({ ...optMode, exportName: 'first disk' })
+    await nbd.connect(transportTo(await nbdServer({ exports })))
+    expect(await nbd.optInfo()).toMatchObject({ readOnly: true, canFlush: false })
+    nbd.setExportName('second disk')
+    const unknown = { reply: 'NBD_REP_ERR_UNKNOWN', errno: 'ENOENT' }
+    await expect(nbd.optInfo()).rejects.toMatchObject(unknown)
+    await expect(nbd.optGo()).rejects.toMatchObject(unknown)
+    expect(nbd.state).toBe('negotiating')
+    nbd.setExportName('é/2')
+    expect(await nbd.optGo()).toMatchObject({ size: 8193n, readOnly: false, canFlush: true, canFua: true })
     await nbd.shutdown()
     expect(nbd.state).toBe('closed')
   })

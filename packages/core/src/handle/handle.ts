@@ -323,7 +323,7 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
     return await this.#operate('optInfo', 'info', options)
   }
 
-  /** NBD_OPT_LIST: the exports that the server shows. */
+  /** NBD_OPT_LIST: the exports that the server shows, but for those whose name is not UTF-8: no string can ask for them. */
   async optList(options?: SignalOptions): Promise<readonly ListEntry[]> {
     return await this.#operate('optList', 'list', options)
   }

@@ -4,7 +4,7 @@ import type { ExportShape } from './greeting.js'
 import { badLength, requireAtLeast } from './length.js'
 import { Magic } from './magic.js'
 import { Info, infoName } from './option.js'
-import { decodeMessage, decodeName, encodeText } from './text.js'
+import { decodeDescription, decodeMessage, decodeName, decodeNameOrNone, encodeText } from './text.js'
 import { getU64, setU64 } from './u64.js'
 
 /** Magic, option, reply type and length ("Fixed newstyle negotiation"). */
@@ -55,17 +55,19 @@ export interface ListEntry {
   readonly description: string
 }
 
-/** The data of an NBD_REP_SERVER. Throws an `NbdProtocolError` when it is malformed. */
-export function decodeListEntry(bytes: Uint8Array): ListEntry {
+/**
+ * The data of an NBD_REP_SERVER. Throws an `NbdProtocolError` when it is malformed. Undefined for an export whose name is
+ * no string: file names that are not UTF-8 make such, and nothing but bytes could ask for it.
+ */
+export function decodeListEntry(bytes: Uint8Array): ListEntry | undefined {
   requireAtLeast('NBD_REP_SERVER', bytes, 4)
   const nameLength = viewOf(bytes).getUint32(0)
   if (nameLength > bytes.length - 4) {
     throw badLength('NBD_REP_SERVER', `a name of at most ${bytes.length - 4} bytes`, nameLength)
   }
-  return {
-    name: decodeName(bytes.subarray(4, 4 + nameLength), 'NBD_REP_SERVER: the export name'),
-    description: decodeName(bytes.subarray(4 + nameLength), 'NBD_REP_SERVER: the description'),
-  }
+  const name = decodeNameOrNone(bytes.subarray(4, 4 + nameLength), 'NBD_REP_SERVER: the export name')
+  const description = decodeDescription(bytes.subarray(4 + nameLength), 'NBD_REP_SERVER: the description')
+  return name === undefined ? undefined : { name, description }
 }
 
 /** The data of an NBD_REP_SERVER. */
@@ -107,7 +109,10 @@ export function decodeInfo(bytes: Uint8Array): InfoReply {
     case Info.Name:
       return { kind: 'name', name: decodeName(bytes.subarray(2), 'NBD_INFO_NAME') }
     case Info.Description:
-      return { kind: 'description', description: decodeName(bytes.subarray(2), 'NBD_INFO_DESCRIPTION') }
+      return {
+        kind: 'description',
+        description: decodeDescription(bytes.subarray(2), 'NBD_INFO_DESCRIPTION'),
+      }
     case Info.BlockSize:
       requireLength(type, bytes, 14)
       return {

@@ -23,26 +23,29 @@ export function encodeMessage(text: string): Uint8Array {
  * Else throws an `NbdProtocolError` that begins with `what`.
  */
 export function decodeName(bytes: Uint8Array, what: string): string {
-  if (bytes.length > MAX_STRING_BYTES) {
-    throw new NbdProtocolError(
-      `${what} is too long: ${bytes.length} bytes, at most ${MAX_STRING_BYTES} are allowed`,
-      {
-        expected: `at most ${MAX_STRING_BYTES} bytes`,
-        received: `${bytes.length} bytes`,
-      },
-    )
-  }
+  const name = decodeNameOrNone(bytes, what)
+  if (name !== undefined) return name
+  const isUtf8 = decodeUtf8(bytes) !== undefined
+  throw new NbdProtocolError(`${what} is not a string: ${isUtf8 ? 'it holds a NUL' : 'invalid UTF-8'}`, {
+    expected: 'UTF-8 without NUL',
+    received: isUtf8 ? 'a NUL' : 'invalid UTF-8',
+  })
+}
+
+/** The same, but undefined where it is not valid UTF-8 without NUL. */
+export function decodeNameOrNone(bytes: Uint8Array, what: string): string | undefined {
+  requireStringLength(bytes, what)
   const text = decodeUtf8(bytes)
-  if (text === undefined || text.includes('\0')) {
-    throw new NbdProtocolError(
-      `${what} is not a string: ${text === undefined ? 'invalid UTF-8' : 'it holds a NUL'}`,
-      {
-        expected: 'UTF-8 without NUL',
-        received: text === undefined ? 'invalid UTF-8' : 'a NUL',
-      },
-    )
-  }
-  return text
+  return text?.includes('\0') === true ? undefined : text
+}
+
+/**
+ * A description that the peer sent. It is text for people and readable in any case, but not longer than the
+ * specification allows ("Conventions"). Else throws an `NbdProtocolError` that begins with `what`.
+ */
+export function decodeDescription(bytes: Uint8Array, what: string): string {
+  requireStringLength(bytes, what)
+  return decodeMessage(bytes)
 }
 
 /**
@@ -54,6 +57,17 @@ export function decodeMessage(bytes: Uint8Array): string {
   let end = bytes.length
   while (end > 0 && bytes[end - 1] === 0) end--
   return lenient.decode(bytes.subarray(0, end))
+}
+
+function requireStringLength({ length }: Uint8Array, what: string): void {
+  if (length <= MAX_STRING_BYTES) return
+  throw new NbdProtocolError(
+    `${what} is too long: ${length} bytes, at most ${MAX_STRING_BYTES} are allowed`,
+    {
+      expected: `at most ${MAX_STRING_BYTES} bytes`,
+      received: `${length} bytes`,
+    },
+  )
 }
 
 function decodeUtf8(bytes: Uint8Array): string | undefined {

@@ -29,7 +29,7 @@ test('the subpath exports these names, and a change of them is meant', () => {
       ...['decodeMessage', 'encodeMessage'],
       ...['decodeMetaContext', 'encodeMetaContext'],
       ...['decodeMetaContextRequest', 'encodeMetaContextRequest'],
-      ...['decodeName', 'encodeText'],
+      ...['decodeDescription', 'decodeName', 'decodeNameOrNone', 'encodeText'],
       ...['decodeOldstyle'],
       ...['decodeOptionHeader', 'encodeOption'],
       ...['decodeOptionReplyHeader', 'encodeOptionReply'],

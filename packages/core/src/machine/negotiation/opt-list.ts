@@ -4,17 +4,18 @@ import type { Negotiation } from './negotiation.js'
 import { receiveReply, sendOption, unexpected } from './option-dialogue.js'
 import type { Reading } from './reading.js'
 
-/** NBD_OPT_LIST: one NBD_REP_SERVER for each export, then NBD_REP_ACK. */
+/** NBD_OPT_LIST: one NBD_REP_SERVER for each export, then NBD_REP_ACK. Exports that no string can name are left out. */
 export function* optList(negotiation: Negotiation): Reading<readonly ListEntry[]> {
   const { listEntries } = negotiation.limits
   const entries: ListEntry[] = []
   sendOption(negotiation, Opt.List)
-  for (;;) {
+  for (let count = 0; ; count++) {
     const { reply, data } = yield* receiveReply(negotiation, Opt.List, Rep.Server)
     if (reply === Rep.Ack) return entries
-    if (entries.length === listEntries) {
+    if (count === listEntries) {
       throw unexpected(Opt.List, `at most ${listEntries} exports (limits.listEntries)`, 'more')
     }
-    entries.push(decodeListEntry(data))
+    const entry = decodeListEntry(data)
+    if (entry !== undefined) entries.push(entry)
   }
 }

@@ -99,8 +99,9 @@ const contentOfOption: Readonly<Record<number, Describe>> = {
 /** What is in the data of an option reply that is no error. */
 const contentOfReply: Readonly<Record<number, Describe>> = {
   [Rep.Server]: (data) => {
-    const { name, description } = decodeListEntry(data)
-    return `name=${quote(name)} description=${quote(description)}`
+    const entry = decodeListEntry(data)
+    if (entry === undefined) return `a name that is no string, left out: ${dump(data)}`
+    return `name=${quote(entry.name)} description=${quote(entry.description)}`
   },
   [Rep.Info]: (data) => describeInfo(decodeInfo(data)),
   [Rep.MetaContext]: (data) => {

@@ -132,7 +132,6 @@ describe.each([
     ['an export of 13 bytes', '00 00 00 00 00 00 00 00 00 01 00 01 00'],
     ['block sizes of 13 bytes', '00 03 00 00 00 01 00 00 10 00 00 00 10'],
     ['a name with a NUL', '00 01 61 00'],
-    ['a description that is no UTF-8', '00 02 ff'],
   ])('refuses %s', (_, data) => {
     const dialogue = new Dialogue()
     expect(refusal(() => ask(dialogue, info(octets(data)))).message).toMatch(/^NBD_(REP_)?INFO/)
