@@ -203,6 +203,27 @@ describe('by hand', () => {
     handle.destroy()
   })
 
+  test.each<[string, number, (handle: Handle<true>) => Promise<unknown>]>([
+    ['optList', Opt.List, (handle) => handle.optList()],
+    // Structured replies were not agreed: it is asked all the same.
+    ['optListMetaContext', Opt.ListMetaContext, (handle) => handle.optListMetaContext(['base:'])],
+  ])('%s changes nothing of what is known', async (_, option, list) => {
+    const { handle, server } = await negotiating()
+    const asking = handle.optInfo()
+    await server.option(Opt.Info)
+    server.grant(Opt.Info)
+    const info = await asking
+    for (const reply of [Rep.Ack, Rep.ErrPolicy]) {
+      const listing = list(handle).catch(() => {})
+      await server.option(option)
+      server.reply(option, reply)
+      await listing
+      expect(handle.info).toBe(info)
+      expect(handle.state).toBe('negotiating')
+    }
+    handle.destroy()
+  })
+
   test('a refusal forgets what was known', async () => {
     const { handle, server } = await negotiating()
     const asking = handle.optInfo()

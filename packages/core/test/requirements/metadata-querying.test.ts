@@ -76,12 +76,32 @@ describe('block status is not asked for', () => {
     handle.destroy()
   })
 
-  test('but it is where they were selected for this export', async () => {
+  const toAsk: Readonly<Record<string, (pair: Pair<true>) => Promise<unknown>>> = {
+    'where they were selected for this export': async () => {},
+    'where this export was refused in between': async ({ handle, server }) => {
+      const going = rejection(handle.optGo())
+      await server.option(Opt.Go)
+      server.reply(Opt.Go, Rep.ErrPolicy)
+      await going
+    },
+    'where another export was asked about in between': async ({ handle, server }) => {
+      handle.setExportName('b')
+      const asking = handle.optInfo()
+      await server.option(Opt.Info)
+      server.grant(Opt.Info)
+      expect((await asking).metaContexts).toEqual([])
+      handle.setExportName('a')
+    },
+  }
+
+  test.each(Object.entries(toAsk))('but it is %s', async (_, between) => {
     const pair = await selecting((server) => {
       server.reply(Opt.SetMetaContext, Rep.MetaContext, aContext)
       server.reply(Opt.SetMetaContext, Rep.Ack)
     })
+    await between(pair)
     const handle = await go(pair)
+    expect(handle.info.metaContexts).toEqual([base])
     const asking = handle.blockStatus(512, 0).catch(() => {})
     await pair.server.nextRequest()
     handle.destroy()
