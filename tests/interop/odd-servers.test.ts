@@ -140,6 +140,25 @@ describe.each(installations)('%s', (installation) => {
       },
     )
 
+    it('fails to zero where it would not be fast, and takes its time where it may', async () => {
+      const zero = 'zero=case "$5" in *fast*) echo ENOTSUP >&2; exit 1;; esac'
+      const nbd = await handleTo({
+        plugin: 'eval',
+        parameters: [
+          'get_size=echo 1M',
+          'pread=head -c $3 /dev/zero',
+          ...['can_write', 'can_zero', 'can_fast_zero'].map((call) => `${call}=exit 0`),
+          'pwrite=cat >/dev/null',
+          zero,
+        ],
+      })
+      expect(nbd.info).toMatchObject({ canZero: true, canFastZero: true })
+      const slow = { code: 'ERR_NBD_SERVER', errno: 'ENOTSUP', command: 'zero' }
+      await expect(nbd.zero(512, 0, { fastZero: true })).rejects.toMatchObject(slow)
+      await nbd.zero(512, 0)
+      await nbd.shutdown()
+    })
+
     it('fails every other read or so, and the rest are right', async () => {
       const parameters = ['16M', 'error-pread=EIO', 'error-pread-rate=50%']
       const nbd = await handleTo({ plugin: 'pattern', filters: ['error'], parameters })

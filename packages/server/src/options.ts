@@ -94,7 +94,8 @@ export interface Timeouts {
 
 /**
  * `off`: NBD_OPT_STARTTLS is unknown. `optional`: clients may start TLS, and somebody in between can keep them from it.
- * `required`: nothing else is answered before (the specification's FORCEDTLS).
+ * `required`: nothing else is answered before (the specification's FORCEDTLS). It goes for all exports; where only some
+ * of them need TLS (SELECTIVETLS), they need a server of their own.
  */
 export type TlsMode = 'off' | 'optional' | 'required'
 

@@ -78,6 +78,20 @@ describe.each(Object.entries(ways))('over %s', (_, way) => {
     expect(Buffer.compare(await nbd.pread(777, 3_000_001), data.subarray(0, 777))).toBe(0)
   })
 
+  it('counts what is said under TLS, and not what TLS makes of it', async () => {
+    await using server = serverWith()
+    await using nbd = await connect(await way(server), { ...required, requestExtendedHeaders: false })
+    const { bytesSent, bytesReceived, chunksSent, chunksReceived } = nbd.stats
+    await nbd.pwrite(new Uint8Array(1000), 0)
+    await nbd.flush()
+    expect(nbd.stats).toEqual({
+      bytesSent: bytesSent + 28 + 1000 + 28,
+      bytesReceived: bytesReceived + 2 * 16,
+      chunksSent: chunksSent + 2,
+      chunksReceived: chunksReceived + 2,
+    })
+  })
+
   it('ends in order, from either side', async () => {
     await using server = serverWith()
     const transport = await way(server)

@@ -523,7 +523,7 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
    * every state, without effect after the end. A reason that is no Error becomes the cause of one.
    */
   destroy(reason?: unknown): void {
-    const error = reason instanceof Error ? reason : destroyed(reason)
+    const error = isError(reason) ? reason : destroyed(reason)
     if (this.#conversation !== undefined) {
       this.#conversation.fail(error)
       return
@@ -709,6 +709,14 @@ function nothing(): void {}
 
 function extentsOf(command: PendingCommand): Map<string, Extent[]> {
   return (command.status as BlockStatus).extents
+}
+
+/** Also of another realm, as the reason of an AbortSignal may be: there, `instanceof` fails. */
+function isError(reason: unknown): reason is Error {
+  return (
+    reason instanceof Error ||
+    /^\[object (Error|DOMException)\]$/.test(Object.prototype.toString.call(reason))
+  )
 }
 
 function destroyed(reason: unknown): NbdClosedError {

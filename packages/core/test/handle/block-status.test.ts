@@ -22,6 +22,7 @@ import {
   viewOf,
 } from '@nbdjs/core/wire'
 import { octets } from '../octets.js'
+import { ready as readyWith } from './connected.js'
 import { watchLeaks } from './leaks.js'
 import { EVERYTHING, ScriptedServer } from './scripted-server.js'
 import { rejection } from './settled.js'
@@ -279,6 +280,30 @@ describe('blockStatus', () => {
     )
     expect(server.bytesFromClient).toBe(bytesFromClient)
     handle.destroy()
+  })
+})
+
+describe('without a context, where the client does not look', () => {
+  const strict = { commands: false }
+
+  test.each<[string, (request: Cookie) => Uint8Array]>([
+    ['a status of one that nobody selected', (request) => chunk(request, Done, 3, [512, 0])],
+    ['nothing at all', (request) => encodeChunkHeader(request, Done, Chunk.None, 0)],
+  ])('%s is an empty map', async (_, reply) => {
+    const { handle, server } = await readyWith({ structuredReplies: true }, { strict })
+    const asking = handle.blockStatus(512, 0)
+    server.send(reply(await server.request(Cmd.BlockStatus)))
+    expect(await asking).toEqual(new Map())
+    expect(handle.state).toBe('ready')
+    handle.destroy()
+  })
+
+  test('chunks that were not negotiated end the connection', async () => {
+    const { handle, server } = await readyWith({}, { strict })
+    const asking = rejection(handle.blockStatus(512, 0))
+    server.send(chunk(await server.request(Cmd.BlockStatus), Done, 3, [512, 0]))
+    expect(await asking).toMatchObject({ code: 'ERR_NBD_PROTOCOL' })
+    expect(handle.state).toBe('dead')
   })
 })
 

@@ -1,4 +1,6 @@
 import { getEventListeners } from 'node:events'
+import { types } from 'node:util'
+import { runInNewContext } from 'node:vm'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { Handle, type NbdClosedError, type Transport } from '@nbdjs/core'
 import { Cmd, encodeOffsetData, encodeSimpleReply, Opt, ReplyFlag } from '@nbdjs/core/wire'
@@ -112,7 +114,8 @@ describe('while connecting', () => {
     expect(await rejection(call)).toBe(signal.reason)
     expect(handle.state).toBe('dead')
     const died = await rejection(handle.closed)
-    if (signal.reason instanceof Error) expect(died).toBe(signal.reason)
+    if (types.isNativeError(signal.reason) || signal.reason instanceof DOMException)
+      expect(died).toBe(signal.reason)
     else
       expect(died).toMatchObject({
         code: 'ERR_NBD_CLOSED',
@@ -471,6 +474,17 @@ describe('destroy', () => {
     expect(await rejection(handle.closed)).toBe(reason)
     expect(told).toEqual([reason])
     await server.disconnected()
+  })
+
+  test.each([
+    ['of a signal', AbortSignal.abort().reason],
+    ['of another realm', runInNewContext('new RangeError("enough")')],
+  ])('with an error %s: with that very error, too', async (_, reason) => {
+    const { handle } = await ready()
+    const flushing = rejection(handle.flush())
+    handle.destroy(reason)
+    expect(await flushing).toBe(reason)
+    expect(await rejection(handle.closed)).toBe(reason)
   })
 
   test.each([
