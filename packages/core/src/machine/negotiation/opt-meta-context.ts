@@ -2,6 +2,7 @@ import { NbdNegotiationError } from '../../errors.js'
 import { Opt, optName, Rep } from '../../wire/option.js'
 import { decodeMetaContext, type MetaContext } from '../../wire/option-reply.js'
 import { encodeMetaContextRequest } from '../../wire/option-request.js'
+import type { MetaContexts } from '../meta-contexts.js'
 import { noMetaContextsLine } from '../trace/handshake-lines.js'
 import type { Negotiation } from './negotiation.js'
 import { isTolerable, receiveReply, sendOption, unexpected } from './option-dialogue.js'
@@ -38,8 +39,16 @@ export function* optSetMetaContext(
   if (contexts.some(({ id, name }) => selected.get(id) !== name)) {
     throw unexpected(Opt.SetMetaContext, 'an id of its own for each context', 'one id twice')
   }
-  negotiation.select(selected)
-  return [...selected.values()]
+  const once = withoutRepeats(selected)
+  negotiation.select(once)
+  return [...once.values()]
+}
+
+/** Another server may select it under two ids. It is told of once: the first id counts. */
+function withoutRepeats(contexts: MetaContexts): MetaContexts {
+  const ids = new Map<string, number>()
+  for (const [id, name] of contexts) if (!ids.has(name)) ids.set(name, id)
+  return new Map([...ids].map(([name, id]) => [id, name]))
 }
 
 /**

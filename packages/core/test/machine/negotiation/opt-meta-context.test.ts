@@ -105,6 +105,21 @@ describe('NBD_OPT_SET_META_CONTEXT', () => {
     expect(dialogue.sent).toHaveLength(0)
   })
 
+  test('takes one context once, where it came under two ids', () => {
+    const dialogue = structured()
+    const replies = [
+      ...[context(SetMetaContext, 3, 'a:b'), context(SetMetaContext, 1, 'a:c')],
+      ...[context(SetMetaContext, 2, 'a:b'), ack(SetMetaContext)],
+    ]
+    expect(dialogue.read(optSetMetaContext(dialogue.negotiation, ['a:b', 'a:c', 'a:b']), ...replies)).toEqual(
+      ['a:b', 'a:c'],
+    )
+    expect([...dialogue.negotiation.contextsInForce]).toEqual([
+      [3, 'a:b'],
+      [1, 'a:c'],
+    ])
+  })
+
   test('refuses one id for two contexts', () => {
     const dialogue = structured()
     const replies = [
