@@ -1,8 +1,11 @@
 import type { Extent, Handle } from '@nbdjs/core'
 
-/** The longest length that a 32-bit request holds, and the longest that `blockStatus` takes. */
-const maxShort = 2n ** 32n - 1n
-const maxLong = 2n ** 53n - 1n
+/**
+ * How much is asked about at once: what a 32-bit request holds, and what `blockStatus` takes, in whole blocks of any size.
+ * All of the 32 bits would stop nbdkit 1.32, whose extents then are longer than it expects.
+ */
+const maxShort = 2n ** 32n - 2n ** 16n
+const maxLong = 2n ** 53n - 2n ** 16n
 
 /**
  * The extents of a whole export in one meta context, adjoining and as long as they get. A server may tell about less
@@ -25,9 +28,8 @@ export async function* extents(nbd: Handle<boolean>, context: string): AsyncGene
 
 /** The same as the server tells them, reply after reply. */
 async function* pieces(nbd: Handle<boolean>, context: string): AsyncGenerator<Extent> {
-  const { size, blockSize } = nbd.info
-  const max = nbd.session.extendedHeaders ? maxLong : maxShort
-  const longest = max - (max % BigInt(Math.max(1, blockSize.minimum)))
+  const { size } = nbd.info
+  const longest = nbd.session.extendedHeaders ? maxLong : maxShort
   for (let offset = 0n; offset < size; ) {
     const length = size - offset < longest ? size - offset : longest
     const status = await nbd.blockStatus(length, offset, { contexts: [context] })

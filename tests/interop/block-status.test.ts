@@ -105,6 +105,19 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
+    it('is put together where an extent is longer than 32 bits can say', async () => {
+      const server = await serve({ plugin: 'memory', parameters: ['9G'] })
+      const nbd = await start(server)
+      await nbd.pwrite(noise(KiB), 8 * GiB)
+      const pieces = (await expectMapOfNbdinfo(server, nbd)).map(({ offset, type }) => [offset, type])
+      expect(pieces).toEqual([
+        [0, 3],
+        [8 * GiB, 0],
+        [8 * GiB + 32 * KiB, 3],
+      ])
+      await nbd.shutdown()
+    })
+
     it('is the same however large the disk and however many its extents', async () => {
       const server = await serve({ plugin: 'sparse-random', parameters: ['size=64G', 'seed=1', 'percent=1'] })
       const nbd = await start(server)

@@ -425,9 +425,9 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
 
   /**
    * The status of `length` bytes at `offset` in each meta context: by its name, a list of extents that adjoin from
-   * `offset` on. A server may tell about less than was asked for (ask again from where it ended), and the last
-   * extent may reach further. What a server tells beyond `limits.extents` is left out, so the same goes for it. Needs
-   * a context in `info.metaContexts`.
+   * `offset` on. At most 2^32 - 1 bytes where there are no extended headers. A server may tell about less than was asked
+   * for (ask again from where it ended), and the last extent may reach further. What a server tells beyond
+   * `limits.extents` is left out, so the same goes for it. Needs a context in `info.metaContexts`.
    */
   blockStatus(
     length: number | bigint,
