@@ -64,8 +64,11 @@ export function tlsConnection(address: string, socket: tls.TLSSocket, view: Peer
     failureOf: (_, error) => {
       const code = (error as NodeJS.ErrnoException).code ?? ''
       if (/^ERR_SSL/.test(code)) return tlsError(address, error, view)
-      const isSpurned = code === 'ECONNRESET' && view.peer === 'server' && socket.bytesRead === 0
-      return isSpurned ? spurnedError(address, error, view) : transportError(address, error)
+      const failure = transportError(address, error)
+      const isSpurned = /^(ECONNRESET|EPIPE)$/.test(code) && socket.bytesRead === 0
+      return isSpurned && view.peer === 'server' && view.by === 'certificate'
+        ? spurnedError(failure)
+        : failure
     },
   })
 }

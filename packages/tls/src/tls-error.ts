@@ -99,16 +99,18 @@ export function tlsError(address: string, cause: unknown, view: PeerView): NbdTr
   })
 }
 
-/** The server hung up before it said a word under TLS. */
-export function spurnedError(address: string, cause: Error, { by }: PeerView): NbdTransportError {
-  const hint =
-    by === 'certificate'
-      ? ': does it want a client certificate, or another one? (options cert and key, certificates)'
-      : ''
-  return new NbdTransportError(
-    `TLS with ${address} failed: the server hung up as soon as the TLS handshake was done${hint}`,
-    { operation: 'tls', address, errno: 'ECONNRESET', cause },
-  )
+/** A reset, or a broken pipe, before the server said a word under TLS, and what may have brought it about. */
+export function spurnedError({
+  message,
+  operation,
+  address,
+  errno,
+  cause,
+}: NbdTransportError): NbdTransportError {
+  const hint = 'does it want a client certificate, or another one? (options cert and key, certificates)'
+  return new NbdTransportError(`${message} as soon as the TLS handshake was done: ${hint}`, {
+    ...{ operation, address, errno, cause },
+  })
 }
 
 /** A verification that this package made itself has failed. */
