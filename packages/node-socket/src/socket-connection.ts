@@ -63,13 +63,19 @@ export class NodeSocketConnection implements SocketConnection {
   write(chunks: readonly Uint8Array[]): boolean {
     if (this.#state !== 'open') return true
     const { socket } = this
+    if (chunks.length === 1) socket.write(chunks[0] as Uint8Array)
+    else this.#writeTogether(chunks)
+    if (socket.writableLength < writeHighWaterMark) return true
+    this.#needsDrain = true
+    return false
+  }
+
+  #writeTogether(chunks: readonly Uint8Array[]): void {
+    const { socket } = this
     // One writev instead of a write per chunk.
     socket.cork()
     for (const chunk of chunks) if (chunk.length > 0) socket.write(chunk)
     socket.uncork()
-    if (socket.writableLength < writeHighWaterMark) return true
-    this.#needsDrain = true
-    return false
   }
 
   close(): Promise<void> {

@@ -102,7 +102,7 @@ describe('write', () => {
   it("does not pass on Node's own drain, of less than 1 MiB", async () => {
     const receiver = new RecordingReceiver()
     connection.start(receiver)
-    expect(connection.write([new Uint8Array(100_000)])).toBe(true)
+    expect(connection.write([new Uint8Array(500_000)])).toBe(true)
     expect(connection.socket.writableNeedDrain).toBe(true)
     peer.resume()
     await once(connection.socket, 'drain')

@@ -169,8 +169,7 @@ export function checkRangeLength(command: string, length: unknown): number {
 
 /** Memory of the caller's: a Uint8Array (a Buffer is one) that is not detached. */
 export function checkBytes(command: string, name: string, bytes: unknown): Uint8Array {
-  // By tag and not by instanceof: the array may come from another realm.
-  if (!ArrayBuffer.isView(bytes) || tagOf(bytes) !== '[object Uint8Array]') {
+  if (!isBytes(bytes)) {
     throw misuse(`${command}: ${name}`, 'a Uint8Array', bytes)
   }
   if (bytes.byteLength === 0 && isDetached(bytes.buffer)) {
@@ -178,12 +177,17 @@ export function checkBytes(command: string, name: string, bytes: unknown): Uint8
       `${command}: ${name}: its memory was detached: it was transferred to somebody else`,
     )
   }
-  return bytes as Uint8Array
+  return bytes
+}
+
+/** Not by instanceof alone, which is the faster: the array may come from another realm. */
+function isBytes(value: unknown): value is Uint8Array {
+  return value instanceof Uint8Array || (ArrayBuffer.isView(value) && tagOf(value) === '[object Uint8Array]')
 }
 
 /** Whether several threads may see these bytes: not every transport takes such memory. */
 export function isShared(bytes: Uint8Array): boolean {
-  return tagOf(bytes.buffer) === '[object SharedArrayBuffer]'
+  return !(bytes.buffer instanceof ArrayBuffer) && tagOf(bytes.buffer) === '[object SharedArrayBuffer]'
 }
 
 function isDetached(buffer: ArrayBufferLike): boolean {

@@ -117,6 +117,7 @@ export class Driver<C extends Command> implements Receiver {
     this.#write()
     for (const { command, chunk } of this.#machine.takeChunks()) this.#sink.chunk(command, chunk)
     const settled = this.#machine.takeSettled()
+    if (settled.length > 0) this.#endOfTurn.expect(settled.length)
     for (const command of settled) this.#sink.settled(command)
     const event = this.#machine.nextEvent()
     if (event !== undefined) this.#obey(event)

@@ -7,12 +7,16 @@
 const CALM = 16
 /** A caller that never stops to call does not put off the end for ever. */
 const LONGEST = 256
+/** Once everybody has come back whose promise was resolved, nobody else is waited for. */
+const ALL_BACK = 1
 
 /** Runs a task once at the end of a turn, however often it is asked for in it. Needs no timer. */
 export class EndOfTurn {
   readonly #task: () => void
   readonly #step: () => void = () => this.#pass()
   #passed = 0
+  /** How many were answered and have not asked again. */
+  #owed = 0
   /** When the turn is over unless it is asked for again. 0: no turn runs. */
   #end = 0
 
@@ -20,10 +24,17 @@ export class EndOfTurn {
     this.#task = task
   }
 
+  /** So many were just answered: they may come back in this turn. */
+  expect(count: number): void {
+    this.#owed += count
+  }
+
   /** Asks for the task at the end of this turn. */
   ask(): void {
     const isRunning = this.#end > 0
-    this.#end = Math.min(this.#passed + CALM, LONGEST)
+    const isLast = this.#owed === 1
+    if (this.#owed > 0) this.#owed--
+    this.#end = Math.min(this.#passed + (isLast ? ALL_BACK : CALM), LONGEST)
     if (!isRunning) this.#next()
   }
 
@@ -35,6 +46,7 @@ export class EndOfTurn {
     }
     this.#passed = 0
     this.#end = 0
+    this.#owed = 0
     this.#task()
   }
 

@@ -617,7 +617,13 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
         type: rule.type,
         flags: flagsToSend(rule.type, flags, moved.data, ground),
         offset: at,
-        ...moved,
+        length: moved.length,
+        data: moved.data,
+        destination: moved.destination,
+        lendable: moved.lendable,
+        status: moved.status,
+        wantsChunks: moved.wantsChunks,
+        onChunk: moved.onChunk,
       }
       return conversation.submit(wish, signal, result)
     } catch (error) {

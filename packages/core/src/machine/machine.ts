@@ -31,8 +31,13 @@ import type { ReadChunk } from './transmission/read-chunk.js'
 import { ReplyReader } from './transmission/reply-reader.js'
 import { RequestWriter } from './transmission/request-writer.js'
 
-/** One read of the connection takes at most this many bytes, unless they go into a command's own memory. */
-const STAGING_LENGTH = 64 * 1024
+/** One read of the connection takes at most this many bytes of the handshake. */
+const HANDSHAKE_LENGTH = 64 * 1024
+/**
+ * One read takes at most this many bytes of replies, unless they go into a command's own memory: more than a unix
+ * socket holds at a time.
+ */
+const STAGING_LENGTH = 256 * 1024
 /** One write to the connection takes at most this many bytes: what waits in line can still be dropped. */
 const BATCH_LENGTH = 1024 * 1024
 const NO_OUTPUT: readonly Uint8Array[] = []
@@ -63,7 +68,7 @@ export class Machine<C extends Command> {
   readonly #address: string
   readonly #tally: Tally = new Tally()
   readonly #trace: Trace = new Trace((message) => this.#events.push({ kind: 'debug', message }))
-  readonly #intake: Intake = new Intake(STAGING_LENGTH)
+  readonly #intake: Intake = new Intake(HANDSHAKE_LENGTH)
   readonly #outbox: Outbox = new Outbox()
   readonly #negotiation: Negotiation
   readonly #handshake: Handshake = new Handshake(this.#intake)
@@ -390,6 +395,7 @@ export class Machine<C extends Command> {
 
   #beginTransmission(): void {
     this.#enter('transmission')
+    this.#intake.reserve(STAGING_LENGTH)
     if (this.#negotiation.extendedHeaders) this.#outbox.useExtendedHeaders()
     const { replyMode } = this.#negotiation
     this.#replies = new ReplyReader(this.#intake, this.#inFlight, this.#tally, this.#trace, replyMode, {

@@ -262,7 +262,7 @@ describe('the contract of a connection leaves these moments open', () => {
 })
 
 describe('a long read goes straight into the memory of the caller', () => {
-  const LENGTH = 100_000
+  const LENGTH = 200_000
 
   test('of preadInto, and of no byte beside it', async () => {
     const { handle, connection } = await ready()

@@ -38,6 +38,36 @@ test('waits for whoever comes back a few microtasks later', async () => {
   expect(runsAfter).toEqual([16])
 })
 
+test('waits no longer once all who were answered have come back', async () => {
+  let runs = 0
+  const turn = new EndOfTurn(() => runs++)
+  turn.expect(3)
+  for (const asked of [1, 2, 3]) {
+    expect(runs).toBe(0)
+    turn.ask()
+    await microtasks(asked === 3 ? 3 : 10)
+  }
+  expect(runs).toBe(1)
+})
+
+test('waits the usual time for whoever comes unexpected, and forgets who did not come back', async () => {
+  const after: number[] = []
+  let passed = 0
+  const turn = new EndOfTurn(() => after.push(passed))
+  turn.expect(1)
+  turn.ask()
+  turn.ask()
+  for (; passed < 40; passed++) await microtasks(1)
+  turn.expect(5)
+  turn.ask()
+  await settled()
+  turn.expect(1)
+  turn.ask()
+  for (; passed < 45; passed++) await microtasks(1)
+  expect(after).toHaveLength(3)
+  expect(after[0]).toBeGreaterThan(5)
+})
+
 test('does not wait for ever', async () => {
   let runs = 0
   const turn = new EndOfTurn(() => runs++)

@@ -32,7 +32,6 @@ export class Play {
   readonly #asking: Asking
   readonly #commands = new Map<string, Command>()
   readonly #output: Uint8Array[] = []
-  readonly #staging: ArrayBufferLike
   #view: Uint8Array
   /** The connection takes no more for now. */
   isBlocked = false
@@ -46,9 +45,13 @@ export class Play {
     })
     this.machine.isTracing = isTracing
     this.#view = this.machine.buffer()
-    this.#staging = this.#view.buffer
     this.machine.begin('connect')
     this.drain()
+  }
+
+  /** Whether what arrives next is copied from there: it is no command's own memory. */
+  get #isStaging(): boolean {
+    return this.commands.every(({ destination }) => destination?.buffer !== this.#view.buffer)
   }
 
   /** All that was written. */
@@ -122,7 +125,7 @@ export class Play {
     const count = Math.min(this.#view.length, bytes.length)
     if (count === 0) throw new Error('the machine lent an empty view')
     this.#view.set(bytes.subarray(0, count))
-    this.moved[this.#view.buffer === this.#staging ? 'staged' : 'inPlace'] += count
+    this.moved[this.#isStaging ? 'staged' : 'inPlace'] += count
     this.machine.received(count)
     this.drain()
     if (this.#asking === 'early') this.#view = this.machine.buffer()

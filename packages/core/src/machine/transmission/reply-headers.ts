@@ -4,7 +4,11 @@ import {
   CHUNK_PAYLOAD_LENGTH,
   EXTENDED_CHUNK_HEADER_LENGTH,
   EXTENDED_CHUNK_PAYLOAD_LENGTH,
+  SIMPLE_REPLY_LENGTH,
 } from '../../wire/reply.js'
+
+/** In front of the data of NBD_REPLY_TYPE_OFFSET_DATA. */
+const DATA_OFFSET_LENGTH = 8
 
 /** The kinds of replies that were negotiated: each brings what the one before it lacks. */
 export type ReplyMode = 'simple' | 'structured' | 'extended'
@@ -35,11 +39,25 @@ const extended: ChunkHeader = {
   payloadLengthHighAt: EXTENDED_CHUNK_PAYLOAD_LENGTH,
 }
 
+/** How replies begin in one mode. */
+export interface ReplyHeaders {
+  readonly takesSimple: boolean
+  readonly chunk: ChunkHeader | undefined
+  /** Bytes in front of the data of a read. */
+  readonly dataHeadLength: number
+}
+
 /** How replies begin in each mode. */
-export const replyHeaders: Readonly<
-  Record<ReplyMode, { readonly takesSimple: boolean; readonly chunk: ChunkHeader | undefined }>
-> = {
-  simple: { takesSimple: true, chunk: undefined },
-  structured: { takesSimple: true, chunk: structured },
-  extended: { takesSimple: false, chunk: extended },
+export const replyHeaders: Readonly<Record<ReplyMode, ReplyHeaders>> = {
+  simple: { takesSimple: true, chunk: undefined, dataHeadLength: SIMPLE_REPLY_LENGTH },
+  structured: {
+    takesSimple: true,
+    chunk: structured,
+    dataHeadLength: CHUNK_HEADER_LENGTH + DATA_OFFSET_LENGTH,
+  },
+  extended: {
+    takesSimple: false,
+    chunk: extended,
+    dataHeadLength: EXTENDED_CHUNK_HEADER_LENGTH + DATA_OFFSET_LENGTH,
+  },
 }

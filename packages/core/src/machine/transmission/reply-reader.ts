@@ -39,8 +39,12 @@ import type { ReadChunk } from './read-chunk.js'
 import { type ChunkHeader, type ReplyMode, replyHeaders } from './reply-headers.js'
 import { serverError } from './server-error.js'
 
-/** Payload that is longer than this goes straight into the caller's memory; a copy is cheaper below. */
-const DIRECT_LENGTH = 16 * 1024
+/**
+ * Data of this length or more goes straight into the caller's memory. Below, a copy costs less than the read of the
+ * socket that it saves. Processor time of one reply, copied and not, over a unix socket: 16 KiB 8 and 12 us, 64 KiB 18
+ * and 19 us, 128 KiB both 30 us, 256 KiB 56 and 50 us.
+ */
+const DIRECT_LENGTH = 128 * 1024
 /** An error chunk holds a message of at most 4096 bytes and, in types unknown today, a little more. */
 const MAX_ERROR_PAYLOAD = 32 * 1024
 /**
@@ -87,6 +91,7 @@ export class ReplyReader<C extends Command> {
   readonly #mode: ReplyMode
   readonly #takesSimple: boolean
   readonly #chunkHeader: ChunkHeader | undefined
+  readonly #dataHeadLength: number
   readonly #listener: ReplyListener<C>
 
   #expectation: Expectation = 'header'
@@ -100,6 +105,8 @@ export class ReplyReader<C extends Command> {
   #at = 0
   /** Where its first byte went. */
   #dataStart = 0
+  /** How much data the last chunk brought: the next is likely to bring as much. */
+  #dataLength = 0
   /** The connection holds a view of the command's memory, not of the intake. */
   #lent = false
 
@@ -118,6 +125,7 @@ export class ReplyReader<C extends Command> {
     this.#mode = mode
     this.#takesSimple = replyHeaders[mode].takesSimple
     this.#chunkHeader = replyHeaders[mode].chunk
+    this.#dataHeadLength = replyHeaders[mode].dataHeadLength
     this.#listener = listener
   }
 
@@ -138,12 +146,23 @@ export class ReplyReader<C extends Command> {
     const command = this.#command
     this.#lent =
       this.#expectation === 'data' &&
-      this.#remaining >= DIRECT_LENGTH &&
+      this.#dataLength >= DIRECT_LENGTH &&
       command?.lendable === true &&
       this.#intake.length === 0 &&
       isWanted(command)
-    if (!this.#lent) return this.#intake.room()
+    if (!this.#lent) return this.#room()
     return destinationOf(command as C).subarray(this.#at, this.#at + this.#remaining)
+  }
+
+  /**
+   * A header and no more where the replies are long, so that their data need not be copied; else as much as there
+   * is room for, so that one read brings many replies.
+   */
+  #room(): Uint8Array {
+    const room = this.#intake.room()
+    if (this.#expectation !== 'header' || this.#dataLength < DIRECT_LENGTH) return room
+    const missing = this.#dataHeadLength - this.#intake.length
+    return missing > 0 ? room.subarray(0, missing) : room
   }
 
   /** `count` bytes are in that view. What it understands of them is settled; throws where it cannot be understood. */
@@ -209,6 +228,7 @@ export class ReplyReader<C extends Command> {
     this.#intake.skip(SIMPLE_REPLY_LENGTH)
     this.#type = Chunk.None
     this.#flags = ReplyFlag.Done
+    this.#dataLength = 0
     if (error !== 0) command.error ??= serverError(command, { value: error })
     if (error === 0 && command.type === Cmd.Read) this.#expectData(command, 0, command.length)
     else this.#finishChunk(command)
@@ -225,6 +245,7 @@ export class ReplyReader<C extends Command> {
     this.#flags = view.getUint16(start + CHUNK_FLAGS)
     this.#type = type
     this.#command = command
+    this.#dataLength = 0
     this.#remaining = length
     this.#expectPayload(command, length)
     this.#intake.skip(header.length)
@@ -397,6 +418,7 @@ export class ReplyReader<C extends Command> {
     this.#dataStart = at
     this.#remaining = length
     this.#expectation = 'data'
+    this.#dataLength = length
     if (length === 0) this.#finishChunk(command)
   }
 

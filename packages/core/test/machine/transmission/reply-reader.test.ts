@@ -636,8 +636,8 @@ describe('the memory that is lent', () => {
     expect([replying.isStaging(view), view.length]).toEqual([true, 64 * KIB])
   })
 
-  test('is the command’s own while 16 KiB or more of its data are awaited: just these', () => {
-    for (const length of [16 * KIB, MIB]) {
+  test('is the command’s own for data of 128 KiB or more: just these', () => {
+    for (const length of [128 * KIB, MIB]) {
       const destination = repeated(0, length + 20)
       const { replying } = awaiting(length, { destination: destination.subarray(10, length + 10) })
       const view = replying.reader.buffer()
@@ -645,29 +645,46 @@ describe('the memory that is lent', () => {
     }
   })
 
-  test('is the staging buffer while less than 16 KiB of data are awaited', () => {
-    const { replying } = awaiting(16 * KIB - 1)
+  test('is the staging buffer for less than 128 KiB of data', () => {
+    const { replying } = awaiting(128 * KIB - 1)
     expect(replying.isStaging(replying.reader.buffer())).toBe(true)
   })
 
-  test('begins where the data has got to, and is staging again once less than 16 KiB remain', () => {
-    const { command, replying } = awaiting(100 * KIB)
-    replying.reader.buffer()
-    replying.reader.received(1000)
-    const view = replying.reader.buffer()
-    expect([view.buffer, view.byteOffset, view.length]).toEqual([
-      command.destination?.buffer,
-      1000,
-      100 * KIB - 1000,
-    ])
-    replying.reader.received(84 * KIB - 1000)
-    expect(replying.reader.buffer().length).toBe(16 * KIB)
-    replying.reader.received(1)
+  test('begins where the data has got to, to the last byte', () => {
+    const { command, replying } = awaiting(200 * KIB)
+    let at = 0
+    for (const count of [1000, 190 * KIB, 10 * KIB - 1001, 1]) {
+      const view = replying.reader.buffer()
+      expect([view.buffer, view.byteOffset, view.length]).toEqual([
+        command.destination?.buffer,
+        at,
+        200 * KIB - at,
+      ])
+      replying.reader.received(count)
+      at += count
+    }
     expect(replying.isStaging(replying.reader.buffer())).toBe(true)
   })
+
+  test.each([
+    ['simple', 16, (to: Command, bytes: Uint8Array) => concat(encodeSimpleReply(cookieOf(to), 0), bytes)],
+    ['structured', 28, (to: Command, bytes: Uint8Array) => data(to, Done, 0, bytes)],
+  ] as const)(
+    'is a header and no more after long data, and all the room after any other reply: %s',
+    (mode, headLength, replyTo) => {
+      const replying = new Replying({ mode })
+      const [long, short] = [read(200 * KIB), read(4)]
+      replying.send(long, short)
+      replying.arrive(replyTo(long, pattern(200 * KIB)))
+      const view = replying.reader.buffer()
+      expect([replying.isStaging(view), view.length]).toEqual([true, headLength])
+      replying.arrive(replyTo(short, pattern(4)))
+      expect(replying.reader.buffer().length).toBe(64 * KIB)
+    },
+  )
 
   test('is what the last question got', () => {
-    const { command, replying } = awaiting(100 * KIB)
+    const { command, replying } = awaiting(200 * KIB)
     const first = replying.reader.buffer()
     const second = replying.reader.buffer()
     expect([second.buffer, second.byteOffset, second.length]).toEqual([
@@ -679,36 +696,36 @@ describe('the memory that is lent', () => {
     const third = replying.reader.buffer()
     expect(replying.isStaging(third)).toBe(true)
     replying.reader.received(10)
-    expectBytes(command.destination, new Uint8Array(100 * KIB))
+    expectBytes(command.destination, new Uint8Array(200 * KIB))
   })
 
   test('is staging for a command that may be abandoned, or is', () => {
     for (const init of [{ lendable: false }, {}]) {
-      const { command, replying } = awaiting(100 * KIB, init)
+      const { command, replying } = awaiting(200 * KIB, init)
       command.abandoned = init.lendable !== false
       expect(replying.isStaging(replying.reader.buffer())).toBe(true)
     }
   })
 
   test('is staging when the command’s own was detached', () => {
-    const destination = repeated(0, 100 * KIB)
-    const { replying } = awaiting(100 * KIB, { destination })
+    const destination = repeated(0, 200 * KIB)
+    const { replying } = awaiting(200 * KIB, { destination })
     detach(destination)
     expect(replying.isStaging(replying.reader.buffer())).toBe(true)
   })
 
   test('is made when the first byte is there, and not before', () => {
-    const [first, second] = [read(100 * KIB), read(100 * KIB)]
+    const [first, second] = [read(200 * KIB), read(200 * KIB)]
     const replying = new Replying()
     replying.send(first, second)
-    replying.arrive(encodeOffsetData(cookieOf(second), Done, 0, 100 * KIB).subarray(0, 27))
+    replying.arrive(encodeOffsetData(cookieOf(second), Done, 0, 200 * KIB).subarray(0, 27))
     expect([first.destination, second.destination]).toEqual([undefined, undefined])
     replying.arrive(octets('00'))
     replying.reader.buffer()
-    expect([first.destination, second.destination?.length]).toEqual([undefined, 100 * KIB])
+    expect([first.destination, second.destination?.length]).toEqual([undefined, 200 * KIB])
   })
 
-  test('is written to a second time only up to the first staging buffer: the rest is not copied', () => {
+  test('is written to directly for long data: what is copied of it arrived with the first header', () => {
     for (const length of [4 * KIB, 64 * KIB, 256 * KIB, MIB]) {
       const commands = Array.from({ length: 8 }, () => read(length))
       const replying = new Replying()
@@ -717,7 +734,7 @@ describe('the memory that is lent', () => {
       for (const command of commands) expectBytes(command.destination, pattern(length))
       const staged = replying.moved.staged - 8 * 28
       expect(staged + replying.moved.inPlace).toBe(8 * length)
-      expect(staged).toBeLessThanOrEqual(8 * Math.min(length, 64 * KIB))
+      expect(staged).toBe(length < 128 * KIB ? 8 * length : 64 * KIB - 28)
     }
   })
 })
@@ -746,12 +763,12 @@ describe('where the bytes end', () => {
 })
 
 describe('any reply', () => {
-  const sizes = fc.constantFrom(1, 100, 16 * KIB, 20 * KIB, 70 * KIB)
+  const sizes = fc.constantFrom(1, 100, 20 * KIB, 128 * KIB, 150 * KIB)
 
   test('is the same however it is cut', () => {
     const scripts = fc.tuple(
       fc.array(sizes, { minLength: 1, maxLength: 5 }),
-      fc.array(fc.nat({ max: 90 * KIB }), { maxLength: 12 }),
+      fc.array(fc.nat({ max: 170 * KIB }), { maxLength: 12 }),
     )
     fc.assert(
       fc.property(scripts, fc.boolean(), ([lengths, cuts], structuredReplies) => {
