@@ -1,5 +1,6 @@
 import type net from 'node:net'
 import { type Connection, NbdStateError, type Receiver } from '@nbdjs/core'
+import { discardChunk } from './discard-chunk.js'
 import { Inbox } from './inbox.js'
 import type { OnReadOptions } from './on-read.js'
 import { transportError } from './transport-error.js'
@@ -171,7 +172,8 @@ export interface AcceptedOptions {
 }
 
 /**
- * Wraps a socket that a `net.Server` accepted, where `onread` cannot be set: each chunk is copied once.
+ * Wraps a socket that a `net.Server` accepted, where `onread` cannot be set: each chunk is copied once, and a long one
+ * freed at once, so that nobody else may listen for 'data'.
  *
  * Give the server `{ allowHalfOpen: true, pauseOnConnect: true }`: without the latter Node reads a first chunk
  * into memory of its own before `start()`; nothing is lost, nor delivered, by that.
@@ -185,7 +187,8 @@ export function acceptedConnection(
   const connection = new NodeSocketConnection(address, socket, inbox, failureOf)
   socket.on('data', (chunk: Uint8Array) => {
     const rest = inbox.takeChunk(chunk)
-    if (rest.length > 0 && !socket.destroyed) socket.unshift(rest)
+    if (rest.length === 0) discardChunk(chunk)
+    else if (!socket.destroyed) socket.unshift(rest)
   })
   return connection
 }

@@ -3,6 +3,7 @@ import net from 'node:net'
 import { afterAll, afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals'
 import { NbdStateError } from '@nbdjs/core'
 import { acceptedConnection, dialSocket, type SocketConnection } from '@nbdjs/node-socket'
+import { DISCARD_FROM } from '../src/discard-chunk.js'
 import { RecordingReceiver } from './recording-receiver.js'
 import { connecting, listening, SocketFolder } from './socket-folder.js'
 
@@ -166,6 +167,27 @@ describe('acceptedConnection', () => {
     expect(String(answer)).toBe('bye')
     await closing
     expect(receiver.calls).toEqual(['received 5', 'ended', 'closed'])
+    await once(eager.close(), 'close')
+  })
+
+  it('frees a long chunk as soon as it was copied', async () => {
+    const path = folder.freshPath()
+    const eager = await listening(net.createServer({ pauseOnConnect: true }), path)
+    const accepted = once(eager, 'connection')
+    const client = net.connect({ path, allowHalfOpen: true })
+    const [socket] = await accepted
+    const server = acceptedConnection('a client', socket)
+    const lengths: number[] = []
+    socket.on('data', (chunk: Uint8Array) => lengths.push(chunk.length))
+    const receiver = new RecordingReceiver()
+    server.start(receiver)
+    client.end('x'.repeat(300_000))
+    await once(socket, 'end')
+    expect(receiver.text).toBe('x'.repeat(300_000))
+    expect(lengths).toContain(0)
+    // A chunk is 64 KiB at most, and only short ones are left.
+    for (const length of lengths) expect(length).toBeLessThan(DISCARD_FROM)
+    server.destroy()
     await once(eager.close(), 'close')
   })
 })
