@@ -37,12 +37,12 @@ export function changeStatus(change: StatusChange, matches: MessageFilter = () =
     message(message) {
       const layout = message.kind === 'chunk' ? layouts[message.type] : undefined
       if (message.kind !== 'chunk' || layout === undefined || !matches(message)) link.send(message)
-      else for (const bytes of changed(message, layout, change)) link.send({ ...message, bytes })
+      else for (const chunk of changed(message, layout, change)) link.send(chunk)
     },
   })
 }
 
-function changed(message: OutgoingChunk, layout: BlockStatusLayout, change: StatusChange): Uint8Array[] {
+function changed(message: OutgoingChunk, layout: BlockStatusLayout, change: StatusChange): OutgoingChunk[] {
   const told = change(decodeStatus(payloadOf(message), layout))
   const isDone = (message.flags & ReplyFlag.Done) !== 0
   if (told.length === 0 && isDone) {

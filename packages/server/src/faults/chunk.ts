@@ -11,18 +11,16 @@ export interface ChunkChange {
   readonly payload: Uint8Array
 }
 
-/** The bytes of another chunk of the same reply, with the same kind of header. */
-export function anotherChunk(
-  { bytes, headerLength }: OutgoingChunk,
-  { flags, type, payload }: ChunkChange,
-): Uint8Array {
-  const chunk = concat(bytes.subarray(0, headerLength), payload)
-  const view = viewOf(chunk)
+/** Another chunk of the same reply, with the same kind of header. */
+export function anotherChunk(message: OutgoingChunk, { flags, type, payload }: ChunkChange): OutgoingChunk {
+  const { headerLength } = message
+  const bytes = concat(message.bytes.subarray(0, headerLength), payload)
+  const view = viewOf(bytes)
   view.setUint16(CHUNK_FLAGS, flags)
   view.setUint16(CHUNK_TYPE, type)
   // In every kind of header, the length stands at the end, and its upper half, if there is one, is 0.
   view.setUint32(headerLength - 4, payload.length)
-  return chunk
+  return { ...message, flags, type, bytes }
 }
 
 export function payloadOf({ bytes, headerLength }: OutgoingChunk): Uint8Array {

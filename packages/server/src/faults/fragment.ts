@@ -13,17 +13,17 @@ export function fragment(length: number): Fault {
   return (link) => ({
     message(message) {
       if (message.kind !== 'chunk' || message.type !== Chunk.OffsetData) link.send(message)
-      else for (const bytes of fragments(message, length)) link.send({ ...message, bytes })
+      else for (const chunk of fragments(message, length)) link.send(chunk)
     },
   })
 }
 
 /** The flags, which may tell that the reply is done, go with the chunk that is sent last. */
-function fragments(message: OutgoingChunk, length: number): Uint8Array[] {
+function fragments(message: OutgoingChunk, length: number): OutgoingChunk[] {
   const payload = payloadOf(message)
   const offset = getU64(viewOf(payload), 0)
   const data = payload.subarray(OFFSET_LENGTH)
-  const chunks: Uint8Array[] = []
+  const chunks: OutgoingChunk[] = []
   for (let at = 0; at < data.length; at += length) {
     const piece = new Uint8Array(OFFSET_LENGTH)
     setU64(viewOf(piece), 0, sum(offset, at))

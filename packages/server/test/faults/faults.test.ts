@@ -14,6 +14,7 @@ import { memory, type ServerOptions } from '@nbdjs/server'
 import {
   type ActiveFault,
   changeCookie,
+  changeStatus,
   cutAt,
   delay,
   drop,
@@ -24,6 +25,7 @@ import {
   reorder,
   rewrite,
 } from '@nbdjs/server/faults'
+import { messageHeadOf } from '../../src/faults/message-head.js'
 import { noise } from '../peer/noise.js'
 import { allFlags, parseOptionReplies, RawClient, type RequestFields } from '../peer/raw-client.js'
 
@@ -362,6 +364,40 @@ describe('fragment', () => {
     const plain = faulty().enter({ structured: true })
     plain.send({ type: Cmd.Read, offset: 2 ** 19, length: 1000 }, { type: Cmd.Flush }, { type: 99 })
     expect(bytes).toEqual(plain.connection.take())
+  })
+})
+
+describe('a fault behind another one', () => {
+  it.each([
+    ['fragment', fragment(100)],
+    ['changeStatus', changeStatus((status) => [status, status])],
+    ['changeStatus, to nothing', changeStatus(() => [])],
+    ['changeCookie', changeCookie((cookie) => cookie + 100n)],
+  ])('is told what the bytes are: %s', (_, first) => {
+    const seen: OutgoingMessage[] = []
+    const recorder: Fault = (link) => ({
+      message(message) {
+        seen.push(message)
+        link.send(message)
+      },
+    })
+    const client = faulty(first, recorder).enter({ structured: true, contexts: ['base:allocation'] })
+    client.send(
+      { type: Cmd.Read, length: 1000 },
+      { type: Cmd.BlockStatus, length: 1000 },
+      { type: Cmd.Flush },
+    )
+    expect(seen.length).toBeGreaterThan(4)
+    for (const message of seen) expect(message).toMatchObject(messageHeadOf(message.bytes))
+  })
+
+  it('turns replies around that were cut into pieces, and each stays whole', () => {
+    const client = faulty(fragment(400), reorder(2)).enter({ structured: true })
+    client.send(...reads(2, 1000))
+    expect(client.chunks().map(({ cookie, flags }) => [cookie, flags])).toEqual([
+      ...[0, 0, ReplyFlag.Done].map((flags) => [2n, flags]),
+      ...[0, 0, ReplyFlag.Done].map((flags) => [1n, flags]),
+    ])
   })
 })
 
