@@ -49,6 +49,7 @@ const isReply: Parameters<typeof delay>[1] = ({ kind }) => kind === 'simpleReply
 const lawfulFaults: readonly (readonly [string, readonly Fault[]])[] = [
   ['replies in another order', [reorder(5)]],
   ['data in many chunks, the last one first', [fragment(1000)]],
+  ['both at once', [fragment(1000), reorder(5)]],
   ['late replies', [delay(2, isReply)]],
 ]
 
