@@ -1,15 +1,24 @@
+/** How long the buffer is at first: a handshake needs no more. */
+const FIRST_CAPACITY = 16 * 1024
+
 /**
  * Bytes that arrived and were not yet understood. One staging buffer, filled by the connection at its end and
  * consumed at its start; what is left moves to the front after every turn, and that is less than one header.
+ *
+ * It begins short and doubles whenever it was filled to its end: a handle that reads little costs little memory.
  */
 export class Intake {
+  readonly #maxCapacity: number
   #bytes: Uint8Array
   #view: DataView
   #start = 0
   #end = 0
+  #wasFull = false
 
-  constructor(capacity: number) {
-    this.#bytes = new Uint8Array(capacity)
+  /** It grows to `maxCapacity` by itself, and beyond that only by `reserve()`. */
+  constructor(maxCapacity: number) {
+    this.#maxCapacity = maxCapacity
+    this.#bytes = new Uint8Array(Math.min(FIRST_CAPACITY, maxCapacity))
     this.#view = new DataView(this.#bytes.buffer)
   }
 
@@ -30,11 +39,13 @@ export class Intake {
   /** Free room behind the unread bytes. */
   room(): Uint8Array {
     this.#compact()
+    if (this.#wasFull) this.#grow()
     return this.#end === 0 ? this.#bytes : this.#bytes.subarray(this.#end)
   }
 
   filled(count: number): void {
     this.#end += count
+    this.#wasFull = this.#end === this.#bytes.length
   }
 
   skip(count: number): void {
@@ -61,6 +72,11 @@ export class Intake {
     this.#start = 0
     this.#bytes = grown
     this.#view = new DataView(grown.buffer)
+  }
+
+  #grow(): void {
+    this.#wasFull = false
+    this.reserve(Math.min(2 * this.#bytes.length, this.#maxCapacity))
   }
 
   #compact(): void {

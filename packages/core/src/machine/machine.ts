@@ -31,11 +31,9 @@ import type { ReadChunk } from './transmission/read-chunk.js'
 import { ReplyReader } from './transmission/reply-reader.js'
 import { RequestWriter } from './transmission/request-writer.js'
 
-/** One read of the connection takes at most this many bytes of the handshake. */
-const HANDSHAKE_LENGTH = 64 * 1024
 /**
- * One read takes at most this many bytes of replies, unless they go into a command's own memory: more than a unix
- * socket holds at a time.
+ * One read of the connection takes at most this many bytes, unless they go into a command's own memory: more than
+ * a unix socket holds at a time.
  */
 const STAGING_LENGTH = 256 * 1024
 /** One write to the connection takes at most this many bytes: what waits in line can still be dropped. */
@@ -68,7 +66,7 @@ export class Machine<C extends Command> {
   readonly #address: string
   readonly #tally: Tally = new Tally()
   readonly #trace: Trace = new Trace((message) => this.#events.push({ kind: 'debug', message }))
-  readonly #intake: Intake = new Intake(HANDSHAKE_LENGTH)
+  readonly #intake: Intake = new Intake(STAGING_LENGTH)
   readonly #outbox: Outbox = new Outbox()
   readonly #negotiation: Negotiation
   readonly #handshake: Handshake = new Handshake(this.#intake)
@@ -187,7 +185,7 @@ export class Machine<C extends Command> {
         return
       case 'aborting':
       case 'disconnecting':
-        this.#end('closed', unanswered('the connection was shut down'))
+        this.#end('closed', 'the connection was shut down')
         return
       case 'closed':
       case 'dead':
@@ -395,7 +393,6 @@ export class Machine<C extends Command> {
 
   #beginTransmission(): void {
     this.#enter('transmission')
-    this.#intake.reserve(STAGING_LENGTH)
     if (this.#negotiation.extendedHeaders) this.#outbox.useExtendedHeaders()
     const { replyMode } = this.#negotiation
     this.#replies = new ReplyReader(this.#intake, this.#inFlight, this.#tally, this.#trace, replyMode, {
@@ -473,7 +470,7 @@ export class Machine<C extends Command> {
   /** The server may end between two replies; in one, it broke. */
   #endTransmission(): void {
     if (this.#replies?.isBetweenReplies === true) {
-      this.#end('closed', unanswered('the server closed the connection'))
+      this.#end('closed', 'the server closed the connection')
       this.#events.push({ kind: 'close' })
     } else {
       this.fail(this.#hangup(`in ${this.#replies?.progress}`))
@@ -488,14 +485,16 @@ export class Machine<C extends Command> {
   }
 
   /** Nothing that waits is sent any more, nothing is understood, and nobody's memory is lent. */
-  #end(phase: 'closed' | 'dead', error: Error): void {
+  #end(phase: 'closed' | 'dead', reason: Error | string): void {
     this.#enter(phase)
     this.#handshake.stop()
     this.#replies = undefined
     this.#intake.clear()
     this.#outbox.clear()
     this.#sentAll()
-    this.#settleAll([...this.#inFlight.drain(), ...this.#requests.drain()], error)
+    const unanswered = [...this.#inFlight.drain(), ...this.#requests.drain()]
+    // An error costs as much as ten requests: none is made for nobody.
+    if (unanswered.length > 0) this.#settleAll(unanswered, asError(reason))
   }
 
   #enter(next: Phase): void {
@@ -533,6 +532,6 @@ export class Machine<C extends Command> {
   }
 }
 
-function unanswered(reason: string): NbdClosedError {
-  return new NbdClosedError(`${reason} before the command was answered`)
+function asError(reason: Error | string): Error {
+  return typeof reason === 'string' ? new NbdClosedError(`${reason} before the command was answered`) : reason
 }

@@ -196,7 +196,7 @@ describe('a server without end', () => {
     const info = encodeOptionReply(6, 3, octets('00 99'))
     const many = concat(...Array.from({ length: 1000 }, () => info))
     for (let round = 0; round < 20; round++) play.arrive(many)
-    expect([play.machine.phase, play.machine.buffer().length]).toEqual(['haggling', 64 * 1024])
+    expect([play.machine.phase, play.machine.buffer().length]).toEqual(['haggling', 32 * 1024])
   })
 
   test('of errors for one command keeps the first, and no more', () => {

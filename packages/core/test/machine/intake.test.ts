@@ -36,6 +36,29 @@ describe('an intake', () => {
     }
   })
 
+  test('doubles its room whenever it was filled, up to its capacity, and not before', () => {
+    const KIB = 1024
+    const intake = new Intake(50 * KIB)
+    const rooms: number[] = []
+    for (let round = 0; round < 4; round++) {
+      const room = intake.room()
+      rooms.push(room.length)
+      fill(intake, repeated(1, room.length - 1))
+      expect(intake.room().length).toBe(1)
+      fill(intake, repeated(2, 1))
+      expect(intake.take(intake.length)).toEqual(octets(`${'01'.repeat(room.length - 1)} 02`))
+    }
+    expect(rooms).toEqual([16 * KIB, 32 * KIB, 50 * KIB, 50 * KIB])
+  })
+
+  test('keeps what is unread when it grows', () => {
+    const intake = new Intake(32 * 1024)
+    fill(intake, repeated(7, 16 * 1024))
+    intake.skip(16 * 1024 - 3)
+    expect(intake.room().length).toBe(32 * 1024 - 3)
+    expect(intake.take(3)).toEqual(octets('07 07 07'))
+  })
+
   test('lends the room behind what is unread, and moves that to the front first', () => {
     const intake = new Intake(8)
     fill(intake, octets('01 02 03 04 05 06'))

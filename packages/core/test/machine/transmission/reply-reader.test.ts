@@ -633,7 +633,7 @@ describe('the memory that is lent', () => {
   test('is the staging buffer while a header is awaited', () => {
     const replying = waitingFor(read(MIB))
     const view = replying.reader.buffer()
-    expect([replying.isStaging(view), view.length]).toEqual([true, 64 * KIB])
+    expect([replying.isStaging(view), view.length]).toEqual([true, 16 * KIB])
   })
 
   test('is the command’s own for data of 128 KiB or more: just these', () => {
@@ -679,7 +679,7 @@ describe('the memory that is lent', () => {
       const view = replying.reader.buffer()
       expect([replying.isStaging(view), view.length]).toEqual([true, headLength])
       replying.arrive(replyTo(short, pattern(4)))
-      expect(replying.reader.buffer().length).toBe(64 * KIB)
+      expect(replying.reader.buffer().length).toBe(32 * KIB)
     },
   )
 
@@ -734,7 +734,7 @@ describe('the memory that is lent', () => {
       for (const command of commands) expectBytes(command.destination, pattern(length))
       const staged = replying.moved.staged - 8 * 28
       expect(staged + replying.moved.inPlace).toBe(8 * length)
-      expect(staged).toBe(length < 128 * KIB ? 8 * length : 64 * KIB - 28)
+      expect(staged).toBe(length < 128 * KIB ? 8 * length : 16 * KIB - 28)
     }
   })
 })
