@@ -8,34 +8,52 @@ const maxShort = 2n ** 32n - 2n ** 16n
 const maxLong = 2n ** 53n - 2n ** 16n
 
 /**
- * The extents of a whole export in one meta context, adjoining and as long as they get. A server may tell about less
- * than it was asked for: the next request begins where its reply ended.
+ * The extents of a whole export in one meta context, adjoining and as long as they get, list by list. A server may tell
+ * about less than it was asked for: the next request begins where its reply ended.
  */
-export async function* extents(nbd: Handle<boolean>, context: string): AsyncGenerator<Extent> {
+export async function* extents(nbd: Handle<boolean>, context: string): AsyncGenerator<readonly Extent[]> {
   let pending: Extent | undefined
-  for await (const extent of pieces(nbd, context)) {
-    if (pending === undefined) {
-      pending = extent
-    } else if (pending.flags === extent.flags) {
-      pending = { ...pending, length: pending.length + extent.length }
-    } else {
-      yield pending
-      pending = extent
-    }
+  for await (const piece of pieces(nbd, context)) {
+    const joined = join(pending, piece)
+    // The next reply may go on with it.
+    pending = joined.pop()
+    yield joined
   }
-  if (pending !== undefined) yield pending
+  if (pending !== undefined) yield [pending]
 }
 
-/** The same as the server tells them, reply after reply. */
-async function* pieces(nbd: Handle<boolean>, context: string): AsyncGenerator<Extent> {
+/** Makes one of neighbours with the same flags. */
+function join(first: Extent | undefined, rest: readonly Extent[]): Extent[] {
+  const joined = first === undefined ? [] : [first]
+  for (const extent of rest) {
+    const last = joined.at(-1)
+    if (last?.flags !== extent.flags) joined.push(extent)
+    else joined[joined.length - 1] = { ...last, length: last.length + extent.length }
+  }
+  return joined
+}
+
+/** The same as the server tells them, reply by reply. The next one is on its way while one is looked at. */
+async function* pieces(nbd: Handle<boolean>, context: string): AsyncGenerator<readonly Extent[]> {
   const { size } = nbd.info
   const longest = nbd.session.extendedHeaders ? maxLong : maxShort
-  for (let offset = 0n; offset < size; ) {
+  const ask = async (offset: bigint): Promise<readonly Extent[]> => {
     const length = size - offset < longest ? size - offset : longest
     const status = await nbd.blockStatus(length, offset, { contexts: [context] })
-    for (const extent of status.get(context) ?? []) {
-      yield extent
-      offset = extent.offset + extent.length
-    }
+    return status.get(context) ?? []
   }
+  for (let next = size > 0n ? ask(0n) : undefined; next !== undefined; ) {
+    const piece = await next
+    const end = endOf(piece)
+    next = end < size ? ask(end) : undefined
+    // Whoever leaves the loop early does not wait for it.
+    next?.catch(() => {})
+    yield piece
+  }
+}
+
+/** A reply tells about one extent at least. */
+function endOf(piece: readonly Extent[]): bigint {
+  const last = piece.at(-1) as Extent
+  return last.offset + last.length
 }

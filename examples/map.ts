@@ -1,4 +1,4 @@
-import { Context, connectUri, describeFlags, NbdError } from '@nbdjs/core'
+import { Context, connectUri, describeFlags, type Extent, NbdError } from '@nbdjs/core'
 import { tcp } from '@nbdjs/transport-tcp'
 import { unix } from '@nbdjs/transport-unix'
 import { vsock } from '@nbdjs/transport-vsock'
@@ -11,10 +11,23 @@ import { extents } from './extents.js'
 async function map(uri = '', context: string = Context.BaseAllocation): Promise<void> {
   const transports = { tcp, unix, vsock }
   await using nbd = await connectUri(uri, { transports, metaContexts: [context] })
-  for await (const { offset, length, flags } of extents(nbd, context)) {
-    const columns = [pad(offset, 10), pad(length, 10), pad(flags, 3), describeFlags(context, flags) ?? '']
-    console.log(columns.join('  ').trimEnd())
+  for await (const list of extents(nbd, context)) {
+    // Many lines at a time, for a map can have a million of them.
+    await print(list.map((extent) => line(extent, context)).join(''))
   }
+}
+
+function line({ offset, length, flags }: Extent, context: string): string {
+  const columns = `${pad(offset, 10)}  ${pad(length, 10)}  ${pad(flags, 3)}`
+  const description = describeFlags(context, flags)
+  return description === undefined ? `${columns}\n` : `${columns}  ${description}\n`
+}
+
+/** Resolves once it is written: a pipe may be slow. */
+function print(text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    process.stdout.write(text, (error) => (error ? reject(error) : resolve()))
+  })
 }
 
 function pad(value: number | bigint, width: number): string {

@@ -5,10 +5,12 @@ import type { NbdinfoExtent } from './peers/nbdinfo.js'
 /** The map of an export as nbdinfo(1) tells it, by us. */
 export const statusMap = async (nbd: Handle<boolean>, context: string): Promise<NbdinfoExtent[]> => {
   const map: NbdinfoExtent[] = []
-  for await (const { offset, length, flags } of extents(nbd, context)) {
-    const description = describeFlags(context, flags)
-    const extent = { offset: Number(offset), length: Number(length), type: Number(flags) }
-    map.push(description === undefined ? extent : { ...extent, description })
+  for await (const list of extents(nbd, context)) {
+    for (const { offset, length, flags } of list) {
+      const description = describeFlags(context, flags)
+      const extent = { offset: Number(offset), length: Number(length), type: Number(flags) }
+      map.push(description === undefined ? extent : { ...extent, description })
+    }
   }
   return map
 }
