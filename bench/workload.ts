@@ -1,20 +1,15 @@
-/** A number of reads of one size, of which so many are on their way at once. */
+/** What one contender does on one connection, handed to its process as JSON. */
 export interface Workload {
-  readonly name: string
+  readonly operation: 'read' | 'write' | 'handshakes'
+  /** Bytes of one request. */
   readonly length: number
   readonly inFlight: number
+  /** Requests before the clock starts: a compiler that works while the program runs wants to see them first. */
+  readonly warmUp: number
+  /** Requests that are timed; of `handshakes`, connections. */
   readonly requests: number
 }
 
-export const workloads: readonly Workload[] = [
-  { name: '4 KiB x 64 in flight', length: 4096, inFlight: 64, requests: 100_000 },
-  { name: '256 KiB x 16 in flight', length: 256 * 1024, inFlight: 16, requests: 6_000 },
-  { name: '4 KiB, one at a time', length: 4096, inFlight: 1, requests: 15_000 },
-]
-
-/** The size of the export that they read from. */
-export const exportSize: number = 2 ** 30
-
 /** Where the request of this number begins: one after the other, and again from the start. */
-export const offsetOf = ({ length }: Workload, request: number): number =>
-  (request * length) % (exportSize - length + 1)
+export const offsetOf = (request: number, { length }: Workload, exportSize: number): number =>
+  (request % Math.floor(exportSize / length)) * length

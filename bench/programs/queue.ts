@@ -1,0 +1,16 @@
+/** `node queue.js URI COUNT`: asks for so many reads of 512 bytes at once, and tells what that took. */
+import { connectUri } from '@nbdjs/core'
+import { unix } from '@nbdjs/transport-unix'
+import { usageOf } from '../usage.js'
+
+const LENGTH = 512
+const [uri = '', count = ''] = process.argv.slice(2)
+await using nbd = await connectUri(uri, { transports: { unix } })
+
+const readAtOnce = async (commands: number): Promise<void> => {
+  const buffer = new Uint8Array(LENGTH)
+  await Promise.all(Array.from({ length: commands }, (_, index) => nbd.preadInto(buffer, index * LENGTH)))
+}
+
+await readAtOnce(20_000)
+console.log(JSON.stringify(await usageOf(() => readAtOnce(Number(count)))))

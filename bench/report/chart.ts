@@ -1,0 +1,62 @@
+import { isSteady, ratioOf, type Spread } from '../figures.js'
+import type { Measurement } from '../rounds.js'
+
+const width = 860
+const left = 290
+const right = 70
+const lineHeight = 26
+const top = 44
+
+interface Bar {
+  readonly name: string
+  readonly ratio: Spread
+}
+
+/** A bar for each row with a peer: our speed as a share of the peer's, with its quartiles, as SVG. */
+export const chart = (measurements: readonly Measurement[]): string => {
+  const bars = measurements.flatMap(barOf)
+  const largest = Math.max(2, ...bars.map(({ ratio }) => ratio.upper))
+  const x = (value: number): number => left + (value / largest) * (width - left - right)
+  const height = top + bars.length * lineHeight + 20
+  const ticks = Array.from({ length: Math.floor(largest / 0.5) + 1 }, (_, index) => index * 0.5)
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="13">`,
+    `<rect width="${width}" height="${height}" fill="#ffffff"/>`,
+    text(left, 18, 'Speed as a share of the peer: to the right of the line nbdjs is ahead', 'start'),
+    ...ticks.map((tick) => gridLine(x(tick), tick, height)),
+    ...bars.map((bar, index) => drawBar(bar, top + index * lineHeight, x)),
+    '</svg>',
+    '',
+  ].join('\n')
+}
+
+const barOf = ({ row, usages }: Measurement): Bar[] => {
+  const [ours, theirs] = usages
+  const peer = row.contenders[1]?.name
+  if (ours === undefined || theirs === undefined || peer === undefined || peer === 'bare socket') return []
+  const ratio = ratioOf(
+    ours.map(({ seconds }) => seconds),
+    theirs.map(({ seconds }) => seconds),
+  )
+  return isSteady(ratio) ? [{ name: `${row.name} / ${peer}`, ratio }] : []
+}
+
+const gridLine = (at: number, tick: number, height: number): string =>
+  `<line x1="${at}" x2="${at}" y1="${top - 8}" y2="${height - 14}" stroke="${tick === 1 ? '#333333' : '#dddddd'}"/>` +
+  text(at, top - 12, String(tick), 'middle')
+
+const drawBar = ({ name, ratio }: Bar, y: number, x: (value: number) => number): string => {
+  const { lower, median, upper } = ratio
+  const middle = y + 9
+  return [
+    text(left - 8, y + 14, name.replaceAll('`', ''), 'end'),
+    `<rect x="${left}" y="${y}" width="${x(median) - left}" height="18" fill="${median >= 1 ? '#4c8f6b' : '#b08a4c'}"/>`,
+    `<line x1="${x(lower)}" x2="${x(upper)}" y1="${middle}" y2="${middle}" stroke="#222222" stroke-width="2"/>`,
+    text(x(upper) + 6, y + 14, median.toFixed(2), 'start'),
+  ].join('')
+}
+
+const text = (x: number, y: number, content: string, anchor: 'start' | 'middle' | 'end'): string =>
+  `<text x="${x}" y="${y}" text-anchor="${anchor}" fill="#222222">${escaped(content)}</text>`
+
+const escaped = (content: string): string => content.replaceAll('&', '&amp;').replaceAll('<', '&lt;')

@@ -1,0 +1,44 @@
+import type { Usage } from './usage.js'
+
+/** Somebody who can do the work of a row. */
+export interface Contender {
+  readonly name: string
+  run(): Promise<Usage>
+}
+
+/** What a row's work amounts to. */
+export interface Work {
+  readonly count: number
+  /** What is counted: `requests`. */
+  readonly unit: string
+  /** Of payload, in all. 0 where it is not about bytes. */
+  readonly bytes: number
+}
+
+/** One kind of work, done by several in turn. */
+export interface Row {
+  readonly name: string
+  readonly work: Work
+  /** Ours first, then the peer that we are measured by, then others. */
+  readonly contenders: readonly Contender[]
+  /** The share of the peer's speed that we aim at. */
+  readonly aim?: number
+}
+
+/** Who takes what a section finds out. */
+export interface Reporter {
+  measure(row: Row): Promise<void>
+  /** What is no comparison, as a sentence. */
+  note(sentence: string): void
+}
+
+/** A part of the report. It starts what its rows need, has them measured one by one, and leaves nothing behind. */
+export interface Section {
+  readonly name: string
+  readonly title: string
+  /** What is done, in a sentence or two. */
+  readonly text: string
+  /** Rows that compare us with a peer, or that tell what we cost. */
+  readonly kind: 'comparison' | 'cost'
+  run(reporter: Reporter): Promise<void>
+}

@@ -1,0 +1,22 @@
+import { libnbd } from '../contenders/libnbd.js'
+import { nbdjs } from '../contenders/nbdjs.js'
+import type { Section } from '../row.js'
+import { withNbdkit } from '../servers/nbdkit.js'
+import type { Workload } from '../workload.js'
+
+const workload: Workload = { operation: 'handshakes', length: 0, inFlight: 1, warmUp: 300, requests: 700 }
+
+export const handshakes: Section = {
+  name: 'handshakes',
+  title: 'Handshakes',
+  text: 'From `connect` to the end of `shutdown`, one after the other, over a unix socket to `nbdkit null`.',
+  kind: 'comparison',
+  run: ({ measure }) =>
+    withNbdkit('unix', ['null', '8G'], (uri) =>
+      measure({
+        name: 'connect and shut down',
+        work: { count: workload.requests, unit: 'connections', bytes: 0 },
+        contenders: [nbdjs(uri, workload), ...libnbd(uri, workload)],
+      }),
+    ),
+}

@@ -1,0 +1,22 @@
+import type { Section } from '../row.js'
+import { copies } from './copies.js'
+import { embeddedServer } from './embedded-server.js'
+import { handshakes } from './handshakes.js'
+import { machineAlone } from './machine.js'
+import { map } from './map.js'
+import { memory } from './memory.js'
+import { requestsOnTcp, requestsOnUnix } from './requests.js'
+import { tls } from './tls.js'
+
+/** In the order of the report. */
+export const sections: readonly Section[] = [
+  requestsOnUnix,
+  requestsOnTcp,
+  copies,
+  tls,
+  map,
+  handshakes,
+  memory,
+  embeddedServer,
+  machineAlone,
+]

@@ -1,0 +1,31 @@
+import { fileURLToPath } from 'node:url'
+import { runProgram } from '../process.js'
+import type { Row, Section } from '../row.js'
+import type { Workload } from '../workload.js'
+
+const program = fileURLToPath(new URL('../programs/machine-alone.js', import.meta.url))
+const many = { warmUp: 200_000, requests: 400_000 }
+
+const plans: readonly (Workload & { readonly name: string })[] = [
+  { name: 'read 4 KiB x 64', operation: 'read', length: 4096, inFlight: 64, ...many },
+  { name: 'read 4 KiB, one at a time', operation: 'read', length: 4096, inFlight: 1, ...many },
+  { name: 'read 256 KiB x 16', operation: 'read', length: 256 * 1024, inFlight: 16, ...many },
+  { name: 'write 4 KiB x 64', operation: 'write', length: 4096, inFlight: 64, ...many },
+  { name: 'read 4 KiB x 4096', operation: 'read', length: 4096, inFlight: 4096, ...many },
+]
+
+const rowOf = ({ name, ...workload }: Workload & { readonly name: string }): Row => ({
+  name,
+  work: { count: workload.requests, unit: 'requests', bytes: 0 },
+  contenders: [{ name: 'nbdjs', run: () => runProgram(process.execPath, program, JSON.stringify(workload)) }],
+})
+
+export const machineAlone: Section = {
+  name: 'machine',
+  title: 'The library alone',
+  text: 'No socket: a connection in memory answers in the same turn, and its payloads cost nothing but what the library does with them. Nanoseconds of processor time per request with its reply, promise and all.',
+  kind: 'cost',
+  run: async ({ measure }) => {
+    for (const plan of plans) await measure(rowOf(plan))
+  },
+}

@@ -1,0 +1,120 @@
+import { bareSocket } from '../contenders/bare-socket.js'
+import { libnbd } from '../contenders/libnbd.js'
+import { nbdjs } from '../contenders/nbdjs.js'
+import type { Row, Section } from '../row.js'
+import { type Place, withNbdkit } from '../servers/nbdkit.js'
+import type { Workload } from '../workload.js'
+
+const KIB = 1024
+const MIB = 1024 * KIB
+const exportSize = 8 * 2 ** 30
+
+interface Plan extends Workload {
+  readonly name: string
+  readonly aim?: number
+  readonly call?: 'pread'
+}
+
+const read = { operation: 'read' } as const
+const write = { operation: 'write' } as const
+
+const plans: readonly Plan[] = [
+  {
+    ...read,
+    name: 'read 4 KiB x 64',
+    length: 4 * KIB,
+    inFlight: 64,
+    warmUp: 60_000,
+    requests: 100_000,
+    aim: 1.5,
+  },
+  {
+    ...read,
+    name: 'read 4 KiB, one at a time',
+    length: 4 * KIB,
+    inFlight: 1,
+    warmUp: 15_000,
+    requests: 25_000,
+    aim: 0.85,
+  },
+  {
+    ...read,
+    name: 'read 64 KiB x 16',
+    length: 64 * KIB,
+    inFlight: 16,
+    warmUp: 15_000,
+    requests: 30_000,
+    aim: 1.2,
+  },
+  {
+    ...read,
+    name: 'read 256 KiB x 16',
+    length: 256 * KIB,
+    inFlight: 16,
+    warmUp: 6000,
+    requests: 10_000,
+    aim: 1,
+  },
+  { ...read, name: 'read 1 MiB x 8', length: MIB, inFlight: 8, warmUp: 2500, requests: 3000, aim: 1 },
+  {
+    ...write,
+    name: 'write 4 KiB x 64',
+    length: 4 * KIB,
+    inFlight: 64,
+    warmUp: 60_000,
+    requests: 100_000,
+    aim: 1.5,
+  },
+  {
+    ...write,
+    name: 'write 256 KiB x 16',
+    length: 256 * KIB,
+    inFlight: 16,
+    warmUp: 6000,
+    requests: 10_000,
+    aim: 1,
+  },
+  {
+    ...read,
+    name: 'read 4 KiB x 64, by `pread`',
+    length: 4 * KIB,
+    inFlight: 64,
+    warmUp: 60_000,
+    requests: 100_000,
+    call: 'pread',
+  },
+  {
+    ...read,
+    name: 'read 256 KiB x 16, by `pread`',
+    length: 256 * KIB,
+    inFlight: 16,
+    warmUp: 2000,
+    requests: 4000,
+    call: 'pread',
+  },
+]
+
+const rowOf = (uri: string, { name, aim, call, ...workload }: Plan): Row => ({
+  name,
+  work: { count: workload.requests, unit: 'requests', bytes: workload.requests * workload.length },
+  contenders: [
+    nbdjs(uri, workload, call),
+    ...libnbd(uri, workload),
+    ...(call === undefined ? [bareSocket(uri, workload, exportSize)] : []),
+  ],
+  ...(aim === undefined ? {} : { aim }),
+})
+
+const requests = (place: Place, title: string): Section => ({
+  name: place,
+  title,
+  text: 'One connection to `nbdkit null 8G`, `preadInto` and `pwrite` unless told otherwise.',
+  kind: 'comparison',
+  run: ({ measure }) =>
+    withNbdkit(place, ['null', String(exportSize)], async (uri) => {
+      for (const plan of plans) await measure(rowOf(uri, plan))
+    }),
+})
+
+export const requestsOnUnix: Section = requests('unix', 'Requests over a unix socket')
+export const requestsOnTcp: Section = requests('tcp', 'Requests over TCP')

@@ -1,0 +1,85 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { libnbd } from '../contenders/libnbd.js'
+import { nbdjs } from '../contenders/nbdjs.js'
+import { runWhole } from '../process.js'
+import type { Reporter, Row, Section } from '../row.js'
+import { makeCertificates, makePskFile } from '../servers/credentials.js'
+import { withNbdkit } from '../servers/nbdkit.js'
+import type { Workload } from '../workload.js'
+import { copyToNull } from './copies.js'
+
+const length = 256 * 1024
+const exportSize = 2 ** 30
+const workload: Workload = { operation: 'read', length, inFlight: 16, warmUp: 2000, requests: 3000 }
+const username = 'alice'
+
+/** A kind of credentials: what nbdkit is told, and what stands in the URI. */
+interface Credentials {
+  readonly name: string
+  readonly aim: number
+  readonly server: readonly string[]
+  readonly userInfo: string
+  readonly parameter: string
+}
+
+const credentialsIn = (folder: string): readonly Credentials[] => {
+  const pskFile = join(folder, 'keys.psk')
+  makeCertificates(folder)
+  makePskFile(pskFile, username)
+  return [
+    {
+      name: 'PSK',
+      aim: 2,
+      server: [`--tls-psk=${pskFile}`],
+      userInfo: `${username}@`,
+      parameter: `tls-psk-file=${pskFile}`,
+    },
+    {
+      name: 'X.509',
+      aim: 1,
+      server: [`--tls-certificates=${folder}`],
+      userInfo: '',
+      parameter: `tls-certificates=${folder}`,
+    },
+  ]
+}
+
+const rowsOf = (uri: string, { name, aim }: Credentials): readonly Row[] => [
+  {
+    name: `${name}, read 256 KiB x 16`,
+    work: { count: workload.requests, unit: 'requests', bytes: workload.requests * length },
+    contenders: [nbdjs(uri, workload), ...libnbd(uri, workload)],
+  },
+  {
+    name: `${name}, beside nbdcopy of 1 GiB to null:`,
+    work: { count: exportSize / length, unit: 'requests', bytes: exportSize },
+    aim,
+    contenders: [
+      nbdjs(uri, { ...workload, requests: exportSize / length }),
+      { name: 'nbdcopy', run: () => runWhole('nbdcopy', ...copyToNull(uri)) },
+    ],
+  },
+]
+
+const measureWith = (credentials: Credentials, { measure }: Reporter): Promise<void> =>
+  withNbdkit('unix', ['--tls=require', ...credentials.server, 'null', String(exportSize)], async (plain) => {
+    const uri = `${plain.replace('nbd+unix://', `nbds+unix://${credentials.userInfo}`)}&${credentials.parameter}`
+    for (const row of rowsOf(uri, credentials)) await measure(row)
+  })
+
+export const tls: Section = {
+  name: 'tls',
+  title: 'TLS',
+  text: 'One connection to `nbdkit null --tls=require` over a unix socket. libnbd and nbdcopy are built on GnuTLS, Node on OpenSSL.',
+  kind: 'comparison',
+  run: async (reporter) => {
+    const folder = await mkdtemp(join(tmpdir(), 'nbdjs-bench-'))
+    try {
+      for (const credentials of credentialsIn(folder)) await measureWith(credentials, reporter)
+    } finally {
+      await rm(folder, { recursive: true })
+    }
+  },
+}
