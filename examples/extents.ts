@@ -1,11 +1,17 @@
 import type { Extent, Handle } from '@nbdjs/core'
 
 /**
- * How much is asked about at once: what a 32-bit request holds, and what `blockStatus` takes, in whole blocks of any size.
- * All of the 32 bits would stop nbdkit 1.32, whose extents then are longer than it expects.
+ * The most that is asked about at once: what a 32-bit request holds, and what `blockStatus` takes, in whole blocks of any
+ * size. All of the 32 bits would stop nbdkit 1.32, whose extents then are longer than it expects.
  */
 const maxShort = 2n ** 32n - 2n ** 16n
 const maxLong = 2n ** 53n - 2n ** 16n
+/** The first time, and at the least. A power of two, as what becomes of it: so it is of whole blocks. */
+const shortest = 2n ** 27n
+
+/** A reply of about so many extents is neither long to wait for nor large to keep. */
+const fewExtents = 1024
+const manyExtents = 4096
 
 /**
  * The extents of a whole export in one meta context, adjoining and as long as they get, list by list. A server may tell
@@ -37,19 +43,26 @@ function join(first: Extent | undefined, rest: readonly Extent[]): Extent[] {
 async function* pieces(nbd: Handle<boolean>, context: string): AsyncGenerator<readonly Extent[]> {
   const { size } = nbd.info
   const longest = nbd.session.extendedHeaders ? maxLong : maxShort
+  let length = shortest
   const ask = async (offset: bigint): Promise<readonly Extent[]> => {
-    const length = size - offset < longest ? size - offset : longest
-    const status = await nbd.blockStatus(length, offset, { contexts: [context] })
+    const range = [length, longest, size - offset].reduce(smaller)
+    const status = await nbd.blockStatus(range, offset, { contexts: [context] })
     return status.get(context) ?? []
   }
   for (let next = size > 0n ? ask(0n) : undefined; next !== undefined; ) {
     const piece = await next
     const end = endOf(piece)
+    if (piece.length < fewExtents && length < longest) length *= 2n
+    if (piece.length > manyExtents && length > shortest) length /= 2n
     next = end < size ? ask(end) : undefined
     // Whoever leaves the loop early does not wait for it.
     next?.catch(() => {})
     yield piece
   }
+}
+
+function smaller(one: bigint, other: bigint): bigint {
+  return one < other ? one : other
 }
 
 /** A reply tells about one extent at least. */
