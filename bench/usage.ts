@@ -3,7 +3,7 @@ export interface Usage {
   readonly seconds: number
   /** User and system time of the whole process, while the work ran. */
   readonly cpuSeconds: number
-  /** The most memory that the process ever had resident. */
+  /** The most memory that the process ever had resident. 0 where nobody looked. */
   readonly peakRssBytes: number
 }
 

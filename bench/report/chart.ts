@@ -1,6 +1,7 @@
 import { isSteady, ratioOf, type Spread } from '../figures.js'
 import type { Measurement } from '../rounds.js'
 
+const title = 'Speed as a share of the peer: to the right of the line nbdjs is ahead'
 const width = 860
 const left = 290
 const right = 70
@@ -16,13 +17,14 @@ interface Bar {
 export const chart = (measurements: readonly Measurement[]): string => {
   const bars = measurements.flatMap(barOf)
   const largest = Math.max(2, ...bars.map(({ ratio }) => ratio.upper))
-  const x = (value: number): number => left + (value / largest) * (width - left - right)
+  const x = (value: number): number => Math.round(left + (value / largest) * (width - left - right))
   const height = top + bars.length * lineHeight + 20
   const ticks = Array.from({ length: Math.floor(largest / 0.5) + 1 }, (_, index) => index * 0.5)
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="13">`,
+    `<title>${title}</title>`,
     `<rect width="${width}" height="${height}" fill="#ffffff"/>`,
-    text(left, 18, 'Speed as a share of the peer: to the right of the line nbdjs is ahead', 'start'),
+    text(left, 18, title, 'start'),
     ...ticks.map((tick) => gridLine(x(tick), tick, height)),
     ...bars.map((bar, index) => drawBar(bar, top + index * lineHeight, x)),
     '</svg>',

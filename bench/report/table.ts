@@ -58,7 +58,7 @@ const comparison = ({ row, usages }: Measurement): string[] => {
     row.aim === undefined ? '' : String(row.aim),
     bare === undefined ? '' : ratio(ratioOf(ours.map(seconds), bare.map(seconds))),
     peer === undefined ? '' : ratio(ratioOf(peer.map(cpuSeconds), ours.map(cpuSeconds))),
-    [ours, ...(peer === undefined ? [] : [peer])].map(peakMemory).join(' / '),
+    [ours, ...(peer === undefined ? [] : [peer])].map(peakMemory).filter(Boolean).join(' / '),
   ]
 }
 
@@ -87,5 +87,7 @@ const rate = ({ count, unit, bytes }: Work, usages: readonly Usage[]): string =>
 const thousands = (value: number): string =>
   value < 10_000 ? String(Math.round(value)) : `${Math.round(value / 1000)} 000`
 
-const peakMemory = (usages: readonly Usage[]): string =>
-  `${Math.round(Math.max(...usages.map(({ peakRssBytes }) => peakRssBytes)) / 2 ** 20)} MiB`
+const peakMemory = (usages: readonly Usage[]): string => {
+  const peak = Math.max(...usages.map(({ peakRssBytes }) => peakRssBytes))
+  return peak === 0 ? '' : `${Math.round(peak / 2 ** 20)} MiB`
+}

@@ -94,8 +94,8 @@ const plans: readonly Plan[] = [
   },
 ]
 
-const rowOf = (uri: string, { name, aim, call, ...workload }: Plan): Row => ({
-  name,
+const rowOf = (place: Place, uri: string, { name, aim, call, ...workload }: Plan): Row => ({
+  name: place === 'tcp' ? `${name}, TCP` : name,
   work: { count: workload.requests, unit: 'requests', bytes: workload.requests * workload.length },
   contenders: [
     nbdjs(uri, workload, call),
@@ -112,7 +112,7 @@ const requests = (place: Place, title: string): Section => ({
   kind: 'comparison',
   run: ({ measure }) =>
     withNbdkit(place, ['null', String(exportSize)], async (uri) => {
-      for (const plan of plans) await measure(rowOf(uri, plan))
+      for (const plan of plans) await measure(rowOf(place, uri, plan))
     }),
 })
 
