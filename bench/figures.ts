@@ -1,3 +1,5 @@
+import type { Usage } from './usage.js'
+
 /** Half of the values lie between the quartiles. */
 export interface Spread {
   readonly lower: number
@@ -22,6 +24,13 @@ const widest = 0.25
 /** Whether a ratio is worth printing. */
 export const isSteady = ({ lower, median, upper }: Spread): boolean => upper - lower <= widest * median
 
-/** How two contenders compare, from what both took in the same round. */
-export const ratioOf = (ours: readonly number[], theirs: readonly number[]): Spread =>
-  spreadOf(ours.map((value, round) => (theirs[round] ?? Number.NaN) / value))
+/** How much of something `these` took as a multiple of what `those` took, round by round. */
+export const ratioOf = (
+  these: readonly Usage[],
+  those: readonly Usage[],
+  of: 'seconds' | 'cpuSeconds',
+): Spread => spreadOf(these.map((usage, round) => usage[of] / (those[round]?.[of] ?? Number.NaN)))
+
+/** How fast we are as a multiple of somebody else's speed. */
+export const speedOf = (ours: readonly Usage[], theirs: readonly Usage[]): Spread =>
+  ratioOf(theirs, ours, 'seconds')

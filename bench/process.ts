@@ -3,15 +3,24 @@ import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { Usage } from './usage.js'
 
 const run = promisify(execFile)
 
-/** Runs a program of this folder, which tells what its work took. */
-export const runProgram = async (command: string, ...args: readonly string[]): Promise<Usage> => {
+/** The whole path of one of `programs/`. */
+export const pathOf = (program: string): string =>
+  fileURLToPath(new URL(`programs/${program}`, import.meta.url))
+
+/** Runs one of `programs/` by Node, and returns what it tells: JSON in one line. */
+export const runProgram = <T = Usage>(program: string, ...args: readonly string[]): Promise<T> =>
+  runTeller<T>(process.execPath, pathOf(program), ...args)
+
+/** Runs whatever tells JSON in one line. */
+export const runTeller = async <T = Usage>(command: string, ...args: readonly string[]): Promise<T> => {
   const { stdout } = await run(command, args, { encoding: 'utf8' })
-  return JSON.parse(stdout) as Usage
+  return JSON.parse(stdout) as T
 }
 
 /** How often the memory of somebody else's program is looked at. */

@@ -1,9 +1,12 @@
 import type { Usage } from './usage.js'
 
-/** Somebody who can do the work of a row. */
-export interface Contender {
+/** Does the work of a row, and tells what it took. */
+export type Run = () => Promise<Usage>
+
+/** Somebody else who can do it. */
+export interface Peer {
   readonly name: string
-  run(): Promise<Usage>
+  readonly run: Run
 }
 
 /** What a row's work amounts to. */
@@ -19,10 +22,13 @@ export interface Work {
 export interface Row {
   readonly name: string
   readonly work: Work
-  /** Ours first, then the peer that we are measured by, then others. */
-  readonly contenders: readonly Contender[]
+  readonly ours: Run
+  /** Whom we are measured by; absent where it is not installed. */
+  readonly peer?: Peer | undefined
+  /** What Node's socket alone can do. */
+  readonly bareSocket?: Run | undefined
   /** The share of the peer's speed that we aim at. */
-  readonly aim?: number
+  readonly aim?: number | undefined
 }
 
 /** Who takes what a section finds out. */

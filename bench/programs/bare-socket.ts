@@ -4,24 +4,31 @@
  */
 import net from 'node:net'
 import { parseUri } from '@nbdjs/core'
+import {
+  Cmd,
+  concat,
+  EXPORT_NAME_REPLY_LENGTH,
+  encodeClientFlags,
+  encodeOption,
+  encodeRequest,
+  GREETING_MAGIC_LENGTH,
+  HANDSHAKE_FLAGS_LENGTH,
+  HandshakeFlag,
+  Opt,
+  REQUEST_LENGTH,
+  SIMPLE_REPLY_LENGTH,
+  viewOf,
+} from '@nbdjs/core/wire'
 import { usageOf } from '../usage.js'
 import { offsetOf, type Workload } from '../workload.js'
 
-// "Newstyle negotiation" and "Transmission" of the specification, no more than this needs.
-const GREETING_LENGTH = 18
-const EXPORT_NAME_REPLY_LENGTH = 10
-const SIMPLE_REPLY_LENGTH = 16
-const REQUEST_LENGTH = 28
-const REQUEST_MAGIC = 0x25609513
-const CMD_READ = 0
-const CMD_WRITE = 1
+const GREETING_LENGTH = GREETING_MAGIC_LENGTH + HANDSHAKE_FLAGS_LENGTH
 
-/** Client flags FIXED_NEWSTYLE and NO_ZEROES, then NBD_OPT_EXPORT_NAME for the default export. */
-const handshake = Buffer.concat([
-  Buffer.from([0, 0, 0, 3]),
-  Buffer.from('IHAVEOPT'),
-  Buffer.from([0, 0, 0, 1, 0, 0, 0, 0]),
-])
+/** For the default export, whose reply is short: no zeroes follow it. */
+const handshake = concat(
+  encodeClientFlags(HandshakeFlag.FixedNewstyle | HandshakeFlag.NoZeroes),
+  encodeOption(Opt.ExportName),
+)
 
 const placeOf = (uri: string): net.NetConnectOpts => {
   const parsed = parseUri(uri)
@@ -64,20 +71,12 @@ class ByteCounter {
   }
 }
 
-const encodeRequest = (bytes: Buffer, at: number, type: number, cookie: number, offset: number): void => {
-  bytes.writeUInt32BE(REQUEST_MAGIC, at)
-  bytes.writeUInt32BE(type, at + 4)
-  bytes.writeUInt32BE(0, at + 8)
-  bytes.writeUInt32BE(cookie, at + 12)
-  bytes.writeUInt32BE(Math.floor(offset / 2 ** 32), at + 16)
-  bytes.writeUInt32BE(offset >>> 0, at + 20)
-}
-
 /** Keeps as many requests in flight as the workload says, and resolves when `count` of them were answered. */
 const run = async (counter: ByteCounter, exportSize: number, workload: Workload, count: number) => {
   const { length, inFlight, operation } = workload
   const isRead = operation === 'read'
-  const data = isRead ? undefined : Buffer.alloc(length)
+  const type = isRead ? Cmd.Read : Cmd.Write
+  const data = isRead ? undefined : new Uint8Array(length)
   const replyLength = SIMPLE_REPLY_LENGTH + (isRead ? length : 0)
   const start = counter.received
   let sent = 0
@@ -85,11 +84,11 @@ const run = async (counter: ByteCounter, exportSize: number, workload: Workload,
     const answered = Math.floor((counter.received - start) / replyLength)
     const until = Math.min(count, answered + inFlight)
     if (until === sent) return
-    const bytes = Buffer.allocUnsafe((until - sent) * REQUEST_LENGTH)
+    const bytes = new Uint8Array((until - sent) * REQUEST_LENGTH)
+    const view = viewOf(bytes)
     if (data !== undefined) counter.socket.cork()
     for (let at = 0; at < bytes.length; at += REQUEST_LENGTH) {
-      encodeRequest(bytes, at, isRead ? CMD_READ : CMD_WRITE, sent, offsetOf(sent, workload, exportSize))
-      bytes.writeUInt32BE(length, at + 24)
+      encodeRequest(view, at, 0, type, 0, sent, offsetOf(sent, workload, exportSize), length)
       sent++
       if (data === undefined) continue
       counter.socket.write(bytes.subarray(at, at + REQUEST_LENGTH))

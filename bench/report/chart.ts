@@ -1,4 +1,4 @@
-import { isSteady, ratioOf, type Spread } from '../figures.js'
+import { isSteady, type Spread, speedOf } from '../figures.js'
 import type { Measurement } from '../rounds.js'
 
 const title = 'Speed as a share of the peer: to the right of the line nbdjs is ahead'
@@ -32,15 +32,10 @@ export const chart = (measurements: readonly Measurement[]): string => {
   ].join('\n')
 }
 
-const barOf = ({ row, usages }: Measurement): Bar[] => {
-  const [ours, theirs] = usages
-  const peer = row.contenders[1]?.name
-  if (ours === undefined || theirs === undefined || peer === undefined || peer === 'bare socket') return []
-  const ratio = ratioOf(
-    ours.map(({ seconds }) => seconds),
-    theirs.map(({ seconds }) => seconds),
-  )
-  return isSteady(ratio) ? [{ name: `${row.name} / ${peer}`, ratio }] : []
+const barOf = ({ row, ours, peer }: Measurement): Bar[] => {
+  if (row.peer === undefined) return []
+  const ratio = speedOf(ours, peer)
+  return isSteady(ratio) ? [{ name: `${row.name} / ${row.peer.name}`, ratio }] : []
 }
 
 const gridLine = (at: number, tick: number, height: number): string =>

@@ -1,5 +1,5 @@
 /** Measurements as lines of Markdown. */
-import { isSteady, ratioOf, type Spread, spreadOf } from '../figures.js'
+import { isSteady, ratioOf, type Spread, speedOf, spreadOf } from '../figures.js'
 import type { Measurement } from '../rounds.js'
 import type { Section, Work } from '../row.js'
 import type { Usage } from '../usage.js'
@@ -46,30 +46,21 @@ export const line = (kind: Section['kind'], measurement: Measurement): string =>
 
 const rowOf = (texts: readonly string[]): string => `| ${texts.join(' | ')} |`
 
-const comparison = ({ row, usages }: Measurement): string[] => {
-  const [ours = [], theirs] = usages
-  const bare = usages[row.contenders.findIndex(({ name }) => name === 'bare socket')]
-  const peer = theirs === bare ? undefined : theirs
-  return [
-    row.name,
-    rate(row.work, ours),
-    peer === undefined ? 'absent' : `${row.contenders[1]?.name} ${rate(row.work, peer)}`,
-    peer === undefined ? '' : ratio(ratioOf(ours.map(seconds), peer.map(seconds))),
-    row.aim === undefined ? '' : String(row.aim),
-    bare === undefined ? '' : ratio(ratioOf(ours.map(seconds), bare.map(seconds))),
-    peer === undefined ? '' : ratio(ratioOf(peer.map(cpuSeconds), ours.map(cpuSeconds))),
-    [ours, ...(peer === undefined ? [] : [peer])].map(peakMemory).filter(Boolean).join(' / '),
-  ]
-}
+const comparison = ({ row, ours, peer, bareSocket }: Measurement): string[] => [
+  row.name,
+  rate(row.work, ours),
+  row.peer === undefined ? 'absent' : `${row.peer.name} ${rate(row.work, peer)}`,
+  peer.length === 0 ? '' : ratio(speedOf(ours, peer)),
+  row.aim === undefined ? '' : String(row.aim),
+  bareSocket.length === 0 ? '' : ratio(speedOf(ours, bareSocket)),
+  peer.length === 0 ? '' : ratio(ratioOf(ours, peer, 'cpuSeconds')),
+  [ours, peer].map(peakMemory).filter(Boolean).join(' / '),
+]
 
-const cost = ({ row, usages }: Measurement): string[] => {
-  const nanoseconds = (usages[0] ?? []).map(({ cpuSeconds }) => (cpuSeconds / row.work.count) * 1e9)
-  const { lower, median, upper } = spreadOf(nanoseconds)
+const cost = ({ row, ours }: Measurement): string[] => {
+  const { lower, median, upper } = spreadOf(ours.map(({ cpuSeconds }) => (cpuSeconds / row.work.count) * 1e9))
   return [row.name, `${Math.round(median)} ns`, `${Math.round(lower)} to ${Math.round(upper)} ns`]
 }
-
-const seconds = (usage: Usage): number => usage.seconds
-const cpuSeconds = (usage: Usage): number => usage.cpuSeconds
 
 /** A ratio with its quartiles; refused where these are too far apart. */
 const ratio = (spread: Spread): string => {
@@ -78,7 +69,7 @@ const ratio = (spread: Spread): string => {
 }
 
 const rate = ({ count, unit, bytes }: Work, usages: readonly Usage[]): string => {
-  const { median } = spreadOf(usages.map(seconds))
+  const { median } = spreadOf(usages.map(({ seconds }) => seconds))
   return bytes / count >= 64 * 1024
     ? `${(bytes / median / 1e9).toFixed(2)} GB/s`
     : `${thousands(count / median)} ${unit}/s`
@@ -88,6 +79,6 @@ const thousands = (value: number): string =>
   value < 10_000 ? String(Math.round(value)) : `${Math.round(value / 1000)} 000`
 
 const peakMemory = (usages: readonly Usage[]): string => {
-  const peak = Math.max(...usages.map(({ peakRssBytes }) => peakRssBytes))
+  const peak = Math.max(0, ...usages.map(({ peakRssBytes }) => peakRssBytes))
   return peak === 0 ? '' : `${Math.round(peak / 2 ** 20)} MiB`
 }

@@ -1,51 +1,61 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { libnbd } from '../contenders/libnbd.js'
+import { copyLength, nbdcopyToNull } from '../contenders/nbdcopy.js'
 import { runWhole } from '../process.js'
-import type { Section } from '../row.js'
+import type { Row, Run, Section, Work } from '../row.js'
+import { withEmbeddedServer } from '../servers/embedded-server.js'
 import { withNbdkit } from '../servers/nbdkit.js'
-import type { Usage } from '../usage.js'
 import type { Workload } from '../workload.js'
-import { copyToNull } from './copies.js'
 
-const program = fileURLToPath(new URL('../programs/embedded-server.js', import.meta.url))
 const size = 2 ** 30
-const length = 256 * 1024
-const writing: Workload = {
-  operation: 'write',
-  length,
-  inFlight: 16,
-  warmUp: size / length,
-  requests: size / length,
-}
+const requests = size / copyLength
+const work: Work = { count: requests, unit: 'requests', bytes: size }
+const writing: Workload = { operation: 'write', length: copyLength, inFlight: 16, warmUp: requests, requests }
 
 /** One run is too short for the clock of processor time. */
 const runs = 50
 
-const runNbdinfo = async (uri: string): Promise<Usage> => {
-  const script = `for run in $(seq ${runs}); do nbdinfo --no-content "$0" || exit; done`
-  // The memory would be that of the shell.
-  return { ...(await runWhole('sh', '-c', script, uri)), peakRssBytes: 0 }
+const nbdinfo =
+  (uri: string): Run =>
+  async () => {
+    const script = `for run in $(seq ${runs}); do nbdinfo --no-content "$0" || exit; done`
+    // The memory would be that of the shell.
+    return { ...(await runWhole('sh', '-c', script, uri)), peakRssBytes: 0 }
+  }
+
+/** The same client at both servers. */
+const at = (uris: Uris, client: (uri: string) => Run): Pick<Row, 'ours' | 'peer'> => ({
+  ours: client(uris.ours),
+  peer: { name: 'nbdkit', run: client(uris.theirs) },
+})
+
+interface Uris {
+  readonly ours: string
+  readonly theirs: string
 }
 
-/** Runs `body` beside the embedded server, in a process of its own. */
-const withEmbeddedServer = async (body: (uri: string) => Promise<void>): Promise<void> => {
-  const folder = await mkdtemp(join(tmpdir(), 'nbdjs-bench-'))
-  const path = join(folder, 'nbd.sock')
-  const server = spawn(process.execPath, [program, path, String(size)], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  })
-  try {
-    await once(server.stdout, 'data')
-    await body(`nbd+unix:///?socket=${path}`)
-  } finally {
-    server.stdin.end()
-    await once(server, 'close')
-    await rm(folder, { recursive: true })
+const rowsOf = (uris: Uris): readonly Row[] => [
+  {
+    name: 'nbdcopy of 1 GiB to null:',
+    work,
+    aim: 0.8,
+    ...at(uris, (uri) => nbdcopyToNull(uri).run),
+  },
+  {
+    name: 'nbdinfo, one after the other',
+    work: { count: runs, unit: 'runs', bytes: 0 },
+    ...at(uris, nbdinfo),
+  },
+]
+
+/** The first, for it fills both disks; none without libnbd, and then the copy is of holes. */
+const writingRowOf = ({ ours, theirs }: Uris): Row | undefined => {
+  const [writer, writerToTheirs] = [libnbd(ours, writing), libnbd(theirs, writing)]
+  if (writer === undefined || writerToTheirs === undefined) return undefined
+  return {
+    name: 'write 256 KiB x 16, by libnbd',
+    work,
+    ours: writer.run,
+    peer: { name: 'nbdkit', run: writerToTheirs.run },
   }
 }
 
@@ -55,31 +65,10 @@ export const embeddedServer: Section = {
   text: 'The same client on `memory()` of `@nbdjs/server` and on `nbdkit memory`, 1 GiB that was written to, over a unix socket. The figures are those of the client.',
   kind: 'comparison',
   run: ({ measure }) =>
-    withEmbeddedServer((ours) =>
+    withEmbeddedServer(size, (ours) =>
       withNbdkit('unix', ['memory', String(size)], async (theirs) => {
-        const clients = [ours, theirs].flatMap((uri) => libnbd(uri, writing))
-        await measure({
-          name: 'write 256 KiB x 16, by libnbd',
-          work: { count: writing.requests, unit: 'requests', bytes: size },
-          contenders: clients.map(({ run }, index) => ({ name: index === 0 ? 'nbdjs' : 'nbdkit', run })),
-        })
-        await measure({
-          name: 'nbdcopy of 1 GiB to null:',
-          work: { count: size / length, unit: 'requests', bytes: size },
-          aim: 0.8,
-          contenders: [
-            { name: 'nbdjs', run: () => runWhole('nbdcopy', ...copyToNull(ours)) },
-            { name: 'nbdkit', run: () => runWhole('nbdcopy', ...copyToNull(theirs)) },
-          ],
-        })
-        await measure({
-          name: 'nbdinfo, one after the other',
-          work: { count: runs, unit: 'runs', bytes: 0 },
-          contenders: [
-            { name: 'nbdjs', run: () => runNbdinfo(ours) },
-            { name: 'nbdkit', run: () => runNbdinfo(theirs) },
-          ],
-        })
+        const uris = { ours, theirs }
+        for (const row of [writingRowOf(uris) ?? [], ...rowsOf(uris)].flat()) await measure(row)
       }),
     ),
 }

@@ -16,7 +16,8 @@ export const handshakes: Section = {
       measure({
         name: 'connect and shut down',
         work: { count: workload.requests, unit: 'connections', bytes: 0 },
-        contenders: [nbdjs(uri, workload), ...libnbd(uri, workload)],
+        ours: nbdjs(uri, workload),
+        peer: libnbd(uri, workload),
       }),
     ),
 }

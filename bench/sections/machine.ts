@@ -1,9 +1,7 @@
-import { fileURLToPath } from 'node:url'
 import { runProgram } from '../process.js'
 import type { Row, Section } from '../row.js'
 import type { Workload } from '../workload.js'
 
-const program = fileURLToPath(new URL('../programs/machine-alone.js', import.meta.url))
 const many = { warmUp: 200_000, requests: 400_000 }
 
 const plans: readonly (Workload & { readonly name: string })[] = [
@@ -17,7 +15,7 @@ const plans: readonly (Workload & { readonly name: string })[] = [
 const rowOf = ({ name, ...workload }: Workload & { readonly name: string }): Row => ({
   name,
   work: { count: workload.requests, unit: 'requests', bytes: 0 },
-  contenders: [{ name: 'nbdjs', run: () => runProgram(process.execPath, program, JSON.stringify(workload)) }],
+  ours: () => runProgram('machine-alone.js', JSON.stringify(workload)),
 })
 
 export const machineAlone: Section = {

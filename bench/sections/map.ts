@@ -21,10 +21,8 @@ export const map: Section = {
         name: 'map of 1 047 070 extents',
         work: { count, unit: 'extents', bytes: 0 },
         aim: 1,
-        contenders: [
-          { name: 'nbdjs', run: () => runWhole(process.execPath, program, uri) },
-          { name: 'nbdinfo', run: () => runWhole('nbdinfo', '--map', uri) },
-        ],
+        ours: () => runWhole(process.execPath, program, uri),
+        peer: { name: 'nbdinfo', run: () => runWhole('nbdinfo', '--map', uri) },
       }),
     ),
 }

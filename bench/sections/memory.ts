@@ -1,6 +1,3 @@
-import { execFile } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { nbdjs } from '../contenders/nbdjs.js'
 import { spreadOf } from '../figures.js'
 import { runProgram } from '../process.js'
@@ -8,13 +5,15 @@ import type { Reporter, Section } from '../row.js'
 import { withNbdkit } from '../servers/nbdkit.js'
 import type { Workload } from '../workload.js'
 
-const programs = fileURLToPath(new URL('../programs/', import.meta.url))
 const MIB = 2 ** 20
 const gib = 64
 
 const noteGrowth = async (uri: string, { note }: Reporter): Promise<void> => {
-  const { stdout } = await promisify(execFile)(process.execPath, [`${programs}steady.js`, uri, String(gib)])
-  const { before, growth } = JSON.parse(stdout) as { before: number; growth: number }
+  const { before, growth } = await runProgram<{ readonly before: number; readonly growth: number }>(
+    'steady.js',
+    uri,
+    String(gib),
+  )
   note(
     `${gib} GiB read at 256 KiB x 16 by \`preadInto\`: ${Math.round(before / MIB)} MiB resident after the first 4 GiB, and ${(growth / MIB).toFixed(1)} MiB more at the most while the others were read.`,
   )
@@ -25,7 +24,7 @@ const noteQueue = async (uri: string, { note }: Reporter): Promise<void> => {
   for (const count of [10_000, 100_000]) {
     const seconds: number[] = []
     for (let round = 0; round < 5; round++) {
-      seconds.push((await runProgram(process.execPath, `${programs}queue.js`, uri, String(count))).seconds)
+      seconds.push((await runProgram('queue.js', uri, String(count))).seconds)
     }
     microseconds.push(`${((spreadOf(seconds).median / count) * 1e6).toFixed(1)} us each for ${count} of them`)
   }
@@ -47,7 +46,8 @@ export const memory: Section = {
         name: 'read 4 KiB x 4096',
         work: { count: 100_000, unit: 'requests', bytes: 100_000 * 4096 },
         aim: 1,
-        contenders: [nbdjs(uri, inFlight(4096)), { ...nbdjs(uri, inFlight(64)), name: 'x 64' }],
+        ours: nbdjs(uri, inFlight(4096)),
+        peer: { name: 'x 64', run: nbdjs(uri, inFlight(64)) },
       })
       await noteQueue(uri, reporter)
       await noteGrowth(uri, reporter)

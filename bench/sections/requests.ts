@@ -97,12 +97,10 @@ const plans: readonly Plan[] = [
 const rowOf = (place: Place, uri: string, { name, aim, call, ...workload }: Plan): Row => ({
   name: place === 'tcp' ? `${name}, TCP` : name,
   work: { count: workload.requests, unit: 'requests', bytes: workload.requests * workload.length },
-  contenders: [
-    nbdjs(uri, workload, call),
-    ...libnbd(uri, workload),
-    ...(call === undefined ? [bareSocket(uri, workload, exportSize)] : []),
-  ],
-  ...(aim === undefined ? {} : { aim }),
+  ours: nbdjs(uri, workload, call),
+  peer: libnbd(uri, workload),
+  bareSocket: call === undefined ? bareSocket(uri, workload, exportSize) : undefined,
+  aim,
 })
 
 const requests = (place: Place, title: string): Section => ({

@@ -1,16 +1,14 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { libnbd } from '../contenders/libnbd.js'
+import { copyLength, nbdcopyToNull } from '../contenders/nbdcopy.js'
 import { nbdjs } from '../contenders/nbdjs.js'
-import { runWhole } from '../process.js'
 import type { Reporter, Row, Section } from '../row.js'
 import { makeCertificates, makePskFile } from '../servers/credentials.js'
 import { withNbdkit } from '../servers/nbdkit.js'
+import { withScratchFolder } from '../servers/scratch-folder.js'
 import type { Workload } from '../workload.js'
-import { copyToNull } from './copies.js'
 
-const length = 256 * 1024
+const length = copyLength
 const exportSize = 2 ** 30
 const workload: Workload = { operation: 'read', length, inFlight: 16, warmUp: 2000, requests: 3000 }
 const username = 'alice'
@@ -50,16 +48,15 @@ const rowsOf = (uri: string, { name, aim }: Credentials): readonly Row[] => [
   {
     name: `${name}, read 256 KiB x 16`,
     work: { count: workload.requests, unit: 'requests', bytes: workload.requests * length },
-    contenders: [nbdjs(uri, workload), ...libnbd(uri, workload)],
+    ours: nbdjs(uri, workload),
+    peer: libnbd(uri, workload),
   },
   {
     name: `${name}, beside nbdcopy of 1 GiB to null:`,
     work: { count: exportSize / length, unit: 'requests', bytes: exportSize },
     aim,
-    contenders: [
-      nbdjs(uri, { ...workload, requests: exportSize / length }),
-      { name: 'nbdcopy', run: () => runWhole('nbdcopy', ...copyToNull(uri)) },
-    ],
+    ours: nbdjs(uri, { ...workload, requests: exportSize / length }),
+    peer: nbdcopyToNull(uri),
   },
 ]
 
@@ -74,12 +71,8 @@ export const tls: Section = {
   title: 'TLS',
   text: 'One connection to `nbdkit null --tls=require` over a unix socket. libnbd and nbdcopy are built on GnuTLS, Node on OpenSSL.',
   kind: 'comparison',
-  run: async (reporter) => {
-    const folder = await mkdtemp(join(tmpdir(), 'nbdjs-bench-'))
-    try {
+  run: (reporter) =>
+    withScratchFolder(async (folder) => {
       for (const credentials of credentialsIn(folder)) await measureWith(credentials, reporter)
-    } finally {
-      await rm(folder, { recursive: true })
-    }
-  },
+    }),
 }

@@ -1,38 +1,38 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
 import net from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { withScratchFolder } from './scratch-folder.js'
 
 export type Place = 'unix' | 'tcp'
 
 /** Runs `body` beside an nbdkit with these arguments: `null`, `8G`. */
-export const withNbdkit = async (
+export const withNbdkit = (
   place: Place,
   args: readonly string[],
   body: (uri: string) => Promise<void>,
-): Promise<void> => {
-  const folder = await mkdtemp(join(tmpdir(), 'nbdjs-bench-'))
-  const { listen, uri } = place === 'unix' ? onUnix(join(folder, 'nbd.sock')) : onTcp(await freePort())
-  const pidFile = join(folder, 'pid')
-  const server = spawn('nbdkit', ['--foreground', '--pidfile', pidFile, ...listen, ...args], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  })
-  const ended = new Promise((resolve) => server.once('exit', resolve))
-  try {
-    await once(server, 'spawn').catch((error: Error) => {
-      throw new Error(`nbdkit could not be started (${error.message}): scripts/prepare-peers.mjs installs it`)
+): Promise<void> =>
+  withScratchFolder(async (folder) => {
+    const { listen, uri } = place === 'unix' ? onUnix(join(folder, 'nbd.sock')) : onTcp(await freePort())
+    const pidFile = join(folder, 'pid')
+    const server = spawn('nbdkit', ['--foreground', '--pidfile', pidFile, ...listen, ...args], {
+      stdio: ['ignore', 'ignore', 'inherit'],
     })
-    await listening(server, pidFile)
-    await body(uri)
-  } finally {
-    if (server.kill()) await ended
-    await rm(folder, { recursive: true })
-  }
-}
+    const ended = new Promise((resolve) => server.once('exit', resolve))
+    try {
+      await once(server, 'spawn').catch((error: Error) => {
+        throw new Error(
+          `nbdkit could not be started (${error.message}): scripts/prepare-peers.mjs installs it`,
+        )
+      })
+      await listening(server, pidFile)
+      await body(uri)
+    } finally {
+      if (server.kill()) await ended
+    }
+  })
 
 interface Where {
   readonly listen: readonly string[]
