@@ -12,7 +12,7 @@ type Feature = { [K in keyof ExportInfo]: ExportInfo[K] extends boolean ? K : ne
 
 /** What the specification ("Request types", "Command flags") and libnbd ask of a command. */
 export interface CommandRule {
-  readonly name: string
+  readonly name: RuleName
   readonly type: Cmd
   /** What the caller gives its length by. */
   readonly sizedBy: 'length' | 'buffer' | 'data'
@@ -106,13 +106,6 @@ const featureOfFlag: readonly { readonly flag: number; readonly feature: Feature
     { flag: Df, feature: 'canDf', name: 'df' },
   ]
 
-/** One command, before it is sent. */
-export interface Wish {
-  readonly flags: number
-  readonly offset: U64
-  readonly length: number
-}
-
 /**
  * NBD_CMD_FLAG_PAYLOAD_LEN belongs to every request with a payload under extended headers, and to no other. A write has
  * its payload in any case; in front of another command's the flag never lacks, or the server would take it for requests.
@@ -136,12 +129,17 @@ export interface Ground {
 }
 
 /** Refuses what can be known to fail, in libnbd's order of checks. */
-export function checkWish(rule: CommandRule, wish: Wish, ground: Ground): void {
+export function checkWish(
+  rule: CommandRule,
+  flags: number,
+  offset: U64,
+  length: number,
+  ground: Ground,
+): void {
   const { info, strict } = ground
-  if (wish.flags !== 0 && strict.flags) checkFlags(rule, wish.flags)
-  if (strict.commands) checkFeatures(rule, wish.flags, info)
+  if (flags !== 0 && strict.flags) checkFlags(rule, flags)
+  if (strict.commands) checkFeatures(rule, flags, info)
   if (rule.isWhole === true) return
-  const { offset, length } = wish
   if (length === 0 && strict.zeroSize)
     throw refused(rule, `${rule.sizedBy}: expected at least 1 byte, received 0`, 'EINVAL')
   if (strict.bounds) checkBounds(rule, offset, length, info.size)

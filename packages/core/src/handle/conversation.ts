@@ -92,7 +92,7 @@ export class Conversation {
         reject(signal.reason)
         return
       }
-      const command = new PendingCommand(init, signal, (settled) => resolve(result(settled)), reject)
+      const command = new PendingCommand(init, signal, result, resolve, reject)
       this.#abortWatch.add(command)
       this.#progressWatch.start()
       this.#driver.submit(command)

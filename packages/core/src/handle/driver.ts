@@ -58,7 +58,7 @@ export class Driver<C extends Command> implements Receiver {
     this.#isDraining = true
     try {
       wish(this.#machine)
-      while (this.#drainOnce());
+      while (this.#drainOnce()) this.#watchListeners()
     } finally {
       this.#isDraining = false
     }
@@ -88,7 +88,8 @@ export class Driver<C extends Command> implements Receiver {
   }
 
   received(count: number): void {
-    this.tell((machine) => machine.received(count))
+    this.#watchListeners()
+    if (this.#machine.received(count)) this.#drain()
   }
 
   drained(): void {
@@ -108,20 +109,20 @@ export class Driver<C extends Command> implements Receiver {
   // --- within --------------------------------------------------------------------------------------------
 
   #drain(): void {
-    this.tell(() => {})
+    this.tell(nothing)
   }
 
-  /** Output first, then chunks and settled commands, then events. False when there was nothing to do. */
+  /** Output first, then chunks and settled commands, then one event. False when nobody was told who may call the handle. */
   #drainOnce(): boolean {
-    this.#watchListeners()
     this.#write()
-    for (const { command, chunk } of this.#machine.takeChunks()) this.#sink.chunk(command, chunk)
+    const chunks = this.#machine.takeChunks()
+    for (const { command, chunk } of chunks) this.#sink.chunk(command, chunk)
     const settled = this.#machine.takeSettled()
     if (settled.length > 0) this.#endOfTurn.expect(settled.length)
     for (const command of settled) this.#sink.settled(command)
     const event = this.#machine.nextEvent()
     if (event !== undefined) this.#obey(event)
-    return event !== undefined || settled.length > 0
+    return event !== undefined || chunks.length > 0
   }
 
   /** A listener to an event may have come or gone. */
@@ -159,3 +160,5 @@ export class Driver<C extends Command> implements Receiver {
     this.#sink.disconnected()
   }
 }
+
+function nothing(): void {}

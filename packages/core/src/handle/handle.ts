@@ -16,34 +16,39 @@ import {
   type ParsedOptions,
   parseOptions,
   type Settings,
+  type Strict,
 } from '../options.js'
 import type { UriTls } from '../tls.js'
 import type { Connection, Transport, UriAddress } from '../transport.js'
 import { connectionUri } from '../uri/connection-uri.js'
 import { uriAddress } from '../uri/uri-address.js'
 import type { ListEntry } from '../wire/option-reply.js'
-import type { U64 } from '../wire/u64.js'
 import {
   type CommandOptions,
   checkBoolean,
-  checkBytes,
-  checkFunction,
-  checkLength,
   checkOffset,
   checkQueries,
   checkRangeLength,
   checkTransport,
-  isShared,
   parseBlockStatusOptions,
   parseCommandOptions,
   parseShutdownOptions,
   parseSignal,
 } from './arguments.js'
 import { blockStatusTarget } from './block-status-target.js'
-import { checkWish, flagsToSend, type RuleName, rules } from './command-rules.js'
+import { type CommandRule, checkWish, flagsToSend, type Ground, rules } from './command-rules.js'
+import {
+  fromData,
+  intoBuffer,
+  intoChunks,
+  ofLength,
+  ofRange,
+  ofWhole,
+  type TargetOf,
+} from './command-target.js'
 import { Conversation } from './conversation.js'
 import { dial } from './dial.js'
-import type { PendingCommand, PendingInit } from './pending-command.js'
+import type { PendingCommand } from './pending-command.js'
 import { type CallKind, legalAfterGoodbye, legalStates, type State, stateOf } from './state.js'
 
 /**
@@ -101,9 +106,6 @@ export interface ShutdownOptions extends SignalOptions {
 /** In opt mode `connect` ends before anything is known of the export. */
 export type ConnectResult<OptMode extends boolean> = OptMode extends true ? undefined : ExportInfo
 
-/** What a command moves: how much, from where or to where. */
-type Target = Omit<PendingInit, 'type' | 'name' | 'flags' | 'offset'>
-
 let handlesMade = 0
 
 /** For `connectUri`, and not for users: what a URI said that `handle.uri` has to say again. Called before `connect`. */
@@ -134,6 +136,8 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
   #address: UriAddress | undefined
   /** What the URI said of TLS, when there was one. */
   #uriTls: UriTls = {}
+  /** What commands are checked by, from the first one on: it does not change while they are legal. */
+  #ground: Ground | undefined
   #settleClosed!: { readonly resolve: () => void; readonly reject: (error: Error) => void }
 
   static {
@@ -384,7 +388,7 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
    * `ready`, like the other commands.
    */
   pread(length: number, offset: number | bigint, options?: CommandOptions): Promise<Uint8Array> {
-    return this.#command('pread', offset, options, () => ({ length: checkLength('pread', length) }), dataOf)
+    return this.#command(rules.pread, offset, options, ofLength, length, dataOf)
   }
 
   /**
@@ -396,12 +400,7 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
    * which not every transport takes.
    */
   preadInto(buffer: Uint8Array, offset: number | bigint, options?: CommandOptions): Promise<void> {
-    const target = (): Target => {
-      const destination = checkBytes('preadInto', 'buffer', buffer)
-      const lendable = options?.signal === undefined && !isShared(destination)
-      return { length: destination.length, destination, lendable }
-    }
-    return this.#command('preadInto', offset, options, target, nothing)
+    return this.#command(rules.preadInto, offset, options, intoBuffer, buffer, nothing)
   }
 
   /**
@@ -414,13 +413,7 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
     onChunk: (chunk: ReadChunk) => void,
     options?: StructuredReadOptions,
   ): Promise<void> {
-    const target = (): Target => {
-      const destination = checkBytes('preadStructured', 'buffer', buffer)
-      checkFunction('preadStructured', 'onChunk', onChunk)
-      const lendable = options?.signal === undefined && !isShared(destination)
-      return { length: destination.length, destination, lendable, wantsChunks: true, onChunk }
-    }
-    return this.#command('preadStructured', offset, options, target, nothing)
+    return this.#command(rules.preadStructured, offset, options, intoChunks, { buffer, onChunk }, nothing)
   }
 
   /**
@@ -442,11 +435,11 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
         negotiated: machine.metaContexts,
         maxExtents: this.#options.limits.extents,
       }
-      const target = (at: U64): Target => {
-        const range = { offset: at, length: checkRangeLength('blockStatus', length), contexts }
+      const target: TargetOf<number | bigint> = ({ name }, subject, at) => {
+        const range = { offset: at, length: checkRangeLength(name, subject), contexts }
         return blockStatusTarget({ ...range, isOne }, ground)
       }
-      return this.#command('blockStatus', offset, rest, target, extentsOf)
+      return this.#command(rules.blockStatus, offset, rest, target, length, extentsOf)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -457,44 +450,22 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
    * sent it. Of a SharedArrayBuffer a copy is taken. At most `info.blockSize.payload` bytes.
    */
   pwrite(data: Uint8Array, offset: number | bigint, options?: WriteOptions): Promise<void> {
-    const target = (): Target => {
-      const bytes = checkBytes('pwrite', 'data', data)
-      return { length: bytes.length, data: isShared(bytes) ? new Uint8Array(bytes) : bytes }
-    }
-    return this.#command('pwrite', offset, options, target, nothing)
+    return this.#command(rules.pwrite, offset, options, fromData, data, nothing)
   }
 
   /** Makes `length` bytes at `offset` read as zeroes. Needs `info.canZero`. */
   zero(length: number | bigint, offset: number | bigint, options?: ZeroOptions): Promise<void> {
-    return this.#command(
-      'zero',
-      offset,
-      options,
-      () => ({ length: checkRangeLength('zero', length) }),
-      nothing,
-    )
+    return this.#command(rules.zero, offset, options, ofRange, length, nothing)
   }
 
   /** Tells the server that `length` bytes at `offset` are no longer needed. Needs `info.canTrim`. */
   trim(length: number | bigint, offset: number | bigint, options?: WriteOptions): Promise<void> {
-    return this.#command(
-      'trim',
-      offset,
-      options,
-      () => ({ length: checkRangeLength('trim', length) }),
-      nothing,
-    )
+    return this.#command(rules.trim, offset, options, ofRange, length, nothing)
   }
 
   /** Tells the server that `length` bytes at `offset` will be read soon. Needs `info.canCache`. */
   cache(length: number | bigint, offset: number | bigint, options?: CommandOptions): Promise<void> {
-    return this.#command(
-      'cache',
-      offset,
-      options,
-      () => ({ length: checkRangeLength('cache', length) }),
-      nothing,
-    )
+    return this.#command(rules.cache, offset, options, ofRange, length, nothing)
   }
 
   /**
@@ -502,7 +473,7 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
    * first. Needs `info.canFlush`.
    */
   flush(options?: CommandOptions): Promise<void> {
-    return this.#command('flush', 0, options, () => ({ length: 0 }), nothing)
+    return this.#command(rules.flush, 0, options, ofWhole, undefined, nothing)
   }
 
   // --- the end -------------------------------------------------------------------------------------------
@@ -591,41 +562,35 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
     await this.closed
   }
 
-  #command<T>(
-    name: RuleName,
+  #command<Subject, Result>(
+    rule: CommandRule,
     offset: number | bigint,
     options: CommandOptions | undefined,
-    target: (offset: U64) => Target,
-    result: (command: PendingCommand) => T,
-  ): Promise<T> {
+    targetOf: TargetOf<Subject>,
+    subject: Subject,
+    result: (command: PendingCommand) => Result,
+  ): Promise<Result> {
     try {
-      const conversation = this.#requireConversation('command', name)
-      const { machine } = conversation
-      const { flags, signal } = parseCommandOptions(name, options)
-      const rule = rules[name]
-      const at = checkOffset(name, offset)
-      const moved = target(at)
-      const ground = {
-        info: machine.info as ExportInfo,
-        structuredReplies: machine.structuredReplies,
-        extendedHeaders: machine.extendedHeaders,
-        strict: this.#options.strict,
-      }
-      checkWish(rule, { flags, offset: at, length: moved.length }, ground)
-      const wish = {
-        name,
+      const conversation = this.#requireConversation('command', rule.name)
+      this.#ground ??= groundOf(conversation.machine, this.#options.strict)
+      const { flags, signal } = parseCommandOptions(rule.name, options)
+      const at = checkOffset(rule.name, offset)
+      const target = targetOf(rule, subject, at, options)
+      checkWish(rule, flags, at, target.length, this.#ground)
+      const init = {
+        name: rule.name,
         type: rule.type,
-        flags: flagsToSend(rule.type, flags, moved.data, ground),
+        flags: flagsToSend(rule.type, flags, target.data, this.#ground),
         offset: at,
-        length: moved.length,
-        data: moved.data,
-        destination: moved.destination,
-        lendable: moved.lendable,
-        status: moved.status,
-        wantsChunks: moved.wantsChunks,
-        onChunk: moved.onChunk,
+        length: target.length,
+        data: target.data,
+        destination: target.destination,
+        lendable: target.lendable,
+        status: target.status,
+        wantsChunks: target.wantsChunks,
+        onChunk: target.onChunk,
       }
-      return conversation.submit(wish, signal, result)
+      return conversation.submit(init, signal, result)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -712,6 +677,13 @@ function dataOf(command: PendingCommand): Uint8Array {
 }
 
 function nothing(): void {}
+
+function groundOf(
+  { info, structuredReplies, extendedHeaders }: Conversation['machine'],
+  strict: Strict,
+): Ground {
+  return { info: info as ExportInfo, structuredReplies, extendedHeaders, strict }
+}
 
 function extentsOf(command: PendingCommand): Map<string, Extent[]> {
   return (command.status as BlockStatus).extents

@@ -11,18 +11,22 @@ export class PendingCommand extends Command {
   readonly signal: AbortSignal | undefined
   /** Who is told of each chunk. */
   readonly #onChunk: ((chunk: ReadChunk) => void) | undefined
-  readonly #resolve: (command: PendingCommand) => void
+  /** What its caller gets. */
+  readonly #result: (command: PendingCommand) => unknown
+  readonly #resolve: (result: never) => void
   readonly #reject: (reason: unknown) => void
 
   constructor(
     init: PendingInit,
     signal: AbortSignal | undefined,
-    resolve: (command: PendingCommand) => void,
+    result: (command: PendingCommand) => unknown,
+    resolve: (result: never) => void,
     reject: (reason: unknown) => void,
   ) {
     super(init)
     this.#onChunk = init.onChunk
     this.signal = signal
+    this.#result = result
     this.#resolve = resolve
     this.#reject = reject
   }
@@ -39,7 +43,7 @@ export class PendingCommand extends Command {
 
   /** The reply is complete, or will never be. */
   settle(): void {
-    if (this.error === undefined) this.#resolve(this)
+    if (this.error === undefined) this.#resolve(this.#result(this) as never)
     else this.#reject(this.error)
   }
 

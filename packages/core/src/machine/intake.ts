@@ -36,11 +36,12 @@ export class Intake {
     return this.#start
   }
 
-  /** Free room behind the unread bytes. */
-  room(): Uint8Array {
+  /** Free room behind the unread bytes, at most `maxLength` of it. */
+  room(maxLength: number = Number.POSITIVE_INFINITY): Uint8Array {
     this.#compact()
     if (this.#wasFull) this.#grow()
-    return this.#end === 0 ? this.#bytes : this.#bytes.subarray(this.#end)
+    const end = Math.min(this.#bytes.length, this.#end + maxLength)
+    return this.#bytes.subarray(this.#end, end)
   }
 
   filled(count: number): void {

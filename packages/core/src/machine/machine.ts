@@ -160,11 +160,14 @@ export class Machine<C extends Command> {
     return this.#replies === undefined ? this.#intake.room() : this.#replies.buffer()
   }
 
-  /** `count` bytes are in the view that `buffer()` gave last. */
-  received(count: number): void {
+  /** `count` bytes are in the view that `buffer()` gave last. False when nothing can have come of them yet. */
+  received(count: number): boolean {
     this.#tally.bytesReceived += count
-    if (this.#replies === undefined) this.#receiveHandshake(count)
-    else this.#receiveReplies(this.#replies, count)
+    if (this.#replies === undefined) {
+      this.#receiveHandshake(count)
+      return true
+    }
+    return this.#receiveReplies(this.#replies, count)
   }
 
   /** The peer sent its last byte. */
@@ -185,7 +188,7 @@ export class Machine<C extends Command> {
         return
       case 'aborting':
       case 'disconnecting':
-        this.#end('closed', 'the connection was shut down')
+        this.#end('closed', () => unanswered('the connection was shut down'))
         return
       case 'closed':
       case 'dead':
@@ -401,16 +404,16 @@ export class Machine<C extends Command> {
     })
   }
 
-  #receiveReplies(replies: ReplyReader<C>, count: number): void {
+  #receiveReplies(replies: ReplyReader<C>, count: number): boolean {
     try {
-      replies.received(count)
+      return replies.received(count)
     } catch (error) {
       this.fail(error as Error)
+      return true
     }
   }
 
   #answered(command: C): void {
-    this.#requests.answered(command)
     if (command === this.#requests.last && this.#outbox.length > 0) this.#answeredEarly = command
     else this.#settle(command)
     // "Terminating the transmission phase": after ESHUTDOWN a client must leave.
@@ -470,7 +473,7 @@ export class Machine<C extends Command> {
   /** The server may end between two replies; in one, it broke. */
   #endTransmission(): void {
     if (this.#replies?.isBetweenReplies === true) {
-      this.#end('closed', 'the server closed the connection')
+      this.#end('closed', () => unanswered('the server closed the connection'))
       this.#events.push({ kind: 'close' })
     } else {
       this.fail(this.#hangup(`in ${this.#replies?.progress}`))
@@ -480,21 +483,21 @@ export class Machine<C extends Command> {
   #die(error: Error): void {
     const wasOperating = this.#phase === 'opening' || this.#phase === 'haggling'
     this.#failure = error
-    this.#end('dead', error)
+    this.#end('dead', () => error)
     if (wasOperating) this.#events.push({ kind: 'operation', outcome: { ok: false, error } })
   }
 
   /** Nothing that waits is sent any more, nothing is understood, and nobody's memory is lent. */
-  #end(phase: 'closed' | 'dead', reason: Error | string): void {
+  #end(phase: 'closed' | 'dead', reason: () => Error): void {
     this.#enter(phase)
     this.#handshake.stop()
     this.#replies = undefined
     this.#intake.clear()
     this.#outbox.clear()
     this.#sentAll()
-    const unanswered = [...this.#inFlight.drain(), ...this.#requests.drain()]
+    const left = [...this.#inFlight.drain(), ...this.#requests.drain()]
     // An error costs as much as ten requests: none is made for nobody.
-    if (unanswered.length > 0) this.#settleAll(unanswered, asError(reason))
+    if (left.length > 0) this.#settleAll(left, reason())
   }
 
   #enter(next: Phase): void {
@@ -532,6 +535,6 @@ export class Machine<C extends Command> {
   }
 }
 
-function asError(reason: Error | string): Error {
-  return typeof reason === 'string' ? new NbdClosedError(`${reason} before the command was answered`) : reason
+function unanswered(reason: string): NbdClosedError {
+  return new NbdClosedError(`${reason} before the command was answered`)
 }

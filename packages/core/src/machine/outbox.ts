@@ -63,8 +63,13 @@ export class Outbox {
   /** The first `maxLength` bytes or fewer; a chunk that reaches further is cut. Asks that `isIntact`. */
   take(maxLength: number): readonly Uint8Array[] {
     this.#seal()
-    const length = Math.min(maxLength, this.#length)
     const taken = this.#chunks
+    if (this.#length <= maxLength) {
+      this.#chunks = []
+      this.#length = 0
+      return taken
+    }
+    const length = maxLength
     let count = 0
     let reach = 0
     while (reach < length) reach += (taken[count++] as Uint8Array).length

@@ -65,6 +65,21 @@ test('an error at a place is told of, one without is not, and the first is what 
   handle.destroy()
 })
 
+test('a function that says goodbye with the last chunk is heard', async () => {
+  const { handle, server } = await ready(offer)
+  let leaving: Promise<void> | undefined
+  const reading = handle.preadStructured(new Uint8Array(4), 0, () => {
+    leaving = handle.shutdown()
+  })
+  const request = await server.request(Cmd.Read)
+  server.send(encodeOffsetData(request, Done, 0, 4), octets('01 02 03 04'))
+  await reading
+  await server.request(Cmd.Disc)
+  await server.hangUp()
+  await leaving
+  expect(handle.state).toBe('closed')
+})
+
 test('what the function throws fails the command after all of its chunks, and nothing else', async () => {
   const { handle, server } = await ready(offer)
   let calls = 0

@@ -68,6 +68,14 @@ describe('an intake', () => {
     expect(intake.take(4)).toEqual(octets('05 06 07 08'))
   })
 
+  test('lends no more than is asked for, wherever what is unread ends', () => {
+    const intake = new Intake(16)
+    expect(intake.room(5).length).toBe(5)
+    fill(intake, octets('01 02 03 04 05'))
+    expect([intake.room(5).length, intake.room(5).byteOffset]).toEqual([5, 5])
+    expect(intake.room(100).length).toBe(11)
+  })
+
   test('lends the same room to who asks twice', () => {
     const intake = new Intake(8)
     fill(intake, octets('01 02 03'))

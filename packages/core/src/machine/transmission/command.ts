@@ -1,4 +1,4 @@
-import type { Cmd } from '../../wire/command.js'
+import { Cmd } from '../../wire/command.js'
 import type { U64 } from '../../wire/u64.js'
 import type { BlockStatus } from './block-status.js'
 import type { Coverage } from './coverage.js'
@@ -71,4 +71,9 @@ export class Command {
   toString(): string {
     return this.length === 0 ? this.name : `${this.name} of ${this.length} bytes at ${this.offset}`
   }
+}
+
+/** The bytes that travel with it, in whichever direction. */
+export function payloadLength({ type, length }: Command): number {
+  return type === Cmd.Read || type === Cmd.Write ? length : 0
 }

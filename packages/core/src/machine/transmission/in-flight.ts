@@ -1,4 +1,4 @@
-import type { Command } from './command.js'
+import { type Command, payloadLength } from './command.js'
 
 /**
  * The commands that were sent, found by cookie in constant time: its lower half is a place in a table, its
@@ -8,10 +8,16 @@ export class InFlight<C extends Command> {
   #slots: (C | undefined)[] = []
   #free: number[] = []
   #count = 0
+  #bytes = 0
   #serial = 0
 
   get count(): number {
     return this.#count
+  }
+
+  /** Of payload that they move, in both directions. */
+  get bytes(): number {
+    return this.#bytes
   }
 
   add(command: C): void {
@@ -21,6 +27,7 @@ export class InFlight<C extends Command> {
     command.serial = this.#serial
     this.#slots[slot] = command
     this.#count++
+    this.#bytes += payloadLength(command)
   }
 
   find(cookieHigh: number, cookieLow: number): C | undefined {
@@ -32,6 +39,7 @@ export class InFlight<C extends Command> {
     this.#slots[command.slot] = undefined
     this.#free.push(command.slot)
     this.#count--
+    this.#bytes -= payloadLength(command)
   }
 
   get oldest(): C | undefined {
@@ -44,6 +52,7 @@ export class InFlight<C extends Command> {
     this.#slots = []
     this.#free = []
     this.#count = 0
+    this.#bytes = 0
     return commands
   }
 

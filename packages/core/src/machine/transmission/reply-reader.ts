@@ -45,6 +45,17 @@ import { serverError } from './server-error.js'
  * and 19 us, 128 KiB both 30 us, 256 KiB 56 and 50 us.
  */
 const DIRECT_LENGTH = 128 * 1024
+/**
+ * A view of the intake takes one of so many replies that are still on their way. Taken all at once, their callers ask
+ * again all at once, and the server has nothing to do meanwhile. Reads of 4 KiB, 64 in flight, in thousands a second
+ * over a unix socket: all at once 198, in views of 128 KiB 263, of 80 KiB 286, of 64 KiB 282, of 40 KiB 275. One in two
+ * of those that are left makes views of a third of all.
+ */
+const SHARE = 2
+/** A shorter view costs more reads than it is worth. */
+const SHORTEST_VIEW = 16 * 1024
+/** In front of the data of one reply, at the most. */
+const LONGEST_HEAD = 40
 /** An error chunk holds a message of at most 4096 bytes and, in types unknown today, a little more. */
 const MAX_ERROR_PAYLOAD = 32 * 1024
 /**
@@ -154,25 +165,34 @@ export class ReplyReader<C extends Command> {
     return destinationOf(command as C).subarray(this.#at, this.#at + this.#remaining)
   }
 
-  /**
-   * A header and no more where the replies are long, so that their data need not be copied; else as much as there
-   * is room for, so that one read brings many replies.
-   */
+  /** A header and no more where the replies are long, so that their data need not be copied. */
   #room(): Uint8Array {
-    const room = this.#intake.room()
-    if (this.#expectation !== 'header' || this.#dataLength < DIRECT_LENGTH) return room
+    const isHeader = this.#expectation === 'header' && this.#dataLength >= DIRECT_LENGTH
     const missing = this.#dataHeadLength - this.#intake.length
-    return missing > 0 ? room.subarray(0, missing) : room
+    return this.#intake.room(isHeader && missing > 0 ? missing : this.#share)
   }
 
-  /** `count` bytes are in that view. What it understands of them is settled; throws where it cannot be understood. */
-  received(count: number): void {
+  /** As much as is good to take at once, and one whole reply at the least. */
+  get #share(): number {
+    const { bytes, count } = this.#inFlight
+    // Of commands that move no payload, nobody knows how long the reply is.
+    if (bytes === 0) return Number.POSITIVE_INFINITY
+    const replies = Math.max(1, count / SHARE)
+    return Math.max(SHORTEST_VIEW, Math.ceil(replies * (bytes / count + LONGEST_HEAD)))
+  }
+
+  /**
+   * `count` bytes are in that view. What it understands of them is settled; throws where it cannot be understood. False
+   * when they were the middle of a payload, of which nothing comes before its end.
+   */
+  received(count: number): boolean {
     if (this.#lent) {
       this.#advance(count)
-      return
+      return this.#remaining === 0
     }
     this.#intake.filled(count)
     while (this.#step());
+    return true
   }
 
   /** False when more bytes are needed. */

@@ -1,11 +1,10 @@
 import { NbdUsageError } from '../../errors.js'
-import { Cmd } from '../../wire/command.js'
 import type { Limits } from '../limits.js'
 import type { Outbox } from '../outbox.js'
 import type { Tally } from '../stats.js'
 import type { Trace } from '../trace/trace.js'
 import { requestLine } from '../trace/transmission-lines.js'
-import type { Command } from './command.js'
+import { type Command, payloadLength } from './command.js'
 import { CommandQueue } from './command-queue.js'
 import type { InFlight } from './in-flight.js'
 
@@ -22,7 +21,6 @@ export class RequestWriter<C extends Command> {
   readonly #refuse: (command: C) => void
   /** Commands in line, without the abandoned. */
   #waiting = 0
-  #inFlightBytes = 0
 
   /** Whose request is perhaps not yet taken whole. */
   last: C | undefined
@@ -65,11 +63,6 @@ export class RequestWriter<C extends Command> {
     return this.#queue.drain().filter(isWaiting)
   }
 
-  /** The reply to `command` is complete: its room is free. */
-  answered(command: C): void {
-    this.#inFlightBytes -= payloadLength(command)
-  }
-
   /** Encodes the commands whose turn it is, until `length` bytes wait. */
   fill(outbox: Outbox, length: number): void {
     while (outbox.length < length) {
@@ -91,7 +84,7 @@ export class RequestWriter<C extends Command> {
   #hasRoomFor(command: C): boolean {
     if (this.#inFlight.count === 0) return true
     if (this.#inFlight.count >= this.#limits.inFlightCommands) return false
-    return this.#inFlightBytes + payloadLength(command) <= this.#limits.inFlightBytes
+    return this.#inFlight.bytes + payloadLength(command) <= this.#limits.inFlightBytes
   }
 
   #send(command: C, outbox: Outbox): void {
@@ -103,7 +96,6 @@ export class RequestWriter<C extends Command> {
       return
     }
     this.#inFlight.add(command)
-    this.#inFlightBytes += payloadLength(command)
     this.#tally.chunksSent++
     this.last = command
     command.state = 'sent'
@@ -122,9 +114,4 @@ export class RequestWriter<C extends Command> {
 
 function isWaiting(command: Command): boolean {
   return command.state === 'waiting'
-}
-
-/** The bytes that travel, in whichever direction. */
-function payloadLength(command: Command): number {
-  return command.type === Cmd.Read || command.type === Cmd.Write ? command.length : 0
 }

@@ -19,6 +19,28 @@ describe('the commands in flight', () => {
     expect(inFlight.find(b.serial, b.slot)).toBe(b)
   })
 
+  test('tell how much payload they move, in both directions', () => {
+    const inFlight = new InFlight()
+    const commands = [
+      new Command({ type: Cmd.Read, name: 'pread', flags: 0, offset: 0, length: 300 }),
+      new Command({
+        type: Cmd.Write,
+        name: 'pwrite',
+        flags: 0,
+        offset: 0,
+        length: 40,
+        data: new Uint8Array(40),
+      }),
+      new Command({ type: Cmd.Trim, name: 'trim', flags: 0, offset: 0, length: 5000 }),
+    ] as const
+    for (const command of commands) inFlight.add(command)
+    expect(inFlight.bytes).toBe(340)
+    inFlight.remove(commands[0])
+    expect(inFlight.bytes).toBe(40)
+    inFlight.drain()
+    expect(inFlight.bytes).toBe(0)
+  })
+
   test('have cookies from 1 up, never 0', () => {
     const inFlight = new InFlight()
     const commands = Array.from({ length: 3 }, () => flush())

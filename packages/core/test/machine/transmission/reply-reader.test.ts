@@ -683,6 +683,45 @@ describe('the memory that is lent', () => {
     },
   )
 
+  // Replies of 4096 bytes, with heads of 40 at the most.
+  test.each([
+    ['1, and not less than 16 KiB', 1, 16 * KIB],
+    ['6, and not less than 16 KiB', 6, 16 * KIB],
+    ['16: half', 16, 8 * (4 * KIB + 40)],
+    ['11, an odd number: half', 11, 5.5 * (4 * KIB + 40)],
+    ['4096: as much as there is room for', 4000, 64 * KIB],
+  ])('is room for a share of the replies that are on their way: of %s', (_, left, length) => {
+    const replying = new Replying()
+    const commands = Array.from({ length: left }, () => read(4 * KIB))
+    // As long as it ever grows.
+    replying.intake.reserve(64 * KIB)
+    replying.send(...commands)
+    expect(replying.reader.buffer().length).toBe(length)
+  })
+
+  test('is room for one whole reply at the least', () => {
+    const replying = new Replying()
+    replying.intake.reserve(64 * KIB)
+    replying.send(read(30 * KIB))
+    expect(replying.reader.buffer().length).toBe(30 * KIB + 40)
+  })
+
+  test('is all the room where nobody knows how long the replies are', () => {
+    const replying = new Replying()
+    replying.intake.reserve(64 * KIB)
+    replying.send(flush(), trim(512))
+    expect(replying.reader.buffer().length).toBe(64 * KIB)
+  })
+
+  test('brings nothing before it is full, in the middle of long data', () => {
+    const { replying } = awaiting(200 * KIB)
+    replying.reader.buffer()
+    expect(replying.reader.received(100 * KIB)).toBe(false)
+    replying.reader.buffer()
+    expect(replying.reader.received(100 * KIB)).toBe(true)
+    expect(replying.settled.length).toBe(1)
+  })
+
   test('is what the last question got', () => {
     const { command, replying } = awaiting(200 * KIB)
     const first = replying.reader.buffer()

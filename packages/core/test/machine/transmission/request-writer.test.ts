@@ -42,10 +42,7 @@ class Desk {
   }
 
   answer(...commands: Command[]): void {
-    for (const command of commands) {
-      this.inFlight.remove(command)
-      this.writer.answered(command)
-    }
+    for (const command of commands) this.inFlight.remove(command)
   }
 }
 
