@@ -76,7 +76,7 @@ const run = async (counter: ByteCounter, exportSize: number, workload: Workload,
   const { length, inFlight, operation } = workload
   const isRead = operation === 'read'
   const type = isRead ? Cmd.Read : Cmd.Write
-  const data = isRead ? undefined : new Uint8Array(length)
+  const data = isRead ? undefined : new Uint8Array(length).fill(0xa5)
   const replyLength = SIMPLE_REPLY_LENGTH + (isRead ? length : 0)
   const start = counter.received
   let sent = 0

@@ -16,7 +16,7 @@ const requests: Readonly<Record<string, (nbd: Handle, length: number) => Request
   },
   pread: (nbd, length) => (offset) => nbd.pread(length, offset),
   pwrite: (nbd, length) => {
-    const data = new Uint8Array(length)
+    const data = new Uint8Array(length).fill(0xa5)
     return (offset) => nbd.pwrite(data, offset)
   },
 }

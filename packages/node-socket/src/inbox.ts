@@ -1,5 +1,7 @@
 import type { Receiver } from '@nbdjs/core'
 
+const NOTHING: Uint8Array = new Uint8Array(0)
+
 /**
  * The reading side of a socket: leads the bytes that arrive to whoever is attached.
  *
@@ -42,11 +44,12 @@ export class Inbox {
     let done = 0
     while (done < chunk.length && receiver !== undefined && this.#receiver === receiver) {
       const view = receiver.buffer()
-      const count = Math.min(view.length, chunk.length - done)
-      view.set(chunk.subarray(done, done + count))
-      done += count
-      receiver.received(count)
+      const rest = done === 0 ? chunk : chunk.subarray(done)
+      const piece = rest.length <= view.length ? rest : rest.subarray(0, view.length)
+      view.set(piece)
+      done += piece.length
+      receiver.received(piece.length)
     }
-    return chunk.subarray(done)
+    return done === chunk.length ? NOTHING : chunk.subarray(done)
   }
 }
