@@ -3,9 +3,7 @@ import {
   NbdError,
   NbdNegotiationError,
   NbdProtocolError,
-  NbdServerError,
   NbdTransportError,
-  NbdUsageError,
 } from '../errors.js'
 import { Cmd } from '../wire/command.js'
 import { Opt } from '../wire/option.js'
@@ -26,10 +24,7 @@ import { phaseLine, unreadLine } from './trace/handshake-lines.js'
 import { Trace } from './trace/trace.js'
 import { goodbyeLine } from './trace/transmission-lines.js'
 import type { Command } from './transmission/command.js'
-import { InFlight } from './transmission/in-flight.js'
-import type { ReadChunk } from './transmission/read-chunk.js'
-import { ReplyReader } from './transmission/reply-reader.js'
-import { RequestWriter } from './transmission/request-writer.js'
+import { type CommandChunk, Transmission } from './transmission/transmission.js'
 
 /**
  * One read of the connection takes at most this many bytes, unless they go into a command's own memory: more than
@@ -45,12 +40,6 @@ export interface MachineOptions {
   readonly address: string
   readonly settings: NegotiationSettings
   readonly limits: Limits
-}
-
-/** A chunk, and the read that it belongs to. */
-export interface CommandChunk<C extends Command> {
-  readonly command: C
-  readonly chunk: ReadChunk
 }
 
 /**
@@ -70,29 +59,25 @@ export class Machine<C extends Command> {
   readonly #outbox: Outbox = new Outbox()
   readonly #negotiation: Negotiation
   readonly #handshake: Handshake = new Handshake(this.#intake)
-  readonly #inFlight: InFlight<C> = new InFlight()
-  readonly #requests: RequestWriter<C>
+  readonly #transmission: Transmission<C>
   readonly #events: MachineEvent[] = []
-  /** From `transmission` on, until the end. */
-  #replies: ReplyReader<C> | undefined
-  #settled: C[] = []
-  #chunks: CommandChunk<C>[] = []
-  /** Answered before all of its request has left: it keeps its data until then. */
-  #answeredEarly: C | undefined
 
   #phase: Phase = 'opening'
   #failure: Error | undefined
   #operation: Operation = 'connect'
   #hasPeerEnded = false
-  #isDisconnecting = false
   #silentTicks = 0
   #bytesAtLastTick = 0
 
   constructor({ address, settings, limits }: MachineOptions) {
     this.#address = address
-    this.#requests = new RequestWriter(this.#inFlight, limits, this.#tally, this.#trace, (command) =>
-      this.#settle(command),
-    )
+    this.#transmission = new Transmission({
+      intake: this.#intake,
+      outbox: this.#outbox,
+      limits,
+      tally: this.#tally,
+      trace: this.#trace,
+    })
     this.#negotiation = new Negotiation(settings, limits, this.#tally, this.#trace, (bytes) =>
       this.#outbox.append(bytes),
     )
@@ -132,12 +117,12 @@ export class Machine<C extends Command> {
 
   /** Commands in line and on their way. */
   get inFlight(): number {
-    return this.#inFlight.count + this.#requests.waiting
+    return this.#transmission.inFlight
   }
 
   /** No more commands are taken: the goodbye was said, or waits for the commands in flight. */
   get isDisconnecting(): boolean {
-    return this.#isDisconnecting
+    return this.#transmission.isDisconnecting
   }
 
   get stats(): Stats {
@@ -157,17 +142,15 @@ export class Machine<C extends Command> {
 
   /** Where the next bytes go. Lent until the next call of `received()`, or until the connection is gone. */
   buffer(): Uint8Array {
-    return this.#replies === undefined ? this.#intake.room() : this.#replies.buffer()
+    return this.#transmission.isUnderWay ? this.#transmission.buffer() : this.#intake.room()
   }
 
   /** `count` bytes are in the view that `buffer()` gave last. False when nothing can have come of them yet. */
   received(count: number): boolean {
     this.#tally.bytesReceived += count
-    if (this.#replies === undefined) {
-      this.#receiveHandshake(count)
-      return true
-    }
-    return this.#receiveReplies(this.#replies, count)
+    if (this.#transmission.isUnderWay) return this.#receiveReplies(count)
+    this.#receiveHandshake(count)
+    return true
   }
 
   /** The peer sent its last byte. */
@@ -238,8 +221,8 @@ export class Machine<C extends Command> {
 
   /** Lines up a command, in `transmission` and before `disconnect()`. After the end it fails. */
   submit(command: C): void {
-    if (isOver(this.#phase)) this.#settleAll([command], this.#epitaph)
-    else this.#requests.push(command)
+    if (isOver(this.#phase)) this.#transmission.fail([command], this.#epitaph)
+    else this.#transmission.submit(command)
   }
 
   /**
@@ -247,8 +230,7 @@ export class Machine<C extends Command> {
    * is drained.
    */
   abandon(command: C): void {
-    command.abandoned = true
-    if (command.state === 'waiting') this.#requests.abandon(command)
+    this.#transmission.abandon(command)
   }
 
   /**
@@ -256,8 +238,7 @@ export class Machine<C extends Command> {
    * wait). With `abandonPending`, commands that were not yet sent fail instead of being sent.
    */
   disconnect({ abandonPending = false }: { readonly abandonPending?: boolean } = {}): void {
-    this.#isDisconnecting = true
-    if (abandonPending) this.#dropWaiting('the connection is being shut down')
+    this.#transmission.disconnect(abandonPending)
   }
 
   /**
@@ -268,7 +249,7 @@ export class Machine<C extends Command> {
     const bytes = this.#tally.bytesSent + this.#tally.bytesReceived
     this.#silentTicks = bytes === this.#bytesAtLastTick ? this.#silentTicks + 1 : 0
     this.#bytesAtLastTick = bytes
-    return this.#silentTicks >= ticks ? this.#inFlight.oldest : undefined
+    return this.#silentTicks >= ticks ? this.#transmission.oldest : undefined
   }
 
   /** Ends it all: whatever waits is settled with `error`. */
@@ -282,28 +263,25 @@ export class Machine<C extends Command> {
 
   /** The next chunks to be written, none if there are none. They are lent until flushed. */
   takeOutput(): readonly Uint8Array[] {
-    if (this.#outbox.length > 0) this.#checkRest()
+    const breakage = this.#outbox.length > 0 ? this.#transmission.breakage : undefined
+    if (breakage !== undefined) this.fail(breakage)
     if (this.#phase === 'transmission') this.#fillOutbox()
     const { length } = this.#outbox
     if (length === 0) return NO_OUTPUT
     const chunks = this.#outbox.take(BATCH_LENGTH)
     this.#tally.bytesSent += length - this.#outbox.length
-    if (this.#outbox.length === 0) this.#sentAll()
+    if (this.#outbox.length === 0) this.#transmission.sentAll()
     return chunks
   }
 
   /** The chunks of reads that asked for them since the last call. They come before what is settled. */
   takeChunks(): readonly CommandChunk<C>[] {
-    const chunks = this.#chunks
-    if (chunks.length > 0) this.#chunks = []
-    return chunks
+    return this.#transmission.takeChunks()
   }
 
   /** The commands that were settled since the last call, in the order of their replies. */
   takeSettled(): readonly C[] {
-    const settled = this.#settled
-    if (settled.length > 0) this.#settled = []
-    return settled
+    return this.#transmission.takeSettled()
   }
 
   nextEvent(): MachineEvent | undefined {
@@ -349,8 +327,8 @@ export class Machine<C extends Command> {
   /** Bytes that no operation asked for. */
   #receiveUnasked(): void {
     const { length } = this.#intake
-    if (this.#replies !== undefined) {
-      this.#receiveReplies(this.#replies, 0)
+    if (this.#transmission.isUnderWay) {
+      this.#receiveReplies(0)
       return
     }
     if (this.#phase === 'opening') return
@@ -396,40 +374,20 @@ export class Machine<C extends Command> {
 
   #beginTransmission(): void {
     this.#enter('transmission')
-    if (this.#negotiation.extendedHeaders) this.#outbox.useExtendedHeaders()
-    const { replyMode } = this.#negotiation
-    this.#replies = new ReplyReader(this.#intake, this.#inFlight, this.#tally, this.#trace, replyMode, {
-      answered: (command) => this.#answered(command),
-      chunk: (command, chunk) => this.#chunks.push({ command, chunk }),
-    })
+    this.#transmission.begin(this.#negotiation.replyMode)
   }
 
-  #receiveReplies(replies: ReplyReader<C>, count: number): boolean {
+  #receiveReplies(count: number): boolean {
     try {
-      return replies.received(count)
+      return this.#transmission.received(count)
     } catch (error) {
       this.fail(error as Error)
       return true
     }
   }
 
-  #answered(command: C): void {
-    if (command === this.#requests.last && this.#outbox.length > 0) this.#answeredEarly = command
-    else this.#settle(command)
-    // "Terminating the transmission phase": after ESHUTDOWN a client must leave.
-    if (command.error instanceof NbdServerError && command.error.errno === 'ESHUTDOWN') {
-      this.#isDisconnecting = true
-      this.#dropWaiting('the server is shutting down')
-    }
-  }
-
-  #dropWaiting(reason: string): void {
-    this.#settleAll(this.#requests.drain(), new NbdClosedError(`${reason}: the command was not sent`))
-  }
-
   #fillOutbox(): void {
-    this.#requests.fill(this.#outbox, BATCH_LENGTH)
-    if (this.#isDisconnecting && this.inFlight === 0) this.#sayGoodbye()
+    if (this.#transmission.fill(BATCH_LENGTH)) this.#sayGoodbye()
   }
 
   /** NBD_CMD_DISC: offset and length are zero, there is no reply, and nothing may follow. */
@@ -441,42 +399,15 @@ export class Machine<C extends Command> {
     this.#events.push({ kind: 'close' })
   }
 
-  /** The rest of a request that was cut: without its memory every later byte would be out of step. */
-  #checkRest(): void {
-    if (this.#outbox.isIntact) return
-    this.fail(
-      new NbdUsageError(`${this.#requests.last}: the data was detached or resized while it was being sent`),
-    )
-  }
-
-  /** No memory of any command waits to be sent. */
-  #sentAll(): void {
-    this.#requests.last = undefined
-    if (this.#answeredEarly !== undefined) this.#settle(this.#answeredEarly)
-    this.#answeredEarly = undefined
-  }
-
-  #settleAll(commands: readonly C[], error: Error): void {
-    for (const command of commands) {
-      command.error ??= error
-      this.#settle(command)
-    }
-  }
-
-  #settle(command: C): void {
-    command.state = 'settled'
-    if (!command.abandoned) this.#settled.push(command)
-  }
-
   // --- within: the end -----------------------------------------------------------------------------------
 
   /** The server may end between two replies; in one, it broke. */
   #endTransmission(): void {
-    if (this.#replies?.isBetweenReplies === true) {
+    if (this.#transmission.isBetweenReplies) {
       this.#end('closed', () => unanswered('the server closed the connection'))
       this.#events.push({ kind: 'close' })
     } else {
-      this.fail(this.#hangup(`in ${this.#replies?.progress}`))
+      this.fail(this.#hangup(`in ${this.#transmission.progress}`))
     }
   }
 
@@ -491,13 +422,9 @@ export class Machine<C extends Command> {
   #end(phase: 'closed' | 'dead', reason: () => Error): void {
     this.#enter(phase)
     this.#handshake.stop()
-    this.#replies = undefined
     this.#intake.clear()
     this.#outbox.clear()
-    this.#sentAll()
-    const left = [...this.#inFlight.drain(), ...this.#requests.drain()]
-    // An error costs as much as ten requests: none is made for nobody.
-    if (left.length > 0) this.#settleAll(left, reason())
+    this.#transmission.end(reason)
   }
 
   #enter(next: Phase): void {
