@@ -32,6 +32,8 @@ export interface BlockStatusQuery {
  */
 export class BlockStatus {
   readonly #query: BlockStatusQuery
+  /** Of the request. */
+  readonly #end: bigint
   readonly #extents = new Map<string, Extent[]>()
   /** The list of the present chunk; undefined for a context that nobody asked for. */
   #list: Extent[] | undefined
@@ -44,6 +46,7 @@ export class BlockStatus {
 
   constructor(query: BlockStatusQuery) {
     this.#query = query
+    this.#end = query.offset + query.length
   }
 
   /** A chunk begins. Libnbd passes over unknown contexts too: they do no harm. */
@@ -64,8 +67,8 @@ export class BlockStatus {
     const list = this.#list
     if (list === undefined || this.#problem !== undefined) return
     const extent = { offset: this.#next, length: BigInt(length), flags }
+    this.#next = extent.offset + extent.length
     this.#check(extent, this.#count++)
-    this.#next += extent.length
     if (list.length < this.#query.maxExtents) list.push(extent)
   }
 
@@ -88,21 +91,26 @@ export class BlockStatus {
     return this.#extents
   }
 
+  /** An extent that ends where the next one begins. It runs once per extent: no text is made while all is well. */
   #check({ offset, length }: Extent, index: number): void {
     const { exportSize, isOne } = this.#query
-    const end = this.#query.offset + this.#query.length
-    const which = `extent ${index} of ${this.#context}`
-    if (length === 0n) this.#complain(`${which} to have at least 1 byte, received 0`)
-    if (offset + length > exportSize) {
-      this.#complain(`${which} to end by ${exportSize}, the end of the export, received ${offset + length}`)
-    }
-    if (isOne && (index > 0 || offset + length > end)) {
+    const next = this.#next
+    if (length === 0n) this.#complain(`${this.#which(index)} to have at least 1 byte, received 0`)
+    if (next > exportSize)
+      this.#complain(`${this.#which(index)} to end by ${exportSize}, the end of the export, received ${next}`)
+    if (isOne && (index > 0 || next > this.#end)) {
       this.#complain(
         `one extent of at most ${this.#query.length} bytes (NBD_CMD_FLAG_REQ_ONE), received more`,
       )
     }
-    if (offset >= end)
-      this.#complain(`${which} to begin before ${end}, the end of the request, received ${offset}`)
+    if (offset >= this.#end)
+      this.#complain(
+        `${this.#which(index)} to begin before ${this.#end}, the end of the request, received ${offset}`,
+      )
+  }
+
+  #which(index: number): string {
+    return `extent ${index} of ${this.#context}`
   }
 
   #complain(problem: string): void {
