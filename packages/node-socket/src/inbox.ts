@@ -1,4 +1,5 @@
 import type { Receiver } from '@nbdjs/core'
+import { LookAgain } from './look-again.js'
 
 const NOTHING: Uint8Array = new Uint8Array(0)
 
@@ -11,7 +12,11 @@ const NOTHING: Uint8Array = new Uint8Array(0)
  */
 export class Inbox {
   readonly #bootstrap: Uint8Array = new Uint8Array(1)
+  readonly #lookAgain: LookAgain = new LookAgain()
   #receiver: Receiver | undefined
+  /** The memory of the last view, and where in it the bytes have got to. None when the view is full. */
+  #memory: ArrayBufferLike | undefined
+  #reached = 0
 
   get receiver(): Receiver | undefined {
     return this.#receiver
@@ -24,15 +29,22 @@ export class Inbox {
   /** From now on, no memory of the receiver is lent to Node. */
   detach(): void {
     this.#receiver = undefined
+    this.#memory = undefined
   }
 
   /** `onread.buffer`. Never empty: an empty view kills the socket with ENOBUFS. */
   lend(): Uint8Array {
-    return this.#receiver?.buffer() ?? this.#bootstrap
+    const view = this.#receiver?.buffer() ?? this.#bootstrap
+    // Whoever lends the rest of the same view waits for the rest of the same piece.
+    if (view.buffer === this.#memory && view.byteOffset === this.#reached) this.#lookAgain.expect()
+    return view
   }
 
   /** `onread.callback`: whether to go on reading. */
   take(count: number, view: Uint8Array): boolean {
+    this.#lookAgain.came()
+    this.#memory = count < view.length ? view.buffer : undefined
+    this.#reached = view.byteOffset + count
     if (view === this.#bootstrap) this.takeChunk(view.subarray(0, count))
     else this.#receiver?.received(count)
     return this.#receiver !== undefined

@@ -41,6 +41,24 @@ describe('Inbox', () => {
     expect(inbox.lend()).toHaveLength(1)
   })
 
+  it.each([
+    ['keeps the event loop awake for the rest of a piece', 10, 10, 1],
+    ['lets it sleep where the view was filled', 1024, 1024, 0],
+    ['lets it sleep where other memory is lent next', 10, 0, 0],
+  ])('%s', async (_, count, nextAt, immediates) => {
+    const inbox = new Inbox()
+    const receiver = new RecordingReceiver()
+    const views = [receiver.view, new Uint8Array(receiver.view.buffer, nextAt)]
+    receiver.buffer = () => views.shift() as Uint8Array
+    inbox.attach(receiver)
+    inbox.take(count, inbox.lend())
+    inbox.lend()
+    const waiting = (): number =>
+      process.getActiveResourcesInfo().filter((name) => name === 'Immediate').length
+    expect(waiting()).toBe(immediates)
+    while (waiting() > 0) await new Promise((resolve) => setTimeout(resolve))
+  })
+
   it('copies a chunk in pieces, up to where the receiver was detached', () => {
     const inbox = new Inbox()
     const memory = new Uint8Array(2)
