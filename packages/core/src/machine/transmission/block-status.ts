@@ -91,7 +91,7 @@ export class BlockStatus {
     return this.#extents
   }
 
-  /** An extent that ends where the next one begins. It runs once per extent: no text is made while all is well. */
+  /** Of the extent that was added last. It runs once per extent: no text is made while all is well. */
   #check({ offset, length }: Extent, index: number): void {
     const { exportSize, isOne } = this.#query
     const next = this.#next
