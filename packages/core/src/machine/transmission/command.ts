@@ -77,3 +77,12 @@ export class Command {
 export function payloadLength({ type, length }: Command): number {
   return type === Cmd.Read || type === Cmd.Write ? length : 0
 }
+
+/** How long the reply to a block status is, nobody knows before: longer than any view. */
+const UNKNOWN_LENGTH = 2 ** 20
+
+/** About how much its reply brings, without what is in front of data. */
+export function replyLength({ type, length }: Command): number {
+  if (type === Cmd.Read) return length
+  return type === Cmd.BlockStatus ? UNKNOWN_LENGTH : 0
+}

@@ -1,4 +1,4 @@
-import { type Command, payloadLength } from './command.js'
+import { type Command, payloadLength, replyLength } from './command.js'
 
 /**
  * The commands that were sent, found by cookie in constant time: its lower half is a place in a table, its
@@ -9,6 +9,7 @@ export class InFlight<C extends Command> {
   #free: number[] = []
   #count = 0
   #bytes = 0
+  #replyBytes = 0
   #serial = 0
 
   get count(): number {
@@ -20,6 +21,11 @@ export class InFlight<C extends Command> {
     return this.#bytes
   }
 
+  /** About as much as their replies bring in all. */
+  get replyBytes(): number {
+    return this.#replyBytes
+  }
+
   add(command: C): void {
     const slot = this.#free.pop() ?? this.#slots.length
     this.#serial = (this.#serial + 1) >>> 0
@@ -28,6 +34,7 @@ export class InFlight<C extends Command> {
     this.#slots[slot] = command
     this.#count++
     this.#bytes += payloadLength(command)
+    this.#replyBytes += replyLength(command)
   }
 
   find(cookieHigh: number, cookieLow: number): C | undefined {
@@ -40,6 +47,7 @@ export class InFlight<C extends Command> {
     this.#free.push(command.slot)
     this.#count--
     this.#bytes -= payloadLength(command)
+    this.#replyBytes -= replyLength(command)
   }
 
   get oldest(): C | undefined {
@@ -53,6 +61,7 @@ export class InFlight<C extends Command> {
     this.#free = []
     this.#count = 0
     this.#bytes = 0
+    this.#replyBytes = 0
     return commands
   }
 

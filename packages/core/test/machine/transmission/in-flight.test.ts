@@ -19,7 +19,7 @@ describe('the commands in flight', () => {
     expect(inFlight.find(b.serial, b.slot)).toBe(b)
   })
 
-  test('tell how much payload they move, in both directions', () => {
+  test('tell how much payload they move, in both directions, and how much the replies bring', () => {
     const inFlight = new InFlight()
     const commands = [
       new Command({ type: Cmd.Read, name: 'pread', flags: 0, offset: 0, length: 300 }),
@@ -34,11 +34,12 @@ describe('the commands in flight', () => {
       new Command({ type: Cmd.Trim, name: 'trim', flags: 0, offset: 0, length: 5000 }),
     ] as const
     for (const command of commands) inFlight.add(command)
-    expect(inFlight.bytes).toBe(340)
+    expect([inFlight.bytes, inFlight.replyBytes]).toEqual([340, 300])
     inFlight.remove(commands[0])
-    expect(inFlight.bytes).toBe(40)
+    expect([inFlight.bytes, inFlight.replyBytes]).toEqual([40, 0])
+    inFlight.add(commands[0])
     inFlight.drain()
-    expect(inFlight.bytes).toBe(0)
+    expect([inFlight.bytes, inFlight.replyBytes]).toEqual([0, 0])
   })
 
   test('have cookies from 1 up, never 0', () => {
