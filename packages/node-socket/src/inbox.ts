@@ -1,8 +1,6 @@
 import type { Receiver } from '@nbdjs/core'
 import { LookAgain } from './look-again.js'
 
-const NOTHING: Uint8Array = new Uint8Array(0)
-
 /**
  * The reading side of a socket: leads the bytes that arrive to whoever is attached.
  *
@@ -53,15 +51,14 @@ export class Inbox {
   /** Copies a chunk of Node's own to the receiver. Returns what is left of it when the receiver was detached. */
   takeChunk(chunk: Uint8Array): Uint8Array {
     const receiver = this.#receiver
-    let done = 0
-    while (done < chunk.length && receiver !== undefined && this.#receiver === receiver) {
+    let rest = chunk
+    while (rest.length > 0 && receiver !== undefined && this.#receiver === receiver) {
       const view = receiver.buffer()
-      const rest = done === 0 ? chunk : chunk.subarray(done)
       const piece = rest.length <= view.length ? rest : rest.subarray(0, view.length)
       view.set(piece)
-      done += piece.length
+      rest = rest.subarray(piece.length)
       receiver.received(piece.length)
     }
-    return done === chunk.length ? NOTHING : chunk.subarray(done)
+    return rest
   }
 }

@@ -265,7 +265,7 @@ export class Machine<C extends Command> {
   takeOutput(): readonly Uint8Array[] {
     const breakage = this.#outbox.length > 0 ? this.#transmission.breakage : undefined
     if (breakage !== undefined) this.fail(breakage)
-    if (this.#phase === 'transmission') this.#fillOutbox()
+    if (this.#phase === 'transmission' && this.#transmission.fill(BATCH_LENGTH)) this.#sayGoodbye()
     const { length } = this.#outbox
     if (length === 0) return NO_OUTPUT
     const chunks = this.#outbox.take(BATCH_LENGTH)
@@ -384,10 +384,6 @@ export class Machine<C extends Command> {
       this.fail(error as Error)
       return true
     }
-  }
-
-  #fillOutbox(): void {
-    if (this.#transmission.fill(BATCH_LENGTH)) this.#sayGoodbye()
   }
 
   /** NBD_CMD_DISC: offset and length are zero, there is no reply, and nothing may follow. */

@@ -69,13 +69,12 @@ export class Outbox {
       this.#length = 0
       return taken
     }
-    const length = maxLength
     let count = 0
     let reach = 0
-    while (reach < length) reach += (taken[count++] as Uint8Array).length
+    while (reach < maxLength) reach += (taken[count++] as Uint8Array).length
     this.#chunks = taken.splice(count)
-    this.#length -= length
-    if (reach > length) this.#putBack(taken, reach - length)
+    this.#length -= maxLength
+    if (reach > maxLength) this.#putBack(taken, reach - maxLength)
     return taken
   }
 

@@ -1,47 +1,21 @@
 import { describe, expect, test } from '@jest/globals'
 import { Handle } from '@nbdjs/core'
-import {
-  decodeRequest,
-  encodeGreeting,
-  encodeInfoExport,
-  encodeOptionReply,
-  encodeSimpleReply,
-  Opt,
-  REQUEST_LENGTH,
-  Rep,
-} from '@nbdjs/core/wire'
+import { decodeRequest, encodeGreeting, encodeSimpleReply, REQUEST_LENGTH } from '@nbdjs/core/wire'
 import { joined, octets, repeated } from '../octets.js'
+import { end, granted, readyOn } from './connected-by-hand.js'
 import { HandConnection } from './hand-connection.js'
 import { watchLeaks } from './leaks.js'
-import { EVERYTHING } from './scripted-server.js'
 import { outcomeOf, rejection, settled } from './settled.js'
 
 watchLeaks()
 
-const granted = (): Uint8Array =>
-  joined(
-    encodeOptionReply(Opt.Go, Rep.Info, encodeInfoExport({ size: 1e6, transmissionFlags: EVERYTHING })),
-    encodeOptionReply(Opt.Go, Rep.Ack),
-  )
-
 /** A handle in `ready` on a connection by hand, from which the handshake was wiped. */
 async function ready(): Promise<{ readonly handle: Handle; readonly connection: HandConnection }> {
   const connection = new HandConnection()
-  const handle = new Handle({ requestStructuredReplies: false })
-  const connecting = handle.connect(connection.transport)
-  await settled()
-  connection.deliver(encodeGreeting(3))
-  connection.deliver(granted())
-  await connecting
+  const handle = await readyOn(connection, { structuredReplies: false })
   connection.writes.length = 0
   connection.calls.length = 0
   return { handle, connection }
-}
-
-async function end(handle: Handle<boolean>, connection: HandConnection): Promise<void> {
-  handle.destroy()
-  connection.receiver.closed()
-  await settled()
 }
 
 const requestsIn = (bytes: Uint8Array): number => bytes.length / REQUEST_LENGTH

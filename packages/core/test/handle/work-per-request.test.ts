@@ -1,21 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { Handle } from '@nbdjs/core'
-import {
-  CommandFlag,
-  decodeRequest,
-  encodeGreeting,
-  encodeInfoExport,
-  encodeOffsetData,
-  encodeOptionReply,
-  Opt,
-  Rep,
-  ReplyFlag,
-  viewOf,
-} from '@nbdjs/core/wire'
+import type { Handle } from '@nbdjs/core'
+import { CommandFlag, decodeRequest, encodeOffsetData, ReplyFlag, viewOf } from '@nbdjs/core/wire'
 import { joined, repeated } from '../octets.js'
+import { end, readyOn } from './connected-by-hand.js'
 import { HandConnection } from './hand-connection.js'
 import { watchLeaks } from './leaks.js'
-import { EVERYTHING } from './scripted-server.js'
 import { settled } from './settled.js'
 
 /*
@@ -70,24 +59,9 @@ class ChunkConnection extends HandConnection {
 
 async function ready(): Promise<{ readonly handle: Handle; readonly connection: ChunkConnection }> {
   const connection = new ChunkConnection()
-  const handle = new Handle({ requestExtendedHeaders: false })
-  const connecting = handle.connect(connection.transport)
-  await settled()
-  connection.deliver(encodeGreeting(3))
-  await settled()
-  connection.deliver(encodeOptionReply(Opt.StructuredReply, Rep.Ack))
-  await settled()
-  const info = encodeInfoExport({ size: 2 ** 40, transmissionFlags: EVERYTHING })
-  connection.deliver(encodeOptionReply(Opt.Go, Rep.Info, info), encodeOptionReply(Opt.Go, Rep.Ack))
-  await connecting
+  const handle = await readyOn(connection, { structuredReplies: true, size: 2 ** 40 })
   connection.chunks.length = 0
   return { handle, connection }
-}
-
-async function end({ handle, connection }: Awaited<ReturnType<typeof ready>>): Promise<void> {
-  handle.destroy()
-  connection.receiver.closed()
-  await settled()
 }
 
 /** Answers every read with its data, in one chunk each. */
@@ -107,8 +81,7 @@ describe('a read', () => {
     ['of 4 KiB is copied once', 4 * KIB, 4 * KIB],
     ['of 256 KiB is not copied', 256 * KIB, 0],
   ])('into memory of the caller %s', async (_, length, copied) => {
-    const both = await ready()
-    const { handle, connection } = both
+    const { handle, connection } = await ready()
     // The first reply of all: nobody can know how long it is before its header is there.
     const first = handle.preadInto(new Original(length), 0)
     await settled()
@@ -122,12 +95,11 @@ describe('a read', () => {
     await Promise.all(reading)
     expect(Counted.copied).toBe(8 * copied)
     for (const buffer of buffers) expect(buffer.every((byte) => byte === 7)).toBe(true)
-    await end(both)
+    await end(handle, connection)
   })
 
   test('into memory of the caller makes none, but for the slabs of the requests', async () => {
-    const both = await ready()
-    const { handle, connection } = both
+    const { handle, connection } = await ready()
     const buffer = new Original(512)
     const own: number[] = []
     for (let round = 0; round < 100; round++) {
@@ -142,12 +114,11 @@ describe('a read', () => {
     }
     // A slab of 16 KiB has room for 585 requests of 28 bytes.
     expect(own).toEqual([16 * KIB])
-    await end(both)
+    await end(handle, connection)
   })
 
   test('into memory of its own makes just that', async () => {
-    const both = await ready()
-    const { handle, connection } = both
+    const { handle, connection } = await ready()
     const reading = handle.pread(4 * KIB, 0)
     await settled()
     const [request] = connection.chunks.splice(0) as [Uint8Array]
@@ -159,14 +130,13 @@ describe('a read', () => {
     connection.receiver.received(reply.length)
     expect((await reading).length).toBe(4 * KIB)
     expect(made).toEqual([4 * KIB])
-    await end(both)
+    await end(handle, connection)
   })
 })
 
 describe('a write', () => {
   test('is handed to the connection as it is, and the headers of its neighbours with one view', async () => {
-    const both = await ready()
-    const { handle, connection } = both
+    const { handle, connection } = await ready()
     const data = new Original(64 * KIB)
     made.length = 0
     const pending = [
@@ -180,7 +150,7 @@ describe('a write', () => {
     expect(connection.chunks.map(({ length }) => length)).toEqual([3 * 28, 64 * KIB, 28])
     expect(connection.chunks[1]).toBe(data)
     expect(decodeRequest(viewOf(connection.chunks[0] as Uint8Array), 56)?.flags).toBe(CommandFlag.Fua)
-    await end(both)
+    await end(handle, connection)
     await Promise.all(pending)
   })
 })
