@@ -1,4 +1,5 @@
 import { NbdUsageError } from '../../errors.js'
+import { Cmd } from '../../wire/command.js'
 import type { Limits } from '../limits.js'
 import type { Outbox } from '../outbox.js'
 import type { Tally } from '../stats.js'
@@ -10,6 +11,13 @@ import type { InFlight } from './in-flight.js'
 
 /** The line may hold this many abandoned commands more than others. */
 const MAX_ABANDONED = 64
+/**
+ * The memory of reads of this length or more is made when they are sent, that of others when their data comes. So there
+ * is always some of it in use, and malloc keeps the rest; when it is all made, used and dropped one by one, glibc gives
+ * it back to the kernel each time. Reads of 256 KiB, 16 in flight, took 100 us that way instead of 165, of 128 KiB 56
+ * instead of 72; of 64 KiB the same, of 4 KiB 9.8 instead of 9.
+ */
+const EARLY_MEMORY_LENGTH = 128 * 1024
 
 /** Lines commands up and sends as many as the limits allow. */
 export class RequestWriter<C extends Command> {
@@ -89,9 +97,9 @@ export class RequestWriter<C extends Command> {
 
   #send(command: C, outbox: Outbox): void {
     this.#waiting--
-    if (command.data !== undefined && command.data.length !== command.requestLength) {
-      // Sending it would put every later byte out of step.
-      command.error = new NbdUsageError(`${command}: the data was detached or resized before it was sent`)
+    const hindrance = spoiltData(command) ?? missingMemory(command)
+    if (hindrance !== undefined) {
+      command.error = hindrance
       this.#refuse(command)
       return
     }
@@ -109,6 +117,26 @@ export class RequestWriter<C extends Command> {
       command.requestLength,
     )
     if (command.data !== undefined) outbox.append(command.data)
+  }
+}
+
+/** Sending it would put every later byte out of step. */
+function spoiltData(command: Command): NbdUsageError | undefined {
+  if (command.data === undefined || command.data.length === command.requestLength) return undefined
+  return new NbdUsageError(`${command}: the data was detached or resized before it was sent`)
+}
+
+/** Makes the memory of a long read, unless it has some. */
+function missingMemory(command: Command): NbdUsageError | undefined {
+  if (command.type !== Cmd.Read || command.length < EARLY_MEMORY_LENGTH) return undefined
+  try {
+    command.destination ??= new Uint8Array(command.length)
+    return undefined
+  } catch (cause) {
+    return new NbdUsageError(`${command}: there is no memory for it: read less at once`, {
+      errno: 'ENOMEM',
+      cause,
+    })
   }
 }
 

@@ -108,6 +108,7 @@ export class Transmission<C extends Command> {
   /** Nobody waits for `command` any more: it is not sent, or else its reply is drained. */
   abandon(command: C): void {
     command.abandoned = true
+    command.destination = undefined
     if (command.state === 'waiting') this.#requests.abandon(command)
   }
 

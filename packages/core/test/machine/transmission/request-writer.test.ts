@@ -216,6 +216,35 @@ describe('a command in line', () => {
     expect(desk.fill()).toHaveLength(0)
   })
 
+  test('of a long read brings its memory, of a short one not yet', () => {
+    const KiB = 1024
+    const desk = new Desk({ inFlightCommands: 3 })
+    const own = repeated(1, 256 * KiB)
+    const short = read(128 * KiB - 1)
+    const [long, lent, inLine] = [read(128 * KiB), read(256 * KiB, 0, { destination: own }), read(128 * KiB)]
+    desk.push(short, long, lent, inLine)
+    desk.fill()
+    const lengths = [short, long, lent, inLine].map(({ destination }) => destination?.length)
+    expect(lengths).toEqual([undefined, 128 * KiB, 256 * KiB, undefined])
+    expect(lent.destination).toBe(own)
+  })
+
+  test('of a read for which there is no memory is refused, and the next one goes', () => {
+    const desk = new Desk()
+    // More than any ArrayBuffer may have.
+    const [vast, next] = [read(2 ** 53 - 1, 4096), read(1, 7)]
+    desk.push(vast, next)
+    expect(requestsIn(desk.fill()).map((request) => request?.offset)).toEqual([7])
+    expect(desk.refused).toEqual([vast])
+    expect(vast.error).toBeInstanceOf(NbdUsageError)
+    expect(vast.error).toMatchObject({
+      errno: 'ENOMEM',
+      message: `pread of ${2 ** 53 - 1} bytes at 4096: there is no memory for it: read less at once`,
+      cause: expect.objectContaining({ name: 'RangeError' }),
+    })
+    expect([desk.inFlight.count, desk.writer.waiting, desk.tally.chunksSent]).toEqual([1, 0, 1])
+  })
+
   test('whose data was detached is refused, and the next one goes', () => {
     const desk = new Desk()
     const data = repeated(1, 100)
