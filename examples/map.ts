@@ -4,6 +4,8 @@ import { unix } from '@nbdjs/transport-unix'
 import { vsock } from '@nbdjs/transport-vsock'
 import { extents } from './extents.js'
 
+type Flags = Extent['flags']
+
 /**
  * `node examples/dist/map.js <uri> [context]`: which parts of an export hold data, or whatever else a meta context
  * tells, one extent in a line, as `nbdinfo --map` prints them: offset, length, flags, and the flags in words.
@@ -11,16 +13,28 @@ import { extents } from './extents.js'
 async function map(uri = '', context: string = Context.BaseAllocation): Promise<void> {
   const transports = { tcp, unix, vsock }
   await using nbd = await connectUri(uri, { transports, metaContexts: [context] })
+  const endOf = lineEnds(context)
   for await (const list of extents(nbd, context)) {
     // Many lines at a time, for a map can have a million of them.
-    await print(list.map((extent) => line(extent, context)).join(''))
+    await print(list.map((extent) => line(extent, endOf)).join(''))
   }
 }
 
-function line({ offset, length, flags }: Extent, context: string): string {
-  const columns = `${pad(offset, 10)}  ${pad(length, 10)}  ${pad(flags, 3)}`
-  const description = describeFlags(context, flags)
-  return description === undefined ? `${columns}\n` : `${columns}  ${description}\n`
+function line({ offset, length, flags }: Extent, endOf: (flags: Flags) => string): string {
+  return `${pad(offset, 10)}  ${pad(length, 10)}${endOf(flags)}`
+}
+
+/** The flags and what they mean, put in words once for all extents that have them. */
+function lineEnds(context: string): (flags: Flags) => string {
+  const ends = new Map<Flags, string>()
+  const newEnd = (flags: Flags): string => {
+    const description = describeFlags(context, flags)
+    const end = `  ${pad(flags, 3)}${description === undefined ? '' : `  ${description}`}\n`
+    // A server may make up as many as it likes.
+    if (ends.size < 1000) ends.set(flags, end)
+    return end
+  }
+  return (flags) => ends.get(flags) ?? newEnd(flags)
 }
 
 /** Resolves once it is written: a pipe may be slow. */
