@@ -13,7 +13,7 @@ export interface CommandInit {
   readonly length: number
   /** What goes with the request: what a write sends. Lent until the command is settled; abandoned, until the connection has sent it. */
   readonly data?: Uint8Array | undefined
-  /** Where a read goes. Without it, memory is made for it: see RequestWriter. */
+  /** Where a read goes. Without it, memory is made for it: see destination.ts. */
   readonly destination?: Uint8Array | undefined
   /**
    * Whether the connection may write to `destination` directly. Such memory cannot be taken back when the

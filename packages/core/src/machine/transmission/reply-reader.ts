@@ -1,4 +1,4 @@
-import { NbdProtocolError, NbdUsageError } from '../../errors.js'
+import { NbdProtocolError } from '../../errors.js'
 import {
   type BlockStatusLayout,
   blockStatus,
@@ -7,7 +7,7 @@ import {
 } from '../../wire/block-status.js'
 import { hex } from '../../wire/bytes.js'
 import { Chunk, Cmd, chunkName, isErrorChunk } from '../../wire/command.js'
-import { CommandFlag, ReplyFlag } from '../../wire/flags.js'
+import { ReplyFlag } from '../../wire/flags.js'
 import { Magic } from '../../wire/magic.js'
 import {
   CHUNK_COOKIE,
@@ -18,7 +18,7 @@ import {
   SIMPLE_REPLY_ERROR,
   SIMPLE_REPLY_LENGTH,
 } from '../../wire/reply.js'
-import { distance, getU64, type U64 } from '../../wire/u64.js'
+import { distance, getU64 } from '../../wire/u64.js'
 import { MAX_PAYLOAD } from '../export-info.js'
 import type { Intake } from '../intake.js'
 import type { Tally } from '../stats.js'
@@ -33,11 +33,13 @@ import {
   simpleReplyLine,
 } from '../trace/transmission-lines.js'
 import type { Command } from './command.js'
-import { Coverage, MAX_PIECES } from './coverage.js'
+import { cover, destinationOf, isWanted, position, requireComplete } from './destination.js'
 import type { InFlight } from './in-flight.js'
 import type { ReadChunk } from './read-chunk.js'
 import { type ChunkHeader, type ReplyMode, replyHeaders } from './reply-headers.js'
 import { serverError } from './server-error.js'
+import { shareOf } from './share.js'
+import { badLength, violation } from './violation.js'
 
 /**
  * Data of this length or more goes straight into the caller's memory. Below, a copy costs less than the read of the
@@ -45,17 +47,6 @@ import { serverError } from './server-error.js'
  * and 19 us, 128 KiB both 30 us, 256 KiB 56 and 50 us.
  */
 const DIRECT_LENGTH = 128 * 1024
-/**
- * A view of the intake takes one of so many replies that are still on their way. Taken all at once, their callers ask
- * again all at once, and the server has nothing to do meanwhile. Reads of 4 KiB, 64 in flight, in thousands a second
- * over a unix socket: all at once 198, in views of 128 KiB 263, of 80 KiB 286, of 64 KiB 282, of 40 KiB 275. One in two
- * of those that are left makes views of a third of all. Writes, whose replies are but heads: 375 all at once, 405 so.
- */
-const SHARE = 2
-/** A shorter view costs more reads than it is worth. */
-const SHORTEST_VIEW = 256
-/** Beyond a share of replies: the offset in front of the data of the last one, and a byte more, for a full view is read twice. */
-const BEYOND = 9
 /** An error chunk holds a message of at most 4096 bytes and, in types unknown today, a little more. */
 const MAX_ERROR_PAYLOAD = 32 * 1024
 /**
@@ -171,16 +162,7 @@ export class ReplyReader<C extends Command> {
   #room(): Uint8Array {
     const isHeader = this.#expectation === 'header' && this.#dataLength >= DIRECT_LENGTH
     const missing = this.#dataHeadLength - this.#intake.length
-    return this.#intake.room(isHeader && missing > 0 ? missing : this.#share)
-  }
-
-  /** As much as is good to take at once, and one whole reply at the least. */
-  get #share(): number {
-    const { replyBytes, count } = this.#inFlight
-    // Of what will be asked, nobody knows how long the reply is.
-    if (count === 0) return Number.POSITIVE_INFINITY
-    const replies = Math.max(1, count / SHARE)
-    return Math.max(SHORTEST_VIEW, Math.ceil(replies * (replyBytes / count + this.#headLength)) + BEYOND)
+    return this.#intake.room(isHeader && missing > 0 ? missing : shareOf(this.#inFlight, this.#headLength))
   }
 
   /**
@@ -528,65 +510,6 @@ function payloadLength(view: DataView, start: number, header: ChunkHeader): numb
   return high * 2 ** 32 + view.getUint32(start + header.payloadLengthAt)
 }
 
-/** The memory of a read. A server cannot make us allocate what was not asked for. */
-function destinationOf(command: Command): Uint8Array {
-  command.destination ??= new Uint8Array(command.length)
-  return command.destination
-}
-
-/** Whether data of `command` has a place to go to: the caller may have given up, or given the memory away. */
-function isWanted(command: Command): boolean {
-  if (command.abandoned) return false
-  if (command.destination === undefined || command.destination.length === command.length) return true
-  command.error ??= new NbdUsageError(`${command}: the buffer was detached or resized before the reply came`)
-  return false
-}
-
-/**
- * Notes what a content chunk is about, and tells where in the destination that is. NBD_CMD_READ, "Structured
- * replies": inside of the request, at least one byte, no byte twice.
- */
-function cover(command: Command, offset: U64, length: number): number {
-  const at = distance(offset, command.offset)
-  if (length === 0) throw violation(command, 'at least one byte in a chunk', 'none')
-  if (at < 0 || at + length > command.length)
-    throw violation(command, 'data within the request', `${length} bytes at ${offset}`)
-  if (command.coverage === undefined) command.coverage = new Coverage()
-  else if ((command.flags & CommandFlag.Df) !== 0)
-    throw violation(command, 'one content chunk, for NBD_CMD_FLAG_DF was set', 'another')
-  if (!command.coverage.add(at, at + length)) {
-    throw violation(
-      command,
-      `each byte once, in at most ${MAX_PIECES} pieces apart`,
-      `again or scattered: ${length} bytes at ${offset}`,
-    )
-  }
-  return at
-}
-
-/** "Structured replies": unless an error came, every byte did. */
-function requireComplete(command: Command): void {
-  const count = command.coverage?.length ?? 0
-  if (command.error !== undefined || count === command.length) return
-  throw violation(command, `all ${command.length} bytes before the end of the reply`, `${count}`)
-}
-
-/** A place in the export. */
-function position(command: Command, at: number): bigint {
-  return BigInt(command.offset) + BigInt(at)
-}
-
 function isInside(at: number, length: number): boolean {
   return at >= 0 && at < length
-}
-
-function violation(command: Command, expected: string, received: string): NbdProtocolError {
-  return new NbdProtocolError(`reply to ${command}: expected ${expected}, received ${received}`, {
-    expected,
-    received,
-  })
-}
-
-function badLength(command: Command, type: number, expected: string, received: number): NbdProtocolError {
-  return violation(command, `${chunkName(type)} of ${expected} bytes`, `${received} bytes`)
 }
