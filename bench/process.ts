@@ -24,7 +24,7 @@ export const runTeller = async <T = Usage>(command: string, ...args: readonly st
 }
 
 /** How often the memory of somebody else's program is looked at. */
-const lookMs = 5
+const lookMs = 50
 
 /** Runs anybody's program, and tells what the whole of it took, from its start to its end. Its output is dropped. */
 export const runWhole = async (command: string, ...args: readonly string[]): Promise<Usage> => {

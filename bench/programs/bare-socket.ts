@@ -5,6 +5,7 @@
 import net from 'node:net'
 import { parseUri } from '@nbdjs/core'
 import {
+  CHUNK_HEADER_LENGTH,
   Cmd,
   concat,
   EXPORT_NAME_REPLY_LENGTH,
@@ -14,6 +15,7 @@ import {
   GREETING_MAGIC_LENGTH,
   HANDSHAKE_FLAGS_LENGTH,
   HandshakeFlag,
+  OPTION_REPLY_HEADER_LENGTH,
   Opt,
   REQUEST_LENGTH,
   SIMPLE_REPLY_LENGTH,
@@ -24,11 +26,17 @@ import { offsetOf, type Workload } from '../workload.js'
 
 const GREETING_LENGTH = GREETING_MAGIC_LENGTH + HANDSHAKE_FLAGS_LENGTH
 
-/** For the default export, whose reply is short: no zeroes follow it. */
+/** Of the default export, in structured replies as the others have them. */
 const handshake = concat(
   encodeClientFlags(HandshakeFlag.FixedNewstyle | HandshakeFlag.NoZeroes),
+  encodeOption(Opt.StructuredReply),
   encodeOption(Opt.ExportName),
 )
+/** The reply to the last is short, for no zeroes follow it. */
+const HANDSHAKE_REPLY_LENGTH = OPTION_REPLY_HEADER_LENGTH + EXPORT_NAME_REPLY_LENGTH
+
+/** nbdkit answers a read with one chunk of data, in front of which its offset stands. */
+const READ_HEAD_LENGTH = CHUNK_HEADER_LENGTH + 8
 
 const placeOf = (uri: string): net.NetConnectOpts => {
   const parsed = parseUri(uri)
@@ -76,8 +84,8 @@ const run = async (counter: ByteCounter, exportSize: number, workload: Workload,
   const { length, inFlight, operation } = workload
   const isRead = operation === 'read'
   const type = isRead ? Cmd.Read : Cmd.Write
-  const data = isRead ? undefined : new Uint8Array(length).fill(0xa5)
-  const replyLength = SIMPLE_REPLY_LENGTH + (isRead ? length : 0)
+  const data = isRead ? [] : Array.from({ length: inFlight }, () => new Uint8Array(length).fill(0xa5))
+  const replyLength = isRead ? READ_HEAD_LENGTH + length : SIMPLE_REPLY_LENGTH
   const start = counter.received
   let sent = 0
   const send = (): void => {
@@ -86,15 +94,15 @@ const run = async (counter: ByteCounter, exportSize: number, workload: Workload,
     if (until === sent) return
     const bytes = new Uint8Array((until - sent) * REQUEST_LENGTH)
     const view = viewOf(bytes)
-    if (data !== undefined) counter.socket.cork()
+    if (!isRead) counter.socket.cork()
     for (let at = 0; at < bytes.length; at += REQUEST_LENGTH) {
       encodeRequest(view, at, 0, type, 0, sent, offsetOf(sent, workload, exportSize), length)
-      sent++
-      if (data === undefined) continue
+      const payload = data[sent++ % inFlight]
+      if (payload === undefined) continue
       counter.socket.write(bytes.subarray(at, at + REQUEST_LENGTH))
-      counter.socket.write(data)
+      counter.socket.write(payload)
     }
-    if (data === undefined) counter.socket.write(bytes)
+    if (isRead) counter.socket.write(bytes)
     else counter.socket.uncork()
   }
   counter.onBytes = send
@@ -108,7 +116,7 @@ const workload = JSON.parse(json) as Workload
 const counter = new ByteCounter(uri)
 await counter.until(GREETING_LENGTH)
 counter.socket.write(handshake)
-await counter.until(GREETING_LENGTH + EXPORT_NAME_REPLY_LENGTH)
+await counter.until(GREETING_LENGTH + HANDSHAKE_REPLY_LENGTH)
 await run(counter, Number(exportSize), workload, workload.warmUp)
 console.log(
   JSON.stringify(await usageOf(() => run(counter, Number(exportSize), workload, workload.requests))),

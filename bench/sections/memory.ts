@@ -32,7 +32,7 @@ const noteQueue = async (uri: string, { note }: Reporter): Promise<void> => {
 }
 
 const inFlight = (commands: number): Workload => ({
-  ...{ operation: 'read', length: 4096, inFlight: commands, warmUp: 60_000, requests: 100_000 },
+  ...{ operation: 'read', length: 4096, inFlight: commands, warmUp: 200_000, requests: 100_000 },
 })
 
 export const memory: Section = {

@@ -10,7 +10,7 @@ import type { Workload } from '../workload.js'
 
 const length = copyLength
 const exportSize = 2 ** 30
-const workload: Workload = { operation: 'read', length, inFlight: 16, warmUp: 2000, requests: 3000 }
+const workload: Workload = { operation: 'read', length, inFlight: 16, warmUp: 6000, requests: 3000 }
 const username = 'alice'
 
 /** A kind of credentials: what nbdkit is told, and what stands in the URI. */
