@@ -27,8 +27,17 @@ export interface Row {
   readonly peer?: Peer | undefined
   /** What Node's socket alone can do. */
   readonly bareSocket?: Run | undefined
-  /** The share of the peer's speed that we aim at. */
-  readonly aim?: number | undefined
+  readonly aims?: Aims | undefined
+}
+
+/** What we want to reach. */
+export interface Aims {
+  /** At least so many times the peer's speed. */
+  readonly speed?: number
+  /** At least so many times the speed of the bare socket. */
+  readonly ofBareSocket?: number
+  /** At most so many times the peer's processor time. */
+  readonly processorTime?: number
 }
 
 /** Who takes what a section finds out. */

@@ -19,6 +19,7 @@ const kinds: Readonly<
       'aim',
       'of the bare socket',
       'processor time',
+      'seconds of it per GB',
       'peak memory',
     ],
     cells: (measurement) => comparison(measurement),
@@ -51,10 +52,11 @@ const comparison = ({ row, ours, peer, bareSocket }: Measurement): string[] => [
   rate(row.work, ours),
   row.peer === undefined ? 'absent' : `${row.peer.name} ${rate(row.work, peer)}`,
   peer.length === 0 ? '' : ratio(speedOf(ours, peer)),
-  row.aim === undefined ? '' : String(row.aim),
-  bareSocket.length === 0 ? '' : ratio(speedOf(ours, bareSocket)),
-  peer.length === 0 ? '' : ratio(ratioOf(ours, peer, 'cpuSeconds')),
-  [ours, peer].map(peakMemory).filter(Boolean).join(' / '),
+  aim(row.aims?.speed),
+  bareSocket.length === 0 ? '' : ratio(speedOf(ours, bareSocket), row.aims?.ofBareSocket),
+  peer.length === 0 ? '' : ratio(ratioOf(ours, peer, 'cpuSeconds'), row.aims?.processorTime),
+  each([ours, peer], (usages) => cpuPerGigabyte(row.work, usages)),
+  each([ours, peer], peakMemory),
 ]
 
 const cost = ({ row, ours }: Measurement): string[] => {
@@ -62,10 +64,18 @@ const cost = ({ row, ours }: Measurement): string[] => {
   return [row.name, `${Math.round(median)} ns`, `${Math.round(lower)} to ${Math.round(upper)} ns`]
 }
 
-/** A ratio with its quartiles; refused where these are too far apart. */
-const ratio = (spread: Spread): string => {
+const each = (
+  contenders: readonly (readonly Usage[])[],
+  tell: (usages: readonly Usage[]) => string,
+): string => contenders.map(tell).filter(Boolean).join(' / ')
+
+const aim = (value: number | undefined): string => (value === undefined ? '' : String(value))
+
+/** A ratio with its quartiles, refused where these are too far apart, and what is aimed at. */
+const ratio = (spread: Spread, aimedAt?: number): string => {
   const [lower, median, upper] = [spread.lower, spread.median, spread.upper].map((value) => value.toFixed(2))
-  return isSteady(spread) ? `**${median}** (${lower} to ${upper})` : `unsteady (${lower} to ${upper})`
+  const found = isSteady(spread) ? `**${median}** (${lower} to ${upper})` : `unsteady (${lower} to ${upper})`
+  return aimedAt === undefined ? found : `${found}, aim ${aimedAt}`
 }
 
 const rate = ({ count, unit, bytes }: Work, usages: readonly Usage[]): string => {
@@ -77,6 +87,12 @@ const rate = ({ count, unit, bytes }: Work, usages: readonly Usage[]): string =>
 
 const thousands = (value: number): string =>
   value < 10_000 ? String(Math.round(value)) : `${Math.round(value / 1000)} 000`
+
+const cpuPerGigabyte = ({ bytes }: Work, usages: readonly Usage[]): string => {
+  if (bytes === 0 || usages.length === 0) return ''
+  const { median } = spreadOf(usages.map(({ cpuSeconds }) => (cpuSeconds / bytes) * 1e9))
+  return median.toFixed(2)
+}
 
 const peakMemory = (usages: readonly Usage[]): string => {
   const peak = Math.max(0, ...usages.map(({ peakRssBytes }) => peakRssBytes))

@@ -20,7 +20,7 @@ export const map: Section = {
       measure({
         name: 'map of 1 047 070 extents',
         work: { count, unit: 'extents', bytes: 0 },
-        aim: 1,
+        aims: { speed: 1 },
         ours: () => runWhole(process.execPath, program, uri),
         peer: { name: 'nbdinfo', run: () => runWhole('nbdinfo', '--map', uri) },
       }),

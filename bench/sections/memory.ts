@@ -45,7 +45,7 @@ export const memory: Section = {
       await reporter.measure({
         name: 'read 4 KiB x 4096',
         work: { count: 100_000, unit: 'requests', bytes: 100_000 * 4096 },
-        aim: 1,
+        aims: { speed: 1 },
         ours: nbdjs(uri, inFlight(4096)),
         peer: { name: 'x 64', run: nbdjs(uri, inFlight(64)) },
       })

@@ -54,7 +54,7 @@ const rowsOf = (uri: string, { name, aim }: Credentials): readonly Row[] => [
   {
     name: `${name}, beside nbdcopy of 1 GiB to null:`,
     work: { count: exportSize / length, unit: 'requests', bytes: exportSize },
-    aim,
+    aims: { speed: aim },
     ours: nbdjs(uri, { ...workload, requests: exportSize / length }),
     peer: nbdcopyToNull(uri),
   },
