@@ -17,7 +17,7 @@ import { violation } from './violation.js'
 const EARLY_MEMORY_LENGTH = 128 * 1024
 
 /** Makes the memory of a long read that is about to be sent, unless it has some. Returns why that cannot be. */
-export function missingMemory(command: Command): NbdUsageError | undefined {
+export function provideMemory(command: Command): NbdUsageError | undefined {
   if (command.type !== Cmd.Read || command.length < EARLY_MEMORY_LENGTH) return undefined
   try {
     command.destination ??= new Uint8Array(command.length)

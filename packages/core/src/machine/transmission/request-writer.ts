@@ -6,7 +6,7 @@ import type { Trace } from '../trace/trace.js'
 import { requestLine } from '../trace/transmission-lines.js'
 import { type Command, payloadLength } from './command.js'
 import { CommandQueue } from './command-queue.js'
-import { missingMemory } from './destination.js'
+import { provideMemory } from './destination.js'
 import type { InFlight } from './in-flight.js'
 
 /** The line may hold this many abandoned commands more than others. */
@@ -90,7 +90,7 @@ export class RequestWriter<C extends Command> {
 
   #send(command: C, outbox: Outbox): void {
     this.#waiting--
-    const hindrance = spoiltData(command) ?? missingMemory(command)
+    const hindrance = spoiltData(command) ?? provideMemory(command)
     if (hindrance !== undefined) {
       command.error = hindrance
       this.#refuse(command)

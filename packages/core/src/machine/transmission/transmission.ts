@@ -105,7 +105,7 @@ export class Transmission<C extends Command> {
     this.#requests.push(command)
   }
 
-  /** Nobody waits for `command` any more: it is not sent, or else its reply is drained. */
+  /** Nobody waits for `command` any more: it is not sent, or else its reply is drained. It needs no memory for that. */
   abandon(command: C): void {
     command.abandoned = true
     command.destination = undefined

@@ -4,7 +4,7 @@ import {
   cover,
   destinationOf,
   isWanted,
-  missingMemory,
+  provideMemory,
   position,
   requireComplete,
 } from '../../../src/machine/transmission/destination.js'
@@ -34,7 +34,7 @@ describe('the memory of a read', () => {
       read(own.length, 0, { destination: own }),
       write(data),
     ]
-    expect(commands.map(missingMemory)).toEqual([undefined, undefined, undefined, undefined])
+    expect(commands.map(provideMemory)).toEqual([undefined, undefined, undefined, undefined])
     expect(commands.map(({ destination }) => destination?.length)).toEqual([
       128 * KIB,
       undefined,
@@ -45,7 +45,7 @@ describe('the memory of a read', () => {
   })
 
   test('that cannot be had is an error of its own command', () => {
-    const error = missingMemory(read(2 ** 53 - 1))
+    const error = provideMemory(read(2 ** 53 - 1))
     expect(error).toBeInstanceOf(NbdUsageError)
     expect(error).toMatchObject({ errno: 'ENOMEM', cause: expect.objectContaining({ name: 'RangeError' }) })
   })
