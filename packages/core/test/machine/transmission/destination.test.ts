@@ -4,8 +4,8 @@ import {
   cover,
   destinationOf,
   isWanted,
-  provideMemory,
   position,
+  provideMemory,
   requireComplete,
 } from '../../../src/machine/transmission/destination.js'
 import { CommandFlag } from '../../../src/wire/flags.js'
