@@ -1,9 +1,9 @@
 import type net from 'node:net'
 import type { OnReadOptions } from './on-read.js'
-import { type SocketConnection, socketConnection } from './socket-connection.js'
+import { type ReadingOptions, type SocketConnection, socketConnection } from './socket-connection.js'
 import { transportError } from './transport-error.js'
 
-export interface DialSocketOptions {
+export interface DialSocketOptions extends ReadingOptions {
   /** The address that errors name. */
   readonly address: string
   /** Aborts the dial: it then rejects with the signal's own reason. */
@@ -16,9 +16,10 @@ export interface DialSocketOptions {
  * Waits until the socket is connected. Rejects with a NbdTransportError when it cannot be, or with the signal's
  * reason; the socket is closed by then.
  */
-export async function dialSocket({ address, signal, create }: DialSocketOptions): Promise<SocketConnection> {
+export async function dialSocket(options: DialSocketOptions): Promise<SocketConnection> {
+  const { address, signal } = options
   signal.throwIfAborted()
-  const connection = open(address, create)
+  const connection = open(options)
   try {
     await connected(connection.socket, address, signal)
     return connection
@@ -29,9 +30,9 @@ export async function dialSocket({ address, signal, create }: DialSocketOptions)
   }
 }
 
-function open(address: string, create: DialSocketOptions['create']): SocketConnection {
+function open({ address, create, ...reading }: DialSocketOptions): SocketConnection {
   try {
-    return socketConnection(address, create)
+    return socketConnection(address, create, reading)
   } catch (error) {
     throw transportError(address, error, 'dial')
   }

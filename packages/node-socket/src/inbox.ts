@@ -11,10 +11,16 @@ import { LookAgain } from './look-again.js'
 export class Inbox {
   readonly #bootstrap: Uint8Array = new Uint8Array(1)
   readonly #lookAgain: LookAgain = new LookAgain()
+  readonly #readAtMost: number
   #receiver: Receiver | undefined
   /** The memory of the last view, and where in it the bytes have got to. None when the view is full. */
   #memory: ArrayBufferLike | undefined
   #reached = 0
+
+  /** Of a longer view that the receiver lends, Node gets so many bytes. */
+  constructor(readAtMost: number = Number.POSITIVE_INFINITY) {
+    this.#readAtMost = readAtMost
+  }
 
   get receiver(): Receiver | undefined {
     return this.#receiver
@@ -35,7 +41,7 @@ export class Inbox {
     const view = this.#receiver?.buffer() ?? this.#bootstrap
     // Whoever lends the rest of the same view waits for the rest of the same piece.
     if (view.buffer === this.#memory && view.byteOffset === this.#reached) this.#lookAgain.expect()
-    return view
+    return view.length <= this.#readAtMost ? view : view.subarray(0, this.#readAtMost)
   }
 
   /** `onread.callback`: whether to go on reading. */

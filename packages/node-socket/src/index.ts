@@ -5,6 +5,7 @@ export { releaseSocket } from './release-socket.js'
 export {
   type AcceptedOptions,
   acceptedConnection,
+  type ReadingOptions,
   type SocketConnection,
   socketConnection,
 } from './socket-connection.js'

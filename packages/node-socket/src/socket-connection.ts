@@ -147,6 +147,11 @@ export class NodeSocketConnection implements SocketConnection {
   }
 }
 
+export interface ReadingOptions {
+  /** The most bytes that are read at a time, at least 1. Default: as many as the receiver has room for. */
+  readonly readAtMost?: number
+}
+
 /**
  * Makes a socket that reads into the receiver's own memory, and wraps it at once, paused: no byte is read
  * before `start()`.
@@ -157,8 +162,9 @@ export class NodeSocketConnection implements SocketConnection {
 export function socketConnection(
   address: string,
   create: (onread: OnReadOptions) => net.Socket,
+  { readAtMost }: ReadingOptions = {},
 ): SocketConnection {
-  const inbox = new Inbox()
+  const inbox = new Inbox(readAtMost)
   const socket = create({
     buffer: () => inbox.lend(),
     callback: (count, view) => inbox.take(count, view),

@@ -30,6 +30,22 @@ describe('Inbox', () => {
     expect(receiver.text).toBe('abc')
   })
 
+  it('lends no more of it than may be read at a time', () => {
+    const inbox = new Inbox(100)
+    const receiver = new RecordingReceiver()
+    inbox.attach(receiver)
+    const view = inbox.lend()
+    expect(view).toEqual(receiver.view.subarray(0, 100))
+    expect(view.buffer).toBe(receiver.view.buffer)
+    inbox.take(100, view)
+    expect(receiver.calls).toEqual(['received 100'])
+
+    receiver.buffer = () => receiver.view.subarray(0, 100)
+    expect(inbox.lend()).toHaveLength(100)
+    receiver.buffer = () => receiver.view.subarray(0, 1)
+    expect(inbox.lend()).toHaveLength(1)
+  })
+
   it('stops the reading and lends its own byte once the receiver was detached inside received()', () => {
     const inbox = new Inbox()
     const receiver = new RecordingReceiver()

@@ -14,6 +14,13 @@ export const defaultPort = 10809
 const defaultAttemptTimeoutMs = 1000
 
 /**
+ * The server hears of room for more, and that its data came, after each read. Who reads all that is there at once makes
+ * it wait: reads of 64 KiB, 16 in flight, took 28 us each without a limit, 17 us with this one and 18 with 80 KiB; of
+ * 1 MiB, 235 and 200 us.
+ */
+const readAtMost = 64 * 1024
+
+/**
  * NBD over TCP. All addresses of the host are tried one after the other, the families by turns, until one is
  * connected (Node's `autoSelectFamily`); TCP_NODELAY is set.
  *
@@ -27,7 +34,12 @@ export function tcp(host: string, port: number = defaultPort, options: TcpOption
   const address = formatAddress(host, port)
   const connectOptions = tcpConnectOptions(host, port, options)
   const dial = ({ signal }: DialOptions): Promise<Connection> =>
-    dialSocket({ address, signal, create: (onread) => net.connect({ ...connectOptions, onread }) })
+    dialSocket({
+      address,
+      signal,
+      readAtMost,
+      create: (onread) => net.connect({ ...connectOptions, onread }),
+    })
   return { address, hostName: host, uri: uriAddress({ transport: 'tcp', host, port }), dial }
 }
 

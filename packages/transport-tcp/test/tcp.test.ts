@@ -204,3 +204,25 @@ describe('usage', () => {
     expect(make).toThrow(`tcp: ${told}`)
   })
 })
+
+describe('a connection', () => {
+  it('reads at most 64 KiB at a time, so that the server hears of it', async () => {
+    const length = 1024 * 1024
+    const server = net.createServer((socket) => socket.end(new Uint8Array(length)))
+    servers.push(server)
+    const connection = await tcp('127.0.0.1', await listening(server, '127.0.0.1')).dial({ signal })
+    const view = new Uint8Array(length)
+    const counts: number[] = []
+    await new Promise<void>((resolve) => {
+      connection.start({
+        buffer: () => view,
+        received: (count) => counts.push(count),
+        drained: () => {},
+        ended: () => void connection.close(),
+        closed: () => resolve(),
+      })
+    })
+    expect(Math.max(...counts)).toBeLessThanOrEqual(64 * 1024)
+    expect(counts.reduce((sum, count) => sum + count, 0)).toBe(length)
+  })
+})
