@@ -55,9 +55,12 @@ interface Range {
 async function* pieces(nbd: Handle<boolean>, context: string): AsyncGenerator<readonly Extent[]> {
   const { size } = nbd.info
   const longest = nbd.session.extendedHeaders ? maxLong : maxShort
-  const ask = async (start: bigint, end: bigint): Promise<readonly Extent[]> => {
-    const status = await nbd.blockStatus(end - start, start, { contexts: [context] })
-    return clipped(status.get(context) ?? [], end)
+  const ask = (start: bigint, end: bigint): Promise<readonly Extent[]> => {
+    const status = nbd.blockStatus(end - start, start, { contexts: [context] })
+    const reply = status.then((lists) => clipped(lists.get(context) ?? [], end))
+    // Whoever leaves the loop early does not wait for it.
+    reply.catch(() => {})
+    return reply
   }
   const ranges: Range[] = []
   let length = shortest
@@ -65,10 +68,7 @@ async function* pieces(nbd: Handle<boolean>, context: string): AsyncGenerator<re
   const goAhead = (): void => {
     while (asked < size && ranges.length < ahead) {
       const end = smaller(asked + length, size)
-      const reply = ask(asked, end)
-      // Whoever leaves the loop early does not wait for it.
-      reply.catch(() => {})
-      ranges.push({ length, end, reply })
+      ranges.push({ length, end, reply: ask(asked, end) })
       asked = end
     }
   }
@@ -77,11 +77,13 @@ async function* pieces(nbd: Handle<boolean>, context: string): AsyncGenerator<re
     let piece = await range.reply
     length = nextLength(range.length, piece.length, longest)
     goAhead()
-    yield piece
-    for (let next = endOf(piece); next < range.end; next = endOf(piece)) {
-      piece = await ask(next, range.end)
+    while (endOf(piece) < range.end) {
+      // It is on its way while this piece is looked at.
+      const rest = ask(endOf(piece), range.end)
       yield piece
+      piece = await rest
     }
+    yield piece
   }
 }
 

@@ -20,7 +20,7 @@ const EARLY_MEMORY_LENGTH = 128 * 1024
 export function provideMemory(command: Command): NbdUsageError | undefined {
   if (command.type !== Cmd.Read || command.length < EARLY_MEMORY_LENGTH) return undefined
   try {
-    command.destination ??= new Uint8Array(command.length)
+    destinationOf(command)
     return undefined
   } catch (cause) {
     return new NbdUsageError(`${command}: there is no memory for it: read less at once`, {
