@@ -27,8 +27,10 @@ export function setU64(view: DataView, at: number, value: U64): void {
     view.setBigUint64(at, value)
     return
   }
-  view.setUint32(at, Math.floor(value / HIGH))
-  view.setUint32(at + 4, value % HIGH)
+  const high = Math.floor(value / HIGH)
+  view.setUint32(at, high)
+  // Not by %, which calls a function for such numbers.
+  view.setUint32(at + 4, value - high * HIGH)
 }
 
 /**

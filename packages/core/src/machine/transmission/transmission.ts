@@ -179,11 +179,14 @@ export class Transmission<C extends Command> {
   #answered(command: C): void {
     if (command === this.#requests.last && this.#ground.outbox.length > 0) this.#answeredEarly = command
     else this.#settle(command)
-    // "Terminating the transmission phase": after ESHUTDOWN a client must leave.
-    if (command.error instanceof NbdServerError && command.error.errno === 'ESHUTDOWN') {
-      this.#isDisconnecting = true
-      this.#dropWaiting('the server is shutting down')
-    }
+    if (command.error !== undefined) this.#heed(command.error)
+  }
+
+  /** "Terminating the transmission phase": after ESHUTDOWN a client must leave. */
+  #heed(error: Error): void {
+    if (!(error instanceof NbdServerError) || error.errno !== 'ESHUTDOWN') return
+    this.#isDisconnecting = true
+    this.#dropWaiting('the server is shutting down')
   }
 
   #dropWaiting(reason: string): void {
