@@ -1,3 +1,5 @@
+import { blockStatus, blockStatusExt } from '../../wire/block-status.js'
+import { Chunk } from '../../wire/command.js'
 import { Magic } from '../../wire/magic.js'
 import {
   CHUNK_HEADER_LENGTH,
@@ -6,6 +8,7 @@ import {
   EXTENDED_CHUNK_PAYLOAD_LENGTH,
   SIMPLE_REPLY_LENGTH,
 } from '../../wire/reply.js'
+import type { StatusForm } from './status-chunk.js'
 
 /** In front of the data of NBD_REPLY_TYPE_OFFSET_DATA. */
 const DATA_OFFSET_LENGTH = 8
@@ -45,19 +48,28 @@ export interface ReplyHeaders {
   readonly chunk: ChunkHeader | undefined
   /** Bytes in front of the data of a read. */
   readonly dataHeadLength: number
+  /** How the status of blocks is told. Simple replies cannot tell it. */
+  readonly status: StatusForm
 }
 
 /** How replies begin in each mode. */
 export const replyHeaders: Readonly<Record<ReplyMode, ReplyHeaders>> = {
-  simple: { takesSimple: true, chunk: undefined, dataHeadLength: SIMPLE_REPLY_LENGTH },
+  simple: {
+    takesSimple: true,
+    chunk: undefined,
+    dataHeadLength: SIMPLE_REPLY_LENGTH,
+    status: { type: Chunk.BlockStatus, layout: blockStatus },
+  },
   structured: {
     takesSimple: true,
     chunk: structured,
     dataHeadLength: CHUNK_HEADER_LENGTH + DATA_OFFSET_LENGTH,
+    status: { type: Chunk.BlockStatus, layout: blockStatus },
   },
   extended: {
     takesSimple: false,
     chunk: extended,
     dataHeadLength: EXTENDED_CHUNK_HEADER_LENGTH + DATA_OFFSET_LENGTH,
+    status: { type: Chunk.BlockStatusExt, layout: blockStatusExt },
   },
 }

@@ -1,10 +1,4 @@
 import { NbdProtocolError } from '../../errors.js'
-import {
-  type BlockStatusLayout,
-  blockStatus,
-  blockStatusExt,
-  decodeDescriptor,
-} from '../../wire/block-status.js'
 import { hex } from '../../wire/bytes.js'
 import { Chunk, Cmd, chunkName, isErrorChunk } from '../../wire/command.js'
 import { ReplyFlag } from '../../wire/flags.js'
@@ -19,12 +13,10 @@ import {
   SIMPLE_REPLY_LENGTH,
 } from '../../wire/reply.js'
 import { distance, getU64 } from '../../wire/u64.js'
-import { MAX_PAYLOAD } from '../export-info.js'
 import type { Intake } from '../intake.js'
 import type { Tally } from '../stats.js'
 import type { Trace } from '../trace/trace.js'
 import {
-  blockStatusLine,
   errorLine,
   noneLine,
   offsetDataLine,
@@ -39,6 +31,7 @@ import type { ReadChunk } from './read-chunk.js'
 import { type ChunkHeader, type ReplyMode, replyHeaders } from './reply-headers.js'
 import { serverError } from './server-error.js'
 import { shareOf } from './share.js'
+import { MAX_STATUS_PAYLOAD, StatusChunk } from './status-chunk.js'
 import { badLength, violation } from './violation.js'
 
 /**
@@ -49,11 +42,6 @@ import { badLength, violation } from './violation.js'
 const DIRECT_LENGTH = 128 * 1024
 /** An error chunk holds a message of at most 4096 bytes and, in types unknown today, a little more. */
 const MAX_ERROR_PAYLOAD = 32 * 1024
-/**
- * The longest payload of a block status chunk. NBD_CMD_BLOCK_STATUS advises servers to send at most 2^20 descriptors,
- * 8 MiB of them or 16: what comes beyond does no harm as long as it is not kept.
- */
-const MAX_STATUS_PAYLOAD = MAX_PAYLOAD
 
 /** What the next bytes are. */
 type Expectation =
@@ -64,11 +52,8 @@ type Expectation =
   | 'data'
   | 'hole'
   | 'error'
-  /** The context, and in the extended form the count, in front of a block status chunk's descriptors. */
-  | 'statusHead'
-  | 'descriptors'
-  /** A payload that cannot be understood, in a chunk whose end is known. */
-  | 'nonsense'
+  /** Of a block status chunk. */
+  | 'status'
 
 /** Who is told what the replies bring. */
 export interface ReplyListener<C extends Command> {
@@ -93,6 +78,8 @@ export class ReplyReader<C extends Command> {
   readonly #mode: ReplyMode
   readonly #takesSimple: boolean
   readonly #chunkHeader: ChunkHeader | undefined
+  readonly #statusType: Chunk
+  readonly #statusChunk: StatusChunk
   readonly #headLength: number
   readonly #dataHeadLength: number
   readonly #listener: ReplyListener<C>
@@ -126,10 +113,13 @@ export class ReplyReader<C extends Command> {
     this.#tally = tally
     this.#trace = trace
     this.#mode = mode
-    this.#takesSimple = replyHeaders[mode].takesSimple
-    this.#chunkHeader = replyHeaders[mode].chunk
-    this.#headLength = this.#chunkHeader?.length ?? SIMPLE_REPLY_LENGTH
-    this.#dataHeadLength = replyHeaders[mode].dataHeadLength
+    const { takesSimple, chunk, dataHeadLength, status } = replyHeaders[mode]
+    this.#takesSimple = takesSimple
+    this.#chunkHeader = chunk
+    this.#statusType = status.type
+    this.#statusChunk = new StatusChunk(status, intake, trace)
+    this.#headLength = chunk?.length ?? SIMPLE_REPLY_LENGTH
+    this.#dataHeadLength = dataHeadLength
     this.#listener = listener
   }
 
@@ -192,12 +182,8 @@ export class ReplyReader<C extends Command> {
         return this.#readHole()
       case 'error':
         return this.#readError()
-      case 'statusHead':
-        return this.#readStatusHead()
-      case 'descriptors':
-        return this.#readDescriptors()
-      case 'nonsense':
-        return this.#skipNonsense()
+      case 'status':
+        return this.#readStatus()
     }
   }
 
@@ -273,10 +259,7 @@ export class ReplyReader<C extends Command> {
       this.#finishChunk(command)
       return
     }
-    if (
-      command.status !== undefined &&
-      type === (this.#mode === 'extended' ? Chunk.BlockStatusExt : Chunk.BlockStatus)
-    ) {
+    if (command.status !== undefined && type === this.#statusType) {
       this.#expectStatus(command, length)
       return
     }
@@ -328,69 +311,25 @@ export class ReplyReader<C extends Command> {
     return true
   }
 
-  /** NBD_REPLY_TYPE_BLOCK_STATUS, NBD_REPLY_TYPE_BLOCK_STATUS_EXT: a head, then at least one descriptor. */
   #expectStatus(command: C, length: number): void {
-    const { headLength, descriptorLength } = this.#statusLayout
-    const form = `${headLength} + n * ${descriptorLength}`
+    const chunk = this.#statusChunk
     if (length > MAX_STATUS_PAYLOAD)
-      throw this.#refused(badLength(command, this.#type, `${form}, at most ${MAX_STATUS_PAYLOAD},`, length))
-    const count = (length - headLength) / descriptorLength
-    if (Number.isInteger(count) && count >= 1) {
-      this.#expectation = 'statusHead'
-      return
-    }
+      throw this.#refused(
+        badLength(command, this.#type, `${chunk.lengths}, at most ${MAX_STATUS_PAYLOAD},`, length),
+      )
+    this.#expectation = 'status'
+    if (chunk.begin(command, this.#flags, length)) return
     this.#showHeader()
-    command.status?.spoil(`${chunkName(this.#type)} of ${form} bytes, n at least 1`, `${length} bytes`)
-    this.#expectation = 'nonsense'
     if (length === 0) this.#finishChunk(command)
   }
 
-  #readStatusHead(): boolean {
-    const { headLength, descriptorLength } = this.#statusLayout
-    if (this.#intake.length < headLength) return false
+  #readStatus(): boolean {
     const command = this.#command as C
-    const { view, start } = this.#intake
-    const count = (this.#remaining - headLength) / descriptorLength
-    const told = headLength > 4 ? view.getUint32(start + 4) : count
-    const contextId = view.getUint32(start)
-    if (this.#trace.isOn) this.#trace.tell(blockStatusLine, command, this.#type, this.#flags, contextId, told)
-    if (told === count) command.status?.begin(contextId)
-    else command.status?.spoil(`${count} descriptors, as the length of the chunk says`, `${told}`)
-    this.#intake.skip(headLength)
-    this.#remaining -= headLength
-    this.#expectation = told === count ? 'descriptors' : 'nonsense'
-    return true
-  }
-
-  #skipNonsense(): boolean {
-    const count = Math.min(this.#intake.length, this.#remaining)
+    const count = this.#statusChunk.take(command, this.#remaining)
     if (count === 0) return false
-    this.#intake.skip(count)
     this.#remaining -= count
-    if (this.#remaining === 0) this.#finishChunk(this.#command as C)
-    return true
-  }
-
-  /** As many as have arrived: the whole chunk can be longer than the intake. */
-  #readDescriptors(): boolean {
-    const layout = this.#statusLayout
-    const { descriptorLength } = layout
-    const count = Math.floor(Math.min(this.#intake.length, this.#remaining) / descriptorLength)
-    if (count === 0) return false
-    const command = this.#command as C
-    const { view, start } = this.#intake
-    for (let index = 0; index < count && !command.abandoned; index++) {
-      const { length, flags } = decodeDescriptor(layout, view, start + index * descriptorLength)
-      command.status?.add(length, flags)
-    }
-    this.#intake.skip(count * descriptorLength)
-    this.#remaining -= count * descriptorLength
     if (this.#remaining === 0) this.#finishChunk(command)
     return true
-  }
-
-  get #statusLayout(): BlockStatusLayout {
-    return this.#mode === 'extended' ? blockStatusExt : blockStatus
   }
 
   #readError(): boolean {
