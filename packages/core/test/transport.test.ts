@@ -101,7 +101,7 @@ describe('deliver', () => {
 
   test('makes no call once closed', () => {
     const receiver = new Recorder(8)
-    deliver(receiver, octets('01'), () => false)
+    expect(deliver(receiver, octets('01'), () => false)).toBe(0)
     expect(receiver.calls).toEqual([])
   })
 
@@ -111,7 +111,7 @@ describe('deliver', () => {
     receiver.onReceived = () => {
       pieces++
     }
-    deliver(receiver, octets('01 02 03 04 05 06'), () => pieces < 2)
+    expect(deliver(receiver, octets('01 02 03 04 05 06'), () => pieces < 2)).toBe(4)
     expect(receiver.calls.map(([call]) => call)).toEqual(['buffer', 'received', 'buffer', 'received'])
     expect(receiver.bytes).toEqual([1, 2, 3, 4])
   })
@@ -152,7 +152,7 @@ describe('deliver', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), lengths, (chunk, views) => {
         const receiver = new Recorder(...views)
-        deliver(receiver, chunk, open)
+        expect(deliver(receiver, chunk, open)).toBe(chunk.length)
         expect(receiver.bytes).toEqual([...chunk])
         expect(Math.min(1, ...receiver.counts)).toBe(1)
       }),
@@ -182,7 +182,7 @@ test('the types of the contract: a change here breaks every transport', () => {
     closed(error?: Error): void
   }>()
   expectTypeOf(deliver).toEqualTypeOf<
-    (receiver: Receiver, chunk: Uint8Array, isOpen: () => boolean) => void
+    (receiver: Receiver, chunk: Uint8Array, isOpen: () => boolean) => number
   >()
   // A Buffer of Node is memory like any other.
   deliver(new Recorder(8), Buffer.from([1]), open)

@@ -1,4 +1,4 @@
-import type { Receiver } from '@nbdjs/core'
+import { deliver, type Receiver } from '@nbdjs/core'
 import { LookAgain } from './look-again.js'
 
 /**
@@ -57,14 +57,7 @@ export class Inbox {
   /** Copies a chunk of Node's own to the receiver. Returns what is left of it when the receiver was detached. */
   takeChunk(chunk: Uint8Array): Uint8Array {
     const receiver = this.#receiver
-    let rest = chunk
-    while (rest.length > 0 && receiver !== undefined && this.#receiver === receiver) {
-      const view = receiver.buffer()
-      const piece = rest.length <= view.length ? rest : rest.subarray(0, view.length)
-      view.set(piece)
-      rest = rest.subarray(piece.length)
-      receiver.received(piece.length)
-    }
-    return rest
+    if (receiver === undefined) return chunk
+    return chunk.subarray(deliver(receiver, chunk, () => this.#receiver === receiver))
   }
 }
