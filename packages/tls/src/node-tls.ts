@@ -1,3 +1,5 @@
+import { X509Certificate } from 'node:crypto'
+import { isIP } from 'node:net'
 import tls from 'node:tls'
 import type { Connection, TlsHandover, TlsProvider, UriTls } from '@nbdjs/core'
 import { acceptedConnection, transportError } from '@nbdjs/node-socket'
@@ -103,12 +105,18 @@ function verification(
 }
 
 function checkName(name: string, certificate: tls.PeerCertificate, address: string): Error | undefined {
-  if (tls.checkServerIdentity(name, certificate) === undefined) return undefined
+  if (isNamed(name, certificate)) return undefined
   const names = certificate.subjectaltname ?? `CN:${certificate.subject?.CN ?? ''}`
   return verificationError(
     address,
     `the server's certificate is for ${names.replaceAll(/DNS:|IP Address:|CN:/g, '')}, and not for ${name} (option serverName)`,
   )
+}
+
+/** An address by OpenSSL's own check: that of Node 22.23 finds no IPv6 address in any certificate. */
+function isNamed(name: string, certificate: tls.PeerCertificate): boolean {
+  if (isIP(name) === 0) return tls.checkServerIdentity(name, certificate) === undefined
+  return new X509Certificate(certificate.raw).checkIP(name) !== undefined
 }
 
 function checkPin(address: string, expected: Fingerprint, socket: tls.TLSSocket): void {

@@ -160,11 +160,14 @@ export function withoutKey(peer: PeerView['peer']): Reason {
   }
 }
 
-/** `ERR_SSL_TLSV1_ALERT_UNKNOWN_CA`, `tlsv13 alert certificate required`. */
+/**
+ * `ERR_SSL_TLSV1_ALERT_UNKNOWN_CA`, `tlsv13 alert certificate required`. What OpenSSL 3.0 calls `sslv3` is `ssl/tls` from
+ * 3.2 on.
+ */
 function alertOf(code: string, reason: string): string | undefined {
-  const named = /^ERR_SSL_(?:SSLV3|TLSV1|TLSV13)_ALERT_(\w+)$/.exec(code)
+  const named = /^ERR_SSL_(?:SSLV3|SSL\/TLS|TLSV1|TLSV13)_ALERT_(\w+)$/.exec(code)
   if (named !== null) return (named[1] as string).replaceAll('_', ' ').toLowerCase()
-  const told = /(?:sslv3|tlsv1|tlsv13) alert ([a-z ]+)/.exec(reason)
+  const told = /(?:sslv3|ssl\/tls|tlsv1|tlsv13) alert ([a-z ]+)/.exec(reason)
   if (told !== null) return (told[1] as string).trim()
   const unnamed = /^ERR_SSL_TLSV1_(UNKNOWN_PSK_IDENTITY|UNRECOGNIZED_NAME)$/.exec(code)
   return unnamed === null ? undefined : (unnamed[1] as string).replaceAll('_', ' ').toLowerCase()
