@@ -52,19 +52,22 @@ export interface ReplyHeaders {
   readonly status: StatusForm
 }
 
+/** Those that both modes without extended headers have. */
+const shortStatus: StatusForm = { type: Chunk.BlockStatus, layout: blockStatus }
+
 /** How replies begin in each mode. */
 export const replyHeaders: Readonly<Record<ReplyMode, ReplyHeaders>> = {
   simple: {
     takesSimple: true,
     chunk: undefined,
     dataHeadLength: SIMPLE_REPLY_LENGTH,
-    status: { type: Chunk.BlockStatus, layout: blockStatus },
+    status: shortStatus,
   },
   structured: {
     takesSimple: true,
     chunk: structured,
     dataHeadLength: CHUNK_HEADER_LENGTH + DATA_OFFSET_LENGTH,
-    status: { type: Chunk.BlockStatus, layout: blockStatus },
+    status: shortStatus,
   },
   extended: {
     takesSimple: false,

@@ -78,7 +78,6 @@ export class ReplyReader<C extends Command> {
   readonly #mode: ReplyMode
   readonly #takesSimple: boolean
   readonly #chunkHeader: ChunkHeader | undefined
-  readonly #statusType: Chunk
   readonly #statusChunk: StatusChunk
   readonly #headLength: number
   readonly #dataHeadLength: number
@@ -116,7 +115,6 @@ export class ReplyReader<C extends Command> {
     const { takesSimple, chunk, dataHeadLength, status } = replyHeaders[mode]
     this.#takesSimple = takesSimple
     this.#chunkHeader = chunk
-    this.#statusType = status.type
     this.#statusChunk = new StatusChunk(status, intake, trace)
     this.#headLength = chunk?.length ?? SIMPLE_REPLY_LENGTH
     this.#dataHeadLength = dataHeadLength
@@ -259,7 +257,7 @@ export class ReplyReader<C extends Command> {
       this.#finishChunk(command)
       return
     }
-    if (command.status !== undefined && type === this.#statusType) {
+    if (command.status !== undefined && type === this.#statusChunk.type) {
       this.#expectStatus(command, length)
       return
     }

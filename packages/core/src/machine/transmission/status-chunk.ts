@@ -40,6 +40,11 @@ export class StatusChunk {
     this.#trace = trace
   }
 
+  /** Which of the types of chunks it is. */
+  get type(): Chunk {
+    return this.#form.type
+  }
+
   /** How long a payload can be, for messages. */
   get lengths(): string {
     const { headLength, descriptorLength } = this.#form.layout
@@ -52,10 +57,7 @@ export class StatusChunk {
     this.#flags = flags
     this.#part = Number.isInteger(count) && count >= 1 ? 'head' : 'nonsense'
     if (this.#part === 'head') return true
-    command.status?.spoil(
-      `${chunkName(this.#form.type)} of ${this.lengths} bytes, n at least 1`,
-      `${length} bytes`,
-    )
+    command.status?.spoil(`${chunkName(this.type)} of ${this.lengths} bytes, n at least 1`, `${length} bytes`)
     return false
   }
 
@@ -78,8 +80,7 @@ export class StatusChunk {
     const count = this.#descriptorsIn(remaining)
     const told = headLength > 4 ? view.getUint32(start + 4) : count
     const contextId = view.getUint32(start)
-    if (this.#trace.isOn)
-      this.#trace.tell(blockStatusLine, command, this.#form.type, this.#flags, contextId, told)
+    if (this.#trace.isOn) this.#trace.tell(blockStatusLine, command, this.type, this.#flags, contextId, told)
     if (told === count) command.status?.begin(contextId)
     else command.status?.spoil(`${count} descriptors, as the length of the chunk says`, `${told}`)
     this.#part = told === count ? 'descriptors' : 'nonsense'
