@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
-import { connect, type Extent } from '@nbdjs/core'
+import { connect, type Extent, type Handle } from '@nbdjs/core'
 import { memory as inProcess } from '@nbdjs/core/memory'
-import { type Backend, memory, Server } from '@nbdjs/server'
+import { type MetaContextSource, memory, Server } from '@nbdjs/server'
 import { extents } from '../../examples/extents.js'
 
 const MiB = 2 ** 20
@@ -15,6 +15,19 @@ interface Asked {
 
 /** What a server tells of a range: lengths and flags, from its beginning. */
 type Tell = (asked: Asked) => Iterable<{ length: number; flags: number }>
+
+/** An export of so many bytes, whose map is told by `source`. */
+const connected = (
+  size: number,
+  source: MetaContextSource,
+  requestExtendedHeaders = true,
+): Promise<Handle> => {
+  const server = new Server({ exports: { '': memory(size, { metaContexts: { [context]: source } }) } })
+  return connect(
+    inProcess((connection) => server.accept(connection)),
+    { metaContexts: [context], requestExtendedHeaders },
+  )
+}
 
 /** The map of an export whose server tells so, what it was asked, and how many requests it had at once. */
 const mapOf = async (size: number, tell: Tell, extendedHeaders = true) => {
@@ -31,12 +44,7 @@ const mapOf = async (size: number, tell: Tell, extendedHeaders = true) => {
       return tell(range)
     },
   }
-  const backend: Backend = memory(size, { metaContexts: { [context]: source } })
-  const server = new Server({ exports: { '': backend } })
-  await using nbd = await connect(
-    inProcess((connection) => server.accept(connection)),
-    { metaContexts: [context], requestExtendedHeaders: extendedHeaders },
-  )
+  await using nbd = await connected(size, source, extendedHeaders)
   const map: Extent[] = []
   for await (const list of extents(nbd, context)) map.push(...list)
   return { map, asked, most }
@@ -102,11 +110,7 @@ describe('the extents of an export', () => {
   it('are asked for the rest while the first of it is looked at', async () => {
     let asked = 0
     const source = { extents: () => [{ length: 25 * MiB, flags: asked++ }] }
-    const server = new Server({ exports: { '': memory(100 * MiB, { metaContexts: { [context]: source } }) } })
-    await using nbd = await connect(
-      inProcess((connection) => server.accept(connection)),
-      { metaContexts: [context] },
-    )
+    await using nbd = await connected(100 * MiB, source)
     let lists = 0
     for await (const _ of extents(nbd, context)) {
       lists++
@@ -123,11 +127,7 @@ describe('the extents of an export', () => {
       extents: (length: number | bigint) =>
         answers++ === 0 ? [{ length, flags: 3 }] : new Promise<never>(() => {}),
     }
-    const server = new Server({ exports: { '': memory(4 * GiB, { metaContexts: { [context]: source } }) } })
-    await using nbd = await connect(
-      inProcess((connection) => server.accept(connection)),
-      { metaContexts: [context] },
-    )
+    await using nbd = await connected(4 * GiB, source)
     for await (const list of extents(nbd, context)) {
       // Its only extent may go on in the next reply.
       expect(list).toEqual([])

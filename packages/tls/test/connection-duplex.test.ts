@@ -32,7 +32,7 @@ describe('a connection as a stream', () => {
     const { stream, arrive } = opened()
     const read: number[][] = []
     stream.on('data', (chunk: Uint8Array) => read.push([...chunk]))
-    stream.resume()
+    // The first look, which Node would take in the next turn: from then on a chunk is read as soon as it is pushed.
     stream.read(0)
     const first = arrive(1, 2)
     const second = arrive(3)
