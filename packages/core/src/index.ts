@@ -1,3 +1,20 @@
+export {
+  type ArgumentErrorDetails,
+  argumentError,
+  type FormatValueOptions,
+  formatValue,
+  unknownOptionError,
+} from './argument-error.js'
+export {
+  type CheckedOptions,
+  checkArgument,
+  checkOptions,
+  type IntegerBounds,
+  type Option,
+  type OptionBuilders,
+  type OptionShape,
+  option,
+} from './check-options.js'
 export { type ConnectUriOptions, connectUri, type UriTransports } from './connect-uri.js'
 export {
   type Errno,
@@ -37,6 +54,7 @@ export type { Stats } from './machine/stats.js'
 export type { Extent } from './machine/transmission/block-status.js'
 export type { ReadChunk } from './machine/transmission/read-chunk.js'
 export type { HandleOptions, Settings, Strict, Timeouts } from './options.js'
+export { quote } from './quote.js'
 export type { TlsHandover, TlsProvider, UriTls } from './tls.js'
 export {
   type Connection,
