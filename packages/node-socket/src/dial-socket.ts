@@ -1,6 +1,7 @@
 import type net from 'node:net'
-import type { OnReadOptions } from './on-read.js'
+import { onAbort } from './on-abort.js'
 import { type ReadingOptions, type SocketConnection, socketConnection } from './socket-connection.js'
+import type { OnReadOptions } from './socket-reader.js'
 import { transportError } from './transport-error.js'
 
 export interface DialSocketOptions extends ReadingOptions {
@@ -13,20 +14,26 @@ export interface DialSocketOptions extends ReadingOptions {
 }
 
 /**
- * Waits until the socket is connected. Rejects with a NbdTransportError when it cannot be, or with the signal's
- * reason; the socket is closed by then.
+ * Waits until a new socket is connected. When it rejects, the socket is closed.
+ *
+ * @returns the connection, not started.
+ * @throws {NbdTransportError} when the socket cannot connect; `operation` is `dial`.
+ * @throws the signal's own reason when aborted.
+ * @example
+ * const create = (onread) => net.connect({ host, port, allowHalfOpen: true, onread })
+ * const connection = await dialSocket({ address: `tcp://${host}:${port}`, signal, create })
  */
 export async function dialSocket(options: DialSocketOptions): Promise<SocketConnection> {
   const { address, signal } = options
   signal.throwIfAborted()
   const connection = open(options)
   try {
-    await connected(connection.socket, address, signal)
+    await socketReady(connection.socket, 'connect', signal)
     return connection
   } catch (error) {
     connection.destroy()
     await connection.close()
-    throw error
+    throw signal.aborted && error === signal.reason ? error : transportError(address, error, 'dial')
   }
 }
 
@@ -38,22 +45,35 @@ function open({ address, create, ...reading }: DialSocketOptions): SocketConnect
   }
 }
 
-function connected(socket: net.Socket, address: string, signal: AbortSignal): Promise<void> {
+/**
+ * Resolves when the socket emits `event`, in the same turn. The socket is left as it is when it rejects.
+ *
+ * @throws the signal's own reason when aborted, the socket's own error when it fails, and an error with the code
+ * ECONNRESET when it is closed without one.
+ */
+export function socketReady(
+  socket: net.Socket,
+  event: 'connect' | 'secureConnect',
+  signal: AbortSignal,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     const settle = (then: () => void): void => {
-      socket.off('connect', onConnect)
+      socket.off(event, onReady)
       socket.off('error', onError)
       socket.off('close', onClose)
-      signal.removeEventListener('abort', onAbort)
+      offAbort()
       then()
     }
-    const onConnect = (): void => settle(resolve)
-    const onError = (error: Error): void => settle(() => reject(transportError(address, error, 'dial')))
-    const onClose = (): void => onError(new Error('the socket was closed before it was connected'))
-    const onAbort = (): void => settle(() => reject(signal.reason))
-    socket.once('connect', onConnect)
+    const onReady = (): void => settle(resolve)
+    const onError = (error: Error): void => settle(() => reject(error))
+    const onClose = (): void => onError(closedEarly())
+    socket.once(event, onReady)
     socket.once('error', onError)
     socket.once('close', onClose)
-    signal.addEventListener('abort', onAbort, { once: true })
+    const offAbort = onAbort(signal, () => settle(() => reject(signal.reason)))
   })
+}
+
+function closedEarly(): Error {
+  return Object.assign(new Error('the socket was closed before it was connected'), { code: 'ECONNRESET' })
 }

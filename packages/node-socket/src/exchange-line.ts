@@ -1,22 +1,28 @@
 import { type Errno, NbdTransportError, NbdUsageError, type Receiver } from '@nbdjs/core'
+import { onAbort } from './on-abort.js'
 import { NodeSocketConnection, type SocketConnection } from './socket-connection.js'
 
 export interface ExchangeLineOptions {
   /** Aborts the exchange: it then rejects with the signal's own reason. */
   readonly signal: AbortSignal
-  /** The longest answer to accept, in bytes, without its newline. */
+  /** The longest answer to accept, in bytes, without its newline. At least 1. */
   readonly maxLength: number
 }
 
 const newline = 0x0a
 
 /**
- * Sends one line of text and takes one in return, before `start()`. Both end in a newline, which is added here
- * and not part of the answer. The answer is read up to its newline and not a byte further: `start()` delivers
- * what follows.
+ * Sends one line of text and reads one line in return, before `start()`. The newlines are added and removed here. No byte
+ * after the newline of the answer is read: `start()` delivers what follows. When it rejects, the connection is closed.
  *
- * Rejects with a NbdTransportError when the peer closes or sends no newline within `maxLength` bytes; then, and
- * when aborted, the connection is closed.
+ * @param connection A connection of this package, not started.
+ * @param line The text to send, without a newline.
+ * @returns the answer, without its newline.
+ * @throws {NbdTransportError} when the connection ends, or sends no newline within `maxLength` bytes.
+ * @throws {NbdUsageError} when the connection is not of this package.
+ * @throws the signal's own reason when aborted.
+ * @example
+ * const answer = await exchangeLine(connection, 'CONNECT 10809', { signal, maxLength: 64 })
  */
 export async function exchangeLine(
   connection: SocketConnection,
@@ -44,12 +50,11 @@ function exchange(
 ): Promise<string> {
   return new Promise((resolve, reject) => {
     const settle = (then: () => void): void => {
-      signal.removeEventListener('abort', onAbort)
+      offAbort()
       connection.detach()
       then()
     }
-    const onAbort = (): void => settle(() => reject(signal.reason))
-    signal.addEventListener('abort', onAbort, { once: true })
+    const offAbort = onAbort(signal, () => settle(() => reject(signal.reason)))
     const answer = new LineReceiver(maxLength, {
       line: (text) => settle(() => resolve(text)),
       failed: (what, errno, cause) => {
@@ -68,7 +73,7 @@ interface LineOutcome {
   failed(what: string, errno: Errno, cause?: Error): void
 }
 
-/** Lends one byte at a time, so that whatever comes after the newline stays unread. */
+/** Offers one byte at a time: what follows the newline stays unread. */
 class LineReceiver implements Receiver {
   readonly #maxLength: number
   readonly #outcome: LineOutcome

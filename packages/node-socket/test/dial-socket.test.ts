@@ -36,7 +36,7 @@ describe('dialSocket', () => {
     const dial = dialSocket({ address, signal, create: () => socket })
     socket.destroy()
     const error = await failureOf(dial)
-    expect(error).toMatchObject({ operation: 'dial', errno: undefined })
+    expect(error).toMatchObject({ operation: 'dial', errno: 'ECONNRESET' })
     expect((error as Error).message).toBe(
       'dial of test: failed: the socket was closed before it was connected',
     )

@@ -1,9 +1,15 @@
 import { once } from 'node:events'
 import net from 'node:net'
 import { afterAll, afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals'
-import { NbdStateError } from '@nbdjs/core'
-import { acceptedConnection, dialSocket, type SocketConnection } from '@nbdjs/node-socket'
-import { DISCARD_FROM } from '../src/discard-chunk.js'
+import { type Connection, NbdStateError } from '@nbdjs/core'
+import {
+  acceptedConnection,
+  dialSocket,
+  releaseSocket,
+  type SocketConnection,
+  socketConnection,
+} from '@nbdjs/node-socket'
+import { DISCARD_FROM, discardChunk } from '../src/socket-connection.js'
 import { RecordingReceiver } from './recording-receiver.js'
 import { connecting, listening, SocketFolder } from './socket-folder.js'
 
@@ -30,20 +36,20 @@ afterEach(async () => {
 })
 
 describe('start', () => {
-  it('is refused the second time', () => {
+  it('rejects a second call', () => {
     connection.start(new RecordingReceiver())
     const again = (): void => connection.start(new RecordingReceiver())
     expect(again).toThrow(NbdStateError)
     expect(again).toThrow(`start() was called twice on the connection to ${connection.address}`)
   })
 
-  it('takes no byte from the socket before', async () => {
+  it('is needed before a byte is read', async () => {
     peer.write('hello')
     await new Promise((resolve) => setTimeout(resolve, 20))
     expect(connection.socket.bytesRead).toBe(0)
   })
 
-  it('after destroy(): the receiver is told that it is closed, and why', async () => {
+  it('after destroy(): the receiver gets closed() with the reason', async () => {
     const reason = new Error('changed my mind')
     connection.destroy(reason)
     const receiver = new RecordingReceiver()
@@ -53,7 +59,7 @@ describe('start', () => {
     expect(receiver.calls).toEqual(['closed'])
   })
 
-  it('after the end: the receiver is told that it is closed, and not inside start()', async () => {
+  it('after the end: the receiver gets closed(), but not inside start()', async () => {
     await connection.close()
     const receiver = new RecordingReceiver()
     connection.start(receiver)
@@ -63,7 +69,7 @@ describe('start', () => {
 })
 
 describe('reading', () => {
-  it("copies the first byte, and puts all others into the receiver's memory", async () => {
+  it("copies the first byte, and reads all others into the receiver's memory", async () => {
     const receiver = new RecordingReceiver()
     connection.start(receiver)
     peer.end('hello')
@@ -74,7 +80,7 @@ describe('reading', () => {
 })
 
 describe('write', () => {
-  it('hands all chunks of a call to the system at once', () => {
+  it('passes all chunks of a call to the system at once', () => {
     connection.start(new RecordingReceiver())
     const socket = connection.socket as unknown as { _writev(chunks: readonly unknown[]): void }
     const writev = jest.spyOn(socket, '_writev')
@@ -83,7 +89,7 @@ describe('write', () => {
     expect(writev.mock.calls[0]?.[0]).toHaveLength(3)
   })
 
-  it('asks to wait from 1 MiB on that is not flushed', async () => {
+  it('returns false from 1 MiB of unflushed bytes on', async () => {
     const receiver = new RecordingReceiver()
     connection.start(receiver)
     const chunk = new Uint8Array(256 * 1024)
@@ -100,7 +106,7 @@ describe('write', () => {
     expect(connection.socket.writableLength).toBe(0)
   })
 
-  it("does not pass on Node's own drain, of less than 1 MiB", async () => {
+  it("ignores Node's own drain event, of less than 1 MiB", async () => {
     const receiver = new RecordingReceiver()
     connection.start(receiver)
     expect(connection.write([new Uint8Array(500_000)])).toBe(true)
@@ -122,7 +128,7 @@ describe('closed', () => {
     expect(error?.message).toBe(`read of ${connection.address} failed: read EIO`)
   })
 
-  it('gets the reason of destroy() though an error of the socket came first', async () => {
+  it('gets the reason of destroy() even after an error of the socket', async () => {
     const receiver = new RecordingReceiver()
     const reason = new Error('enough')
     connection.start(receiver)
@@ -133,7 +139,7 @@ describe('closed', () => {
 })
 
 describe('destroy', () => {
-  it('keeps from the receiver what the socket had yet to tell', async () => {
+  it('hides later events of the socket from the receiver', async () => {
     const receiver = new RecordingReceiver()
     const reason = new Error('enough')
     connection.start(receiver)
@@ -148,7 +154,7 @@ describe('destroy', () => {
 })
 
 describe('acceptedConnection', () => {
-  it('loses nothing of a socket that was not paused by its server, and is half-open all the same', async () => {
+  it('loses no byte of a socket that its server did not pause, and is half-open', async () => {
     const path = folder.freshPath()
     const eager = await listening(net.createServer(), path)
     const accepted = once(eager, 'connection')
@@ -170,7 +176,7 @@ describe('acceptedConnection', () => {
     await once(eager.close(), 'close')
   })
 
-  it('frees a long chunk as soon as it was copied', async () => {
+  it('frees a long chunk after it was copied', async () => {
     const path = folder.freshPath()
     const eager = await listening(net.createServer({ pauseOnConnect: true }), path)
     const accepted = once(eager, 'connection')
@@ -189,5 +195,117 @@ describe('acceptedConnection', () => {
     for (const length of lengths) expect(length).toBeLessThan(DISCARD_FROM)
     server.destroy()
     await once(eager.close(), 'close')
+  })
+})
+
+/** Both ends of a connection; the first one is one of this package. */
+async function link(kind: 'made' | 'accepted'): Promise<{ near: Connection; far: net.Socket }> {
+  const path = folder.freshPath()
+  const server = await listening(net.createServer({ allowHalfOpen: true, pauseOnConnect: true }), path)
+  const accepted = once(server, 'connection')
+  if (kind === 'accepted') {
+    const far = net.connect(path)
+    const [socket] = (await accepted) as [net.Socket]
+    server.close()
+    return { near: acceptedConnection('the client', socket), far }
+  }
+  const near = socketConnection('the server', (onread) => net.connect({ path, allowHalfOpen: true, onread }))
+  const [far] = (await accepted) as [net.Socket]
+  server.close()
+  return { near, far }
+}
+
+describe.each(['made', 'accepted'] as const)('releaseSocket of a connection that was %s', (kind) => {
+  it('inside received(): no byte is read twice', async () => {
+    const { near, far } = await link(kind)
+    const socket = await new Promise<net.Socket | undefined>((resolve) => {
+      const view = new Uint8Array(4)
+      near.start({
+        buffer: () => view,
+        received: () => resolve(releaseSocket(near)),
+        drained: () => {},
+        ended: () => {},
+        closed: () => {},
+      })
+      far.write('NBD!')
+    })
+    expect(socket?.isPaused()).toBe(true)
+    near.destroy()
+    void near.close()
+    expect(socket?.destroyed).toBe(false)
+    socket?.destroy()
+    far.destroy()
+  })
+})
+
+it('releaseSocket keeps the bytes that were put back', async () => {
+  const { near, far } = await link('accepted')
+  const socket = await new Promise<net.Socket>((resolve) => {
+    const view = new Uint8Array(4)
+    near.start({
+      buffer: () => view,
+      received: () => resolve(releaseSocket(near) as net.Socket),
+      drained: () => {},
+      ended: () => {},
+      closed: () => {},
+    })
+    far.write('NBD!and more')
+  })
+  await new Promise(setImmediate)
+  expect(String(socket.read())).toBe('and more')
+  socket.destroy()
+  far.destroy()
+})
+
+it('releaseSocket returns undefined for a connection of another package', () => {
+  const other: Connection = {
+    start: () => {},
+    write: () => true,
+    close: () => Promise.resolve(),
+    destroy: () => {},
+  }
+  expect(releaseSocket(other)).toBeUndefined()
+})
+
+it('a receiver that is attached after the end of the peer gets ended()', async () => {
+  const { near, far } = await link('accepted')
+  const { socket } = near as Connection & { socket: net.Socket }
+  socket.emit('end')
+  const receiver = new RecordingReceiver()
+  near.start(receiver)
+  await new Promise(setImmediate)
+  expect(receiver.calls).toEqual(['ended'])
+  near.destroy()
+  far.destroy()
+})
+
+describe('discardChunk', () => {
+  it('detaches a long chunk', () => {
+    const chunk = new Uint8Array(DISCARD_FROM)
+    discardChunk(chunk)
+    expect(chunk).toHaveLength(0)
+    expect(chunk.buffer.byteLength).toBe(0)
+    // A second call has no effect.
+    discardChunk(chunk)
+  })
+
+  it.each([
+    ['a short chunk', new Uint8Array(DISCARD_FROM - 1)],
+    ['the beginning of an ArrayBuffer', new Uint8Array(new ArrayBuffer(DISCARD_FROM + 1), 0, DISCARD_FROM)],
+    ['the end of an ArrayBuffer', new Uint8Array(new ArrayBuffer(DISCARD_FROM + 1), 1)],
+  ])('does not change %s', (_, chunk) => {
+    chunk[5] = 77
+    const { length } = chunk
+    discardChunk(chunk)
+    expect(chunk).toHaveLength(length)
+    expect(chunk[5]).toBe(77)
+  })
+
+  it('frees the memory without a garbage collection', () => {
+    const before = process.memoryUsage().arrayBuffers
+    for (let count = 0; count < 256; count++) {
+      discardChunk(new Uint8Array(65536))
+      expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2 ** 20)
+    }
   })
 })

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import net from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
-import type { OnReadOptions } from '../src/on-read.js'
+import type { OnReadOptions } from '../src/socket-reader.js'
 
 /** A folder of the test's own for sockets, with a path that leaves room for their names. */
 export class SocketFolder {

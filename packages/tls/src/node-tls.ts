@@ -63,7 +63,7 @@ async function upgrade(settings: ClientSettings, handover: TlsHandover): Promise
 export function tlsConnection(address: string, socket: tls.TLSSocket, view: PeerView): Connection {
   return acceptedConnection(address, socket, {
     // In TLS 1.3 the server judges our certificate after our handshake is done, and may hang up without an alert.
-    failureOf: (_, error) => {
+    toError: (_, error) => {
       const code = (error as NodeJS.ErrnoException).code ?? ''
       if (/^ERR_SSL/.test(code)) return tlsError(address, error, view)
       const failure = transportError(address, error)

@@ -18,7 +18,7 @@ const defaultAttemptTimeoutMs = 1000
  * it wait: reads of 64 KiB, 16 in flight, took 28 us each without a limit, 17 us with this one and 18 with 80 KiB; of
  * 1 MiB, 235 and 200 us.
  */
-const readAtMost = 64 * 1024
+const maxReadBytes = 64 * 1024
 
 /**
  * NBD over TCP. All addresses of the host are tried one after the other, the families by turns, until one is
@@ -37,7 +37,7 @@ export function tcp(host: string, port: number = defaultPort, options: TcpOption
     dialSocket({
       address,
       signal,
-      readAtMost,
+      maxReadBytes,
       create: (onread) => net.connect({ ...connectOptions, onread }),
     })
   return { address, hostName: host, uri: uriAddress({ transport: 'tcp', host, port }), dial }
