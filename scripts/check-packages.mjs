@@ -3,7 +3,7 @@
  * `publishConfig` has been applied.
  */
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -35,13 +35,23 @@ const judge = async ({ name, script, options }, tarball) => {
   return code === 0 ? undefined : `${name}: ${tarball}\n${stdout}${stderr}`
 }
 
+/** The packages that are published: private ones are not packed. */
+const published = readdirSync(join(repository, 'packages'))
+  .map((name) => JSON.parse(readFileSync(join(repository, 'packages', name, 'package.json'), 'utf8')))
+  .filter((manifest) => manifest.private !== true)
+  .map(({ name }) => name)
+
 const folder = mkdtempSync(join(tmpdir(), 'nbdjs-packages-'))
 try {
-  const badEnd = pnpm(['--recursive', 'pack', '--pack-destination', folder], 'ignore')
+  const badEnd = pnpm(
+    [...published.flatMap((name) => ['--filter', name]), 'pack', '--pack-destination', folder],
+    'ignore',
+  )
   if (badEnd !== undefined) throw new Error(`The packages could not be packed: ${badEnd}`)
   const tarballs = readdirSync(folder).filter((name) => name.endsWith('.tgz'))
-  const expected = readdirSync(join(repository, 'packages')).length
-  if (tarballs.length !== expected) throw new Error(`${expected} packages made ${tarballs.length} tarballs`)
+  if (tarballs.length !== published.length) {
+    throw new Error(`expected ${published.length} tarballs, pnpm packed ${tarballs.length}`)
+  }
   for (const tarball of tarballs) {
     const findings = await Promise.all(judges.map((each) => judge(each, join(folder, tarball))))
     const faults = findings.filter((finding) => finding !== undefined)

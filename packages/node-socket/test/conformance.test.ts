@@ -11,7 +11,8 @@ import {
 } from '@nbdjs/conformance'
 import type { Transport } from '@nbdjs/core'
 import { acceptedConnection, dialSocket } from '@nbdjs/node-socket'
-import { connecting, listening, SocketFolder } from './socket-folder.js'
+import { listening, SocketFolder } from '@nbdjs/testing'
+import { connecting } from './connecting.js'
 
 const folder = new SocketFolder()
 afterAll(() => folder.remove())

@@ -4,8 +4,8 @@ import { afterAll, afterEach, beforeEach, describe, expect, it } from '@jest/glo
 import { type Connection, NbdTransportError, NbdUsageError } from '@nbdjs/core'
 import { memoryPair } from '@nbdjs/core/memory'
 import { acceptedConnection, dialSocket, exchangeLine, type SocketConnection } from '@nbdjs/node-socket'
-import { RecordingReceiver } from './recording-receiver.js'
-import { connecting, listening, SocketFolder } from './socket-folder.js'
+import { listening, RecordingReceiver, SocketFolder } from '@nbdjs/testing'
+import { connecting } from './connecting.js'
 
 const { signal } = new AbortController()
 const limits = { signal, maxLength: 16 }

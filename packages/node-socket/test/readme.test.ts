@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import net from 'node:net'
 import { describe, expect, it } from '@jest/globals'
+import { RecordingReceiver } from '@nbdjs/testing'
 import { tcpFrom } from './readme/tcp-from.js'
-import { RecordingReceiver } from './recording-receiver.js'
 
 const read = (path: string): string => readFileSync(new URL(path, import.meta.url), 'utf8')
 

@@ -9,9 +9,9 @@ import {
   type SocketConnection,
   socketConnection,
 } from '@nbdjs/node-socket'
+import { listening, RecordingReceiver, SocketFolder } from '@nbdjs/testing'
 import { DISCARD_FROM, discardChunk } from '../src/socket-connection.js'
-import { RecordingReceiver } from './recording-receiver.js'
-import { connecting, listening, SocketFolder } from './socket-folder.js'
+import { connecting } from './connecting.js'
 
 const { signal } = new AbortController()
 const folder = new SocketFolder()
@@ -55,7 +55,7 @@ describe('start', () => {
     const receiver = new RecordingReceiver()
     connection.start(receiver)
     expect(receiver.calls).toEqual([])
-    expect(await receiver.closing).toBe(reason)
+    expect(await receiver.closedWith).toBe(reason)
     expect(receiver.calls).toEqual(['closed'])
   })
 
@@ -64,7 +64,7 @@ describe('start', () => {
     const receiver = new RecordingReceiver()
     connection.start(receiver)
     expect(receiver.calls).toEqual([])
-    expect(await receiver.closing).toBeUndefined()
+    expect(await receiver.closedWith).toBeUndefined()
   })
 })
 
@@ -123,7 +123,7 @@ describe('closed', () => {
     connection.start(receiver)
     const cause = Object.assign(new Error('read EIO'), { code: 'EIO', syscall: 'read' })
     connection.socket.destroy(cause)
-    const error = await receiver.closing
+    const error = await receiver.closedWith
     expect(error).toMatchObject({ operation: 'read', errno: 'EIO', address: connection.address, cause })
     expect(error?.message).toBe(`read of ${connection.address} failed: read EIO`)
   })
@@ -134,7 +134,7 @@ describe('closed', () => {
     connection.start(receiver)
     connection.socket.destroy(new Error('broken'))
     connection.destroy(reason)
-    expect(await receiver.closing).toBe(reason)
+    expect(await receiver.closedWith).toBe(reason)
   })
 })
 
@@ -148,7 +148,7 @@ describe('destroy', () => {
     connection.socket.emit('drain')
     connection.socket.emit('end')
     connection.socket.emit('error', new Error('too late'))
-    expect(await receiver.closing).toBe(reason)
+    expect(await receiver.closedWith).toBe(reason)
     expect(receiver.calls).toEqual(['closed'])
   })
 })

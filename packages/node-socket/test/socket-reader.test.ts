@@ -1,6 +1,6 @@
 import { describe, expect, it, jest } from '@jest/globals'
+import { RecordingReceiver } from '@nbdjs/testing'
 import { EventLoopSpin, SocketReader } from '../src/socket-reader.js'
-import { RecordingReceiver } from './recording-receiver.js'
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 

@@ -6,10 +6,10 @@ import { memory as memoryTransport } from '@nbdjs/core/memory'
 import { Cmd } from '@nbdjs/core/wire'
 import { dialSocket } from '@nbdjs/node-socket'
 import { memory, Server, type ServerOptions } from '@nbdjs/server'
+import { SocketFolder } from '@nbdjs/testing'
 import { noise } from './peer/noise.js'
 import { RawClient } from './peer/raw-client.js'
 import { SlowBackend } from './peer/slow-backend.js'
-import { SocketFolder } from './peer/socket-folder.js'
 import { TestConnection } from './peer/test-connection.js'
 
 const folder = new SocketFolder()

@@ -6,7 +6,7 @@ import { afterAll, afterEach, describe, expect, it } from '@jest/globals'
 import { NbdTransportError, NbdUsageError } from '@nbdjs/core'
 import { command } from '@nbdjs/transport-process'
 import { childrenOfThisProcess, describeOnLinux } from './children.js'
-import { destroyStarted, everythingFrom, failureOf, started } from './recording-receiver.js'
+import { destroyStarted, everythingFrom, failureOf, started } from './started.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'nbdjs-'))
 afterAll(() => rmSync(folder, { recursive: true }))

@@ -3,9 +3,10 @@ import { openSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { afterEach, describe, expect, it } from '@jest/globals'
 import { NbdTransportError, NbdUsageError } from '@nbdjs/core'
+import { RecordingReceiver } from '@nbdjs/testing'
 import { fd } from '@nbdjs/transport-process'
 import { close, isOpen, looseSocket, socketPair } from './descriptors.js'
-import { failureOf, RecordingReceiver } from './recording-receiver.js'
+import { failureOf } from './started.js'
 
 const { signal } = new AbortController()
 const kept: number[] = []

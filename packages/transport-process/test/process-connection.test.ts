@@ -1,8 +1,9 @@
 import { afterEach, describe, expect, it } from '@jest/globals'
 import { type Connection, NbdTransportError, type Transport } from '@nbdjs/core'
+import type { RecordingReceiver } from '@nbdjs/testing'
 import { command } from '@nbdjs/transport-process'
 import { childrenOfThisProcess, describeOnLinux, isThere } from './children.js'
-import { destroyStarted, type RecordingReceiver, started } from './recording-receiver.js'
+import { destroyStarted, started } from './started.js'
 
 const address = 'command:/bin/sh'
 
@@ -52,7 +53,7 @@ describe('a process that ends by itself', () => {
       address,
       errno: 'ECONNRESET',
     })
-    expect(receiver.calls.filter((name) => name !== 'received')).toEqual(['closed'])
+    expect(receiver.calls.filter((name) => !name.startsWith('received'))).toEqual(['closed'])
     expect(() => process.kill(pid, 0)).toThrow('ESRCH')
   })
 
@@ -70,7 +71,7 @@ describe('a process that ends by itself', () => {
   it('with code 0 after it was a server ends the connection in order', async () => {
     const server = await serverOf('echo hello')
     const { connection, receiver } = server
-    await receiver.until(() => receiver.calls.includes('ended'))
+    await receiver.untilCalled('ended')
     expect(receiver.text).toBe('hello\n')
     expect(receiver.calls).not.toContain('closed')
     await connection.close()
@@ -114,7 +115,7 @@ describe('a process that closes its side and goes on', () => {
       const socket = new (require("net").Socket)({ fd: 0, allowHalfOpen: true })
       socket.end("bye").on("data", () => {}).on("end", () => process.exit(0))'`)
     const { connection, receiver } = server
-    await receiver.until(() => receiver.calls.includes('ended'))
+    await receiver.untilCalled('ended')
     expect(receiver.text).toBe('hello\nbye')
     connection.write([Buffer.from('still here')])
     await connection.close()
@@ -231,7 +232,7 @@ describe('destroy', () => {
     const reason = new Error('destroyed')
     server.connection.destroy(reason)
     expect(await server.receiver.closedWith).toBe(reason)
-    expect(server.receiver.calls.filter((name) => name !== 'received')).toEqual(['closed'])
+    expect(server.receiver.calls.filter((name) => !name.startsWith('received'))).toEqual(['closed'])
   })
 
   it('wins while close() waits for the process', async () => {

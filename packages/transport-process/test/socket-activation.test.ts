@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from '@jest/globals'
 import { NbdTransportError, NbdUsageError, type Transport } from '@nbdjs/core'
 import { type SocketActivationOptions, socketActivation } from '@nbdjs/transport-process'
 import { childrenOfThisProcess, describeOnLinux } from './children.js'
-import { destroyStarted, everythingFrom, failureOf, started } from './recording-receiver.js'
+import { destroyStarted, everythingFrom, failureOf, started } from './started.js'
 
 afterEach(destroyStarted)
 

@@ -1,8 +1,8 @@
 import net from 'node:net'
 import { afterAll, describe, it } from '@jest/globals'
 import { describeTransport, peerServerOptions, serverListener } from '@nbdjs/conformance'
+import { listening, SocketFolder } from '@nbdjs/testing'
 import { unix } from '@nbdjs/transport-unix'
-import { listening, SocketFolder } from './socket-folder.js'
 
 const folder = new SocketFolder()
 afterAll(() => folder.remove())

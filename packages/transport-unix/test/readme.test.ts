@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { afterAll, describe, expect, it, jest } from '@jest/globals'
 import { memory, Server } from '@nbdjs/server'
+import { SocketFolder } from '@nbdjs/testing'
 import { printSize } from './readme/print-size.js'
-import { SocketFolder } from './socket-folder.js'
 
 const folder = new SocketFolder()
 afterAll(() => folder.remove())

@@ -3,8 +3,8 @@ import { writeFileSync } from 'node:fs'
 import net from 'node:net'
 import { afterAll, describe, expect, it } from '@jest/globals'
 import { formatUri, NbdTransportError, NbdUsageError, parseUri, uriAddress } from '@nbdjs/core'
+import { listening, SocketFolder } from '@nbdjs/testing'
 import { unix } from '@nbdjs/transport-unix'
-import { listening, SocketFolder } from './socket-folder.js'
 
 const { signal } = new AbortController()
 const folder = new SocketFolder()

@@ -3,11 +3,11 @@ import { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { type Connection, NbdTransportError } from '@nbdjs/core'
+import { RecordingReceiver } from '@nbdjs/testing'
 import { adopt, type OpenSocket } from '../src/adopt.js'
 import { connectVsock } from '../src/connect.js'
 import { type InetServer, inetSyscalls, listenInet } from './inet.js'
 import { describeOnLinux } from './on-linux.js'
-import { RecordingReceiver } from './recording-receiver.js'
 import { type Script, ScriptedSyscalls } from './scripted-syscalls.js'
 
 const address = { cid: 2, port: 10809 }
@@ -99,7 +99,7 @@ describeOnLinux('adopt, for real', () => {
     const { connection, peer, receiver } = await dial()
     connection.start(receiver)
     peer.write('hello')
-    expect(await receiver.text(5)).toBe('hello')
+    expect(await receiver.textOf(5)).toBe('hello')
     peer.destroy()
     connection.destroy()
   })
@@ -109,8 +109,8 @@ describeOnLinux('adopt, for real', () => {
     peer.end('early')
     await sleep(20)
     connection.start(receiver)
-    expect(await receiver.text(5)).toBe('early')
-    await receiver.end
+    expect(await receiver.textOf(5)).toBe('early')
+    await receiver.untilCalled('ended')
     await connection.close()
     expect(await receiver.closedWith).toBeUndefined()
   })
@@ -123,7 +123,7 @@ describeOnLinux('adopt, for real', () => {
     const closed = connection.close()
     expect(String(await everythingFrom(peer))).toBe('one two three')
     peer.end('answer')
-    expect(await receiver.text(6)).toBe('answer')
+    expect(await receiver.textOf(6)).toBe('answer')
     await closed
     expect(await receiver.closedWith).toBeUndefined()
   })
@@ -136,7 +136,7 @@ describeOnLinux('adopt, for real', () => {
     do written += chunk.length
     while (connection.write([chunk]))
     const everything = everythingFrom(peer)
-    await receiver.drain
+    await receiver.untilCalled('drained')
     const closed = connection.close()
     expect(Buffer.alloc(written, 7).equals(await everything)).toBe(true)
     peer.end()

@@ -11,8 +11,8 @@ import {
   socketPeer,
 } from '@nbdjs/conformance'
 import { type Connection, NbdUsageError } from '@nbdjs/core'
+import { RecordingReceiver } from '@nbdjs/testing'
 import { hybridVsock } from '../src/hybrid-vsock.js'
-import { RecordingReceiver } from './recording-receiver.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'hybrid-vsock-'))
 let paths = 0
@@ -82,7 +82,7 @@ describe('a dial', () => {
     expect(asked).toBe('CONNECT 52\n')
     const receiver = new RecordingReceiver()
     connection.start(receiver)
-    expect(await receiver.text(8)).toBe('NBDMAGIC')
+    expect(await receiver.textOf(8)).toBe('NBDMAGIC')
     connection.destroy()
   })
 
@@ -97,7 +97,7 @@ describe('a dial', () => {
     })
     const receiver = new RecordingReceiver()
     connection.start(receiver)
-    expect(await receiver.text(3)).toBe('NBD')
+    expect(await receiver.textOf(3)).toBe('NBD')
     connection.destroy()
   })
 

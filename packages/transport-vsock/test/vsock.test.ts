@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { NbdUsageError, parseUri, uriAddress } from '@nbdjs/core'
+import { RecordingReceiver } from '@nbdjs/testing'
 import type { Syscalls } from '../src/syscalls.js'
 import { VsockTransport, vsock } from '../src/vsock.js'
 import { type InetServer, inetSyscalls, listenInet } from './inet.js'
 import { describeOnLinux } from './on-linux.js'
 import { loadNothing, platformOf } from './platforms.js'
-import { RecordingReceiver } from './recording-receiver.js'
 import { ScriptedSyscalls } from './scripted-syscalls.js'
 
 const { signal } = new AbortController()
@@ -94,7 +94,7 @@ describe('a dial', () => {
         const receiver = new RecordingReceiver()
         connection.start(receiver)
         ;(await accepted).end(text)
-        expect(await receiver.text(text.length)).toBe(text)
+        expect(await receiver.textOf(text.length)).toBe(text)
         await connection.close()
       }
     })

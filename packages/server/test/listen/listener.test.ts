@@ -4,8 +4,8 @@ import { existsSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import { afterAll, afterEach, describe, expect, it } from '@jest/globals'
 import { type Connection, NbdTransportError, NbdUsageError } from '@nbdjs/core'
+import { SocketFolder } from '@nbdjs/testing'
 import { type Listener, listenTcp, listenUnix } from '../../src/listen/listener.js'
-import { SocketFolder } from '../peer/socket-folder.js'
 
 const folder = new SocketFolder()
 afterAll(() => folder.remove())

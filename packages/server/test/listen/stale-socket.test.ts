@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { existsSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import { afterAll, describe, expect, it } from '@jest/globals'
+import { SocketFolder } from '@nbdjs/testing'
 import { removeStaleSocket } from '../../src/listen/stale-socket.js'
-import { SocketFolder } from '../peer/socket-folder.js'
 
 const folder = new SocketFolder()
 afterAll(() => folder.remove())
