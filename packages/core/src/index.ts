@@ -54,7 +54,7 @@ export type { Stats } from './machine/stats.js'
 export type { Extent } from './machine/transmission/block-status.js'
 export type { ReadChunk } from './machine/transmission/read-chunk.js'
 export type { HandleOptions, Settings, Strict, Timeouts } from './options.js'
-export { quote } from './quote.js'
+export { escapeUnprintable, quote } from './quote.js'
 export type { TlsHandover, TlsProvider, UriTls } from './tls.js'
 export {
   type Connection,

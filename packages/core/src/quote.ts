@@ -30,10 +30,13 @@ export function quote(text: string, maxLength: number = MAX_LENGTH): string {
 }
 
 /**
- * Replaces what a terminal could obey or hide by `\uXXXX`, without quotes: for a line of our own that contains text of a
- * peer.
+ * Replaces what a terminal could obey or hide by `\uXXXX`, without quotes: for an address, and for a line of our own that
+ * contains text of a peer. A text that is too long is cut, and followed by `...`.
  *
- * @internal
+ * @param text The text. Any string is allowed.
+ * @param maxLength The longest text that is shown whole, in UTF-16 code units.
+ * @defaultValue `maxLength` is 1024.
+ * @returns The text, on one line.
  */
 export function escapeUnprintable(text: string, maxLength: number = 4 * MAX_LENGTH): string {
   const shown = cut(text, maxLength)
