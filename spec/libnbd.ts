@@ -1,7 +1,7 @@
 /**
  * What comes of each call of libnbd: ours, or the reason why JavaScript needs none.
  *
- * docs/coming-from-libnbd.md is drawn from it: `node scripts/draw-libnbd.mjs`.
+ * `node scripts/docs.mjs` generates docs/coming-from-libnbd.md from it.
  */
 import { asking } from './libnbd/asking.js'
 import { commands } from './libnbd/commands.js'

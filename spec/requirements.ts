@@ -2,7 +2,7 @@
  * What the NBD specification demands of a client and of a server: one entry for each MUST and MUST NOT, in the order of
  * its headings. Experimental extensions (extended headers, resize) are outside.
  *
- * docs/protocol-coverage.md is drawn from it: `node scripts/draw-coverage.mjs`.
+ * `node scripts/docs.mjs` generates docs/protocol-coverage.md from it.
  */
 import type { Party, Requirement, Section } from './requirement.js'
 import { baseline } from './requirements/baseline.js'

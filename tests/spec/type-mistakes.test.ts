@@ -4,7 +4,7 @@ import { typeMistakes } from './type-mistakes.js'
 const preamble = `import { Handle } from '@nbdjs/core'
 declare const handle: Handle`
 
-it('are told with the piece that has them, and no other', () => {
+it('reports each mistake with the piece of code that has it', () => {
   const right = ['handle.info.size', "new Handle({ exportName: 'disk' })", 'await handle.pread(512, 0n)']
   const wrong = [
     { piece: 'handle.bogus', message: "Property 'bogus' does not exist on type 'Handle<false>'." },
@@ -18,6 +18,6 @@ it('are told with the piece that has them, and no other', () => {
   expect(typeMistakes(preamble, [String(first), ...right, ...others])).toEqual(wrong)
 })
 
-it('in what the pieces know are told at once', () => {
+it('throws for a mistake in the preamble', () => {
   expect(() => typeMistakes("import { Bogus } from '@nbdjs/core'", [])).toThrow(/^the preamble: .*'Bogus'/)
 })
