@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { NbdError, type Transport } from '@nbdjs/core'
-import { memory, Server } from '@nbdjs/server'
+import { memoryBackend, Server } from '@nbdjs/server'
 import { tcp } from '@nbdjs/transport-tcp'
 import { unix } from '@nbdjs/transport-unix'
 import { mainJob } from './main-job.js'
@@ -22,7 +22,7 @@ async function start(target: string | undefined): Promise<void> {
     return
   }
   await using server = new Server({
-    exports: { '': memory(2n ** 30n, { description: 'an example in memory' }) },
+    exports: { '': memoryBackend(2n ** 30n, { description: 'an example in memory' }) },
   })
   const folder = await mkdtemp(join(tmpdir(), 'nbdjs-'))
   try {

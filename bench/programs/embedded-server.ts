@@ -1,8 +1,8 @@
 /** `node embedded-server.js PATH SIZE`: the embedded server with an empty disk, until its input ends. */
-import { memory, Server } from '@nbdjs/server'
+import { memoryBackend, Server } from '@nbdjs/server'
 
 const [path = '', size = ''] = process.argv.slice(2)
-const server = new Server({ exports: { '': memory(Number(size)) } })
+const server = new Server({ exports: { '': memoryBackend(Number(size)) } })
 await server.listen({ path })
 console.log('ready')
 process.stdin.resume().once('end', () => void server.close())

@@ -62,7 +62,7 @@ const writingRowOf = ({ ours, theirs }: Uris): Row | undefined => {
 export const embeddedServer: Section = {
   name: 'server',
   title: 'The embedded server',
-  text: 'The same client on `memory()` of `@nbdjs/server` and on `nbdkit memory`, 1 GiB that was written to, over a unix socket. The figures are those of the client.',
+  text: 'The same client on `memoryBackend()` of `@nbdjs/server` and on `nbdkit memory`, 1 GiB that was written to, over a unix socket. The figures are those of the client.',
   kind: 'comparison',
   run: ({ measure }) =>
     withEmbeddedServer(size, (ours) =>

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from '@jest/globals'
-import { memory, type ServerOptions } from '@nbdjs/server'
+import { memoryBackend, type ServerOptions } from '@nbdjs/server'
 import { firstDifference } from './first-difference.js'
 import { noise } from './noise.js'
 import { describeWith } from './peers/describe-with.js'
@@ -39,7 +39,7 @@ describe.each(installations)('%s', (installation: Installation) => {
   describeWith('nbdinfo', { programs: ['nbdinfo'], installation }, () => {
     // spec: server/baseline/notls, server/baseline/handshake
     it.each(listenOn)('sees the export over %s', async (where) => {
-      const disk = memory(8 * MiB, {
+      const disk = memoryBackend(8 * MiB, {
         description: 'a disk in memory',
         blockSize: { minimum: 512, preferred: 4096, maximum: 32 * MiB },
       })
@@ -70,7 +70,10 @@ describe.each(installations)('%s', (installation: Installation) => {
 
     // spec: server/baseline/handshake
     it('lists the exports', async () => {
-      const exports = { one: memory(512), two: memory(1024, { readOnly: true, rotational: true }) }
+      const exports = {
+        one: memoryBackend(512),
+        two: memoryBackend(1024, { readOnly: true, rotational: true }),
+      }
       await withServer('unix', { exports }, async (uri) => {
         const report = await nbdinfo(uri, { installation, isList: true })
         expect(report.exports).toMatchObject([
@@ -81,13 +84,13 @@ describe.each(installations)('%s', (installation: Installation) => {
     })
 
     it('is told that an export is unknown', async () => {
-      await withServer('unix', { exports: { one: memory(512) } }, async (uri) => {
+      await withServer('unix', { exports: { one: memoryBackend(512) } }, async (uri) => {
         await expect(nbdinfo(uri.replace('///', '///three'), { installation })).rejects.toThrow('three')
       })
     })
 
     it.each(Object.entries(smallFeatures))('sees a server with %s', async (_, features) => {
-      await withServer('unix', { exports: { '': memory(MiB) }, features }, async (uri) => {
+      await withServer('unix', { exports: { '': memoryBackend(MiB) }, features }, async (uri) => {
         const { exports } = await nbdinfo(uri, { installation })
         expect(exports[0]?.['export-size']).toBe(MiB)
       })
@@ -98,16 +101,20 @@ describe.each(installations)('%s', (installation: Installation) => {
     it.each(listenOn)('copies out of it over %s', async (where) => {
       const data = content()
       const copy = join(scratchFolder(), 'copy.img')
-      await withServer(where, { exports: { '': memory(data.length, { content: data }) } }, async (uri) => {
-        await nbdcopy(uri, copy, { installation })
-      })
+      await withServer(
+        where,
+        { exports: { '': memoryBackend(data.length, { content: data }) } },
+        async (uri) => {
+          await nbdcopy(uri, copy, { installation })
+        },
+      )
       expect(firstDifference(readFileSync(copy), data)).toBeUndefined()
     })
 
     it.each(listenOn)('copies into it and out again over %s', async (where) => {
       const data = content()
       const copy = join(scratchFolder(), 'copy.img')
-      const disk = memory(data.length)
+      const disk = memoryBackend(data.length)
       await withServer(where, { exports: { '': disk } }, async (uri) => {
         await nbdcopy(fileWith(data), uri, { installation, options: ['--flush'] })
         await nbdcopy(uri, copy, { installation })
@@ -119,7 +126,7 @@ describe.each(installations)('%s', (installation: Installation) => {
 
     it('copies from one export to another', async () => {
       const data = content()
-      const exports = { from: memory(data.length, { content: data }), to: memory(data.length) }
+      const exports = { from: memoryBackend(data.length, { content: data }), to: memoryBackend(data.length) }
       const copy = join(scratchFolder(), 'copy.img')
       await withServer('unix', { exports }, async (uri) => {
         const [from, to] = ['from', 'to'].map((name) => uri.replace('///', `///${name}`))
@@ -132,7 +139,7 @@ describe.each(installations)('%s', (installation: Installation) => {
     it.each(Object.entries(smallFeatures))('copies both ways with %s', async (_, features) => {
       const data = content()
       const copy = join(scratchFolder(), 'copy.img')
-      await withServer('unix', { exports: { '': memory(data.length) }, features }, async (uri) => {
+      await withServer('unix', { exports: { '': memoryBackend(data.length) }, features }, async (uri) => {
         await nbdcopy(fileWith(data), uri, { installation })
         await nbdcopy(uri, copy, { installation })
       })
@@ -140,7 +147,7 @@ describe.each(installations)('%s', (installation: Installation) => {
     })
 
     it('cannot write to what is read-only', async () => {
-      const disk = memory(512, { readOnly: true })
+      const disk = memoryBackend(512, { readOnly: true })
       await withServer('unix', { exports: { '': disk } }, async (uri) => {
         await expect(nbdcopy(fileWith(noise(512)), uri, { installation })).rejects.toThrow('read-only')
       })
@@ -150,7 +157,7 @@ describe.each(installations)('%s', (installation: Installation) => {
 
   describeWith('qemu', { programs: ['qemu-img', 'qemu-io'], installation }, () => {
     it.each(listenOn)('qemu-img describes it over %s', async (where) => {
-      await withServer(where, { exports: { '': memory(8 * MiB) } }, async (uri) => {
+      await withServer(where, { exports: { '': memoryBackend(8 * MiB) } }, async (uri) => {
         const { stdout } = await qemuImg(installation, 'info', '--output=json', '-f', 'raw', uri)
         expect(JSON.parse(stdout)).toMatchObject({ format: 'raw', 'virtual-size': 8 * MiB })
       })
@@ -162,7 +169,7 @@ describe.each(installations)('%s', (installation: Installation) => {
         const data = content()
         const source = fileWith(data)
         const copy = join(scratchFolder(), 'copy.img')
-        await withServer(where, { exports: { '': memory(data.length) } }, async (uri) => {
+        await withServer(where, { exports: { '': memoryBackend(data.length) } }, async (uri) => {
           await qemuImg(installation, 'convert', '-n', '-f', 'raw', '-O', 'raw', source, uri)
           const { stdout } = await qemuImg(installation, 'compare', '-f', 'raw', '-F', 'raw', source, uri)
           expect(stdout).toContain('identical')
@@ -176,15 +183,19 @@ describe.each(installations)('%s', (installation: Installation) => {
       const data = content()
       const source = fileWith(data)
       data[2 * MiB] = 1
-      await withServer('unix', { exports: { '': memory(data.length, { content: data }) } }, async (uri) => {
-        const comparing = qemuImg(installation, 'compare', '-f', 'raw', '-F', 'raw', source, uri)
-        await expect(comparing).rejects.toThrow('2097152')
-      })
+      await withServer(
+        'unix',
+        { exports: { '': memoryBackend(data.length, { content: data }) } },
+        async (uri) => {
+          const comparing = qemuImg(installation, 'compare', '-f', 'raw', '-F', 'raw', source, uri)
+          await expect(comparing).rejects.toThrow('2097152')
+        },
+      )
     })
 
     // spec: server/baseline/transmission
     it.each(listenOn)('qemu-io writes, reads, zeroes, discards and flushes over %s', async (where) => {
-      await withServer(where, { exports: { '': memory(8 * MiB) } }, async (uri) => {
+      await withServer(where, { exports: { '': memoryBackend(8 * MiB) } }, async (uri) => {
         await qemuIo(installation, uri, [
           'write -P 0xab 0 1M',
           'read -P 0xab 0 1M',
@@ -211,7 +222,7 @@ describe.each(installations)('%s', (installation: Installation) => {
     })
 
     it('qemu-io gets an error for one command, and goes on', async () => {
-      const faulty = memory(MiB, { limit: 0 })
+      const faulty = memoryBackend(MiB, { limit: 0 })
       await withServer('unix', { exports: { '': faulty } }, async (uri) => {
         await expect(qemuIo(installation, uri, ['write 0 64k'])).rejects.toThrow('No space left on device')
         await qemuIo(installation, uri, ['read -P 0 0 64k'])

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from '@jest/globals'
-import { memory, Server } from '@nbdjs/server'
+import { memoryBackend, Server } from '@nbdjs/server'
 import { firstDifference } from './first-difference.js'
 import { noise } from './noise.js'
 import { runClient } from './peers/client-peer.js'
@@ -46,7 +46,7 @@ describe.each(installations)('%s', (installation: Installation) => {
       'copies by %s',
       async (_, options) => {
         const data = content()
-        const exports = { '': memory(data.length), twin: memory(data.length) }
+        const exports = { '': memoryBackend(data.length), twin: memoryBackend(data.length) }
         const copy = join(scratchFolder(), 'copy.img')
         await withServer('unix', { exports }, async (uri) => {
           const twin = uri.replace('///', '///twin')
@@ -59,9 +59,9 @@ describe.each(installations)('%s', (installation: Installation) => {
     )
 
     it('is killed in the middle, reading and writing, and others go on', async () => {
-      const disk = memory(256 * MiB)
+      const disk = memoryBackend(256 * MiB)
       for (let offset = 0; offset < 256 * MiB; offset += MiB) disk.write(noise(MiB), offset)
-      const server = new Server({ exports: { '': disk, twin: memory(256 * MiB) } })
+      const server = new Server({ exports: { '': disk, twin: memoryBackend(256 * MiB) } })
       const { uri } = await server.listen({ path: join(scratchFolder(), 'nbd.sock') })
       const [command = '', ...first] = commandLine('nbdcopy', installation)
       try {
@@ -80,7 +80,7 @@ describe.each(installations)('%s', (installation: Installation) => {
   describeWith('qemu', { programs: ['qemu-img', 'qemu-io'], installation }, () => {
     // qemu 10 sends each of these in one request, by extended headers.
     it('zeroes and discards far more than a request may carry', async () => {
-      const disk = memory(2 ** 34)
+      const disk = memoryBackend(2 ** 34)
       disk.write(noise(65536), 2 ** 30)
       await withServer('unix', { exports: { '': disk } }, async (uri) => {
         await qemuIo(installation, uri, [
@@ -98,7 +98,7 @@ describe.each(installations)('%s', (installation: Installation) => {
     })
 
     it('cuts requests where it likes', async () => {
-      await withServer('unix', { exports: { '': memory(MiB + 513) } }, async (uri) => {
+      await withServer('unix', { exports: { '': memoryBackend(MiB + 513) } }, async (uri) => {
         await qemuIo(installation, uri, [
           'write -P 5 -f 123 77',
           'read -P 5 123 77',
@@ -115,7 +115,10 @@ describe.each(installations)('%s', (installation: Installation) => {
     })
 
     it('keeps a qcow2 image in it, and commits to it', async () => {
-      const exports = { '': memory(4 * MiB, { content: noise(4 * MiB) }), image: memory(16 * MiB) }
+      const exports = {
+        '': memoryBackend(4 * MiB, { content: noise(4 * MiB) }),
+        image: memoryBackend(16 * MiB),
+      }
       const overlay = join(scratchFolder(), 'overlay.qcow2')
       await withServer('127.0.0.1', { exports }, async (uri) => {
         const image = `${uri}/image`

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { memory, type ServerOptions } from '@nbdjs/server'
+import { memoryBackend, type ServerOptions } from '@nbdjs/server'
 import { runClient } from './peers/client-peer.js'
 import { describeWith } from './peers/describe-with.js'
 import { type Installation, installations } from './peers/installation.js'
@@ -11,11 +11,11 @@ const foreignName = 'Gerät/ディスク 1%'
 
 /** Exports that are unusual, each in its own way. */
 const exports: ServerOptions['exports'] = {
-  empty: memory(0),
-  odd: memory(65537, { readOnly: true, rotational: true, description: 'a page and a byte' }),
-  [foreignName]: memory(MiB, { description: '「ディスク」' }),
-  ['x'.repeat(4096)]: memory(512),
-  small: memory(MiB, { blockSize: { minimum: 512, preferred: 512, maximum: 512 } }),
+  empty: memoryBackend(0),
+  odd: memoryBackend(65537, { readOnly: true, rotational: true, description: 'a page and a byte' }),
+  [foreignName]: memoryBackend(MiB, { description: '「ディスク」' }),
+  ['x'.repeat(4096)]: memoryBackend(512),
+  small: memoryBackend(MiB, { blockSize: { minimum: 512, preferred: 512, maximum: 512 } }),
 }
 
 const uriOf = (uri: string, name: string): string =>

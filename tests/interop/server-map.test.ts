@@ -5,10 +5,10 @@ import {
   type Backend,
   type MemoryBackend,
   type MetaContextSource,
-  memory,
+  memoryBackend,
   type ServerOptions,
 } from '@nbdjs/server'
-import { changeStatus, failing, fragment, reorder } from '@nbdjs/server/faults'
+import { changeStatus, failBackend, fragment, reorder } from '@nbdjs/server/faults'
 import { firstDifference } from './first-difference.js'
 import { noise } from './noise.js'
 import { runClient } from './peers/client-peer.js'
@@ -45,7 +45,7 @@ const blocks: MetaContextSource = {
 
 /** 64 MiB, of which 1 MiB is data and half a page more. */
 const sparse = (): MemoryBackend => {
-  const disk = memory(64 * MiB, {
+  const disk = memoryBackend(64 * MiB, {
     metaContexts: { 'x-test:blocks': blocks, 'x-test:other': source([512, 4]) },
   })
   disk.write(noise(MiB), 16 * MiB)
@@ -156,7 +156,7 @@ describe.each(installations)('%s', (installation: Installation) => {
     })
 
     it.each(serverModes)('maps more than 32 bits can count, with %s', async (_, features) => {
-      const disk = memory(64 * GiB)
+      const disk = memoryBackend(64 * GiB)
       disk.write(noise(1), 30 * GiB)
       await withServer('unix', { exports: { '': disk }, features }, async (uri) => {
         expect(await nbdinfoMap(uri, { installation, context: 'base:allocation' })).toEqual([
@@ -192,7 +192,7 @@ describe.each(installations)('%s', (installation: Installation) => {
     })
 
     it('hears of a status that fails', async () => {
-      const exports = { '': failing(sparse(), { offset: 20 * MiB, methods: ['extents'] }) }
+      const exports = { '': failBackend(sparse(), { offset: 20 * MiB, methods: ['extents'] }) }
       await withServer('unix', { exports }, async (uri) => {
         const mapping = nbdinfoMapText(uri, { installation, context: 'base:allocation' })
         await expect(mapping).rejects.toThrow('Input/output error')
@@ -243,7 +243,7 @@ describe.each(installations)('%s', (installation: Installation) => {
     })
 
     it('keeps a copy from one export to another sparse', async () => {
-      const exports = { from: sparse(), to: memory(64 * MiB) }
+      const exports = { from: sparse(), to: memoryBackend(64 * MiB) }
       await withServer('unix', { exports }, async (uri) => {
         await nbdcopy(uri.replace('///', '///from'), uri.replace('///', '///to'), { installation })
       })
@@ -294,7 +294,7 @@ describe.each(installations)('%s', (installation: Installation) => {
     })
 
     it('zeroes and discards more than 32 bits can count', async () => {
-      const disk = memory(16 * GiB)
+      const disk = memoryBackend(16 * GiB)
       for (const at of [0, 5 * GiB, 15 * GiB]) disk.write(noise(64 * KiB), at)
       await withServer('unix', { exports: { '': disk } }, async (uri) => {
         await qemuIo(installation, uri, [

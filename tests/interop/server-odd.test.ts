@@ -2,8 +2,8 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from '@jest/globals'
 import { NbdTransportError } from '@nbdjs/core'
-import { type Backend, memory, type Offset, type ServerOptions } from '@nbdjs/server'
-import { cutAt, delay, type Fault, failing, fragment, reorder } from '@nbdjs/server/faults'
+import { type Backend, memoryBackend, type Offset, type ServerOptions } from '@nbdjs/server'
+import { cutAt, delay, type Fault, failBackend, fragment, reorder } from '@nbdjs/server/faults'
 import { firstDifference } from './first-difference.js'
 import { noise } from './noise.js'
 import { describeWith } from './peers/describe-with.js'
@@ -25,7 +25,7 @@ const fileWith = (bytes: Uint8Array): string => {
 
 /** Memory that takes its time: some calls longer than others, so that replies overtake one another. */
 const slowMemory = (size: number): Backend => {
-  const disk = memory(size)
+  const disk = memoryBackend(size)
   const later = <T>(result: () => T): Promise<T> =>
     new Promise((resolve) => setTimeout(() => resolve(result()), Math.random() * 5))
   return {
@@ -53,7 +53,8 @@ const lawfulFaults: readonly (readonly [string, readonly Fault[]])[] = [
   ['late replies', [delay(2, isReply)]],
 ]
 
-const sectors = (minimum: number): Backend => memory(8 * MiB, { blockSize: { minimum, preferred: 65536 } })
+const sectors = (minimum: number): Backend =>
+  memoryBackend(8 * MiB, { blockSize: { minimum, preferred: 65536 } })
 
 describe.each(installations)('%s', (installation: Installation) => {
   describeWith('nbdcopy', { programs: ['nbdcopy'], installation }, () => {
@@ -77,7 +78,7 @@ describe.each(installations)('%s', (installation: Installation) => {
     })
 
     it.each(lawfulFaults)('copies both ways with %s', async (_, faults) => {
-      await roundTrip({ exports: { '': memory(8 * MiB) }, faults })
+      await roundTrip({ exports: { '': memoryBackend(8 * MiB) }, faults })
     })
 
     it.each([512, 4096])('copies both ways with blocks of %i bytes', async (minimum) => {
@@ -85,7 +86,7 @@ describe.each(installations)('%s', (installation: Installation) => {
     })
 
     it('fails where the disk does', async () => {
-      const exports = { '': failing(memory(MiB, { content: noise(MiB) }), { offset: 4096 }) }
+      const exports = { '': failBackend(memoryBackend(MiB, { content: noise(MiB) }), { offset: 4096 }) }
       const complaints = await complaintsOf('unix', { exports }, async (uri) => {
         await expect(nbdcopy(uri, 'null:', { installation })).rejects.toThrow('Input/output error')
       })
@@ -93,7 +94,7 @@ describe.each(installations)('%s', (installation: Installation) => {
     })
 
     it('fails where the stream ends, and the server goes on', async () => {
-      const exports = { '': memory(MiB, { content: noise(MiB) }) }
+      const exports = { '': memoryBackend(MiB, { content: noise(MiB) }) }
       const cutOnce = (): Fault => {
         let isFirst = true
         return (link) => {
@@ -113,7 +114,7 @@ describe.each(installations)('%s', (installation: Installation) => {
 
   describeWith('nbdinfo', { programs: ['nbdinfo'], installation }, () => {
     it('sees the largest export', async () => {
-      await withServer('unix', { exports: { '': memory(2n ** 63n - 1n) } }, async (uri) => {
+      await withServer('unix', { exports: { '': memoryBackend(2n ** 63n - 1n) } }, async (uri) => {
         const { exports } = await nbdinfo(uri, { installation })
         // JSON.parse rounds it.
         expect(exports[0]?.['export-size']).toBe(2 ** 63)
@@ -129,7 +130,7 @@ describe.each(installations)('%s', (installation: Installation) => {
     })
 
     it('follows the empty name to the default export', async () => {
-      const exports = { system: memory(MiB), data: memory(512) }
+      const exports = { system: memoryBackend(MiB), data: memoryBackend(512) }
       await withServer('unix', { exports, defaultExport: 'data' }, async (uri) => {
         expect((await nbdinfo(uri, { installation })).exports[0]).toMatchObject({ 'export-size': 512 })
       })
@@ -139,7 +140,7 @@ describe.each(installations)('%s', (installation: Installation) => {
   describeWith('qemu', { programs: ['qemu-img', 'qemu-io'], installation }, () => {
     it.each(lawfulFaults)('converts and compares with %s', async (_, faults) => {
       const source = fileWith(noise(4 * MiB))
-      await withServer('unix', { exports: { '': memory(4 * MiB) }, faults }, async (uri) => {
+      await withServer('unix', { exports: { '': memoryBackend(4 * MiB) }, faults }, async (uri) => {
         await qemuImg(installation, 'convert', '-n', '-f', 'raw', '-O', 'raw', source, uri)
         await qemuImg(installation, 'compare', '-f', 'raw', '-F', 'raw', source, uri)
       })
@@ -166,7 +167,7 @@ describe.each(installations)('%s', (installation: Installation) => {
     })
 
     it('gets the error of a command, and goes on with the next', async () => {
-      const disk = failing(memory(MiB), { offset: 65536, code: 'ENOSPC', methods: ['write'] })
+      const disk = failBackend(memoryBackend(MiB), { offset: 65536, code: 'ENOSPC', methods: ['write'] })
       await withServer('unix', { exports: { '': disk } }, async (uri) => {
         await expect(qemuIo(installation, uri, ['write 64k 4k'])).rejects.toThrow('No space left on device')
         await qemuIo(installation, uri, ['write -P 0x77 0 64k', 'read -P 0x77 0 64k', 'read -P 0 64k 4k'])

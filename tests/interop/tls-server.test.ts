@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { memory, type ServerOptions } from '@nbdjs/server'
+import { memoryBackend, type ServerOptions } from '@nbdjs/server'
 import { nodeTlsServer } from '@nbdjs/tls'
 import { firstDifference } from './first-difference.js'
 import { noise } from './noise.js'
@@ -59,14 +59,14 @@ describe.each(installations)('%s', (installation) => {
   describe.each(ways)('$name', ({ options, uri }) => {
     describeWith('nbdinfo', { programs: ['nbdinfo'], installation }, () => {
       it.each(listenOn)('sees the export over %s', async (where: ListenOn) => {
-        await withServer(where, { exports: { '': memory(2 ** 20) }, ...options() }, async (plain) => {
+        await withServer(where, { exports: { '': memoryBackend(2 ** 20) }, ...options() }, async (plain) => {
           const report = await nbdinfo(uri(plain), { installation })
           expect(report).toMatchObject({ TLS: true, structured: true, exports: [{ 'export-size': 2 ** 20 }] })
         })
       })
 
       it('may do without where TLS is optional', async () => {
-        const all = { exports: { '': memory(2 ** 20) }, ...options(), tls: 'optional' } as const
+        const all = { exports: { '': memoryBackend(2 ** 20) }, ...options(), tls: 'optional' } as const
         await withServer('unix', all, async (plain) => {
           expect(await nbdinfo(plain.replace('nbds', 'nbd'), { installation })).toMatchObject({ TLS: false })
           expect(await nbdinfo(uri(plain), { installation })).toMatchObject({ TLS: true })
@@ -74,7 +74,7 @@ describe.each(installations)('%s', (installation) => {
       })
 
       it('is refused without TLS where it is required', async () => {
-        await withServer('unix', { exports: { '': memory(2 ** 20) }, ...options() }, async (plain) => {
+        await withServer('unix', { exports: { '': memoryBackend(2 ** 20) }, ...options() }, async (plain) => {
           await expect(nbdinfo(plain.replace('nbds', 'nbd'), { installation })).rejects.toThrow()
         })
       })
@@ -86,10 +86,14 @@ describe.each(installations)('%s', (installation) => {
         const source = join(scratchFolder(), 'data.img')
         const copy = join(scratchFolder(), 'copy.img')
         writeFileSync(source, data)
-        await withServer(where, { exports: { '': memory(data.length) }, ...options() }, async (plain) => {
-          await nbdcopy(source, uri(plain), { installation, options: ['--flush'] })
-          await nbdcopy(uri(plain), copy, { installation })
-        })
+        await withServer(
+          where,
+          { exports: { '': memoryBackend(data.length) }, ...options() },
+          async (plain) => {
+            await nbdcopy(source, uri(plain), { installation, options: ['--flush'] })
+            await nbdcopy(uri(plain), copy, { installation })
+          },
+        )
         expect(firstDifference(readFileSync(copy), data)).toBeUndefined()
       })
     })
@@ -102,7 +106,7 @@ describe.each(installations)('%s', (installation) => {
       const tlsProvider = nodeTlsServer({ pskFile })
       const complaints = await complaintsOf(
         'unix',
-        { exports: { '': memory(512) }, tlsProvider },
+        { exports: { '': memoryBackend(512) }, tlsProvider },
         async (plain) => {
           const stranger = `${secured(plain, 'alice@')}&tls-psk-file=${wrong}`
           await expect(nbdinfo(stranger, { installation })).rejects.toThrow()
@@ -116,7 +120,7 @@ describe.each(installations)('%s', (installation) => {
     it('converts out of it', async () => {
       const data = noise(2 ** 20)
       const copy = join(scratchFolder(), 'copy.img')
-      const exports = { '': memory(data.length, { content: data }) }
+      const exports = { '': memoryBackend(data.length, { content: data }) }
       const tlsProvider = nodeTlsServer({ certificates: folder, verifyPeer: true })
       await withServer('127.0.0.1', { exports, tlsProvider }, async (plain) => {
         const [, port] = /:(\d+)\/?$/.exec(plain) ?? []

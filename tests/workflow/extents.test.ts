@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import { connect, type Extent, type Handle } from '@nbdjs/core'
 import { memory as inProcess } from '@nbdjs/core/memory'
-import { type MetaContextSource, memory, Server } from '@nbdjs/server'
+import { type MetaContextSource, memoryBackend, Server } from '@nbdjs/server'
 import { extents } from '../../examples/extents.js'
 
 const MiB = 2 ** 20
@@ -22,7 +22,7 @@ const connected = (
   source: MetaContextSource,
   requestExtendedHeaders = true,
 ): Promise<Handle> => {
-  const server = new Server({ exports: { '': memory(size, { metaContexts: { [context]: source } }) } })
+  const server = new Server({ exports: { '': memoryBackend(size, { metaContexts: { [context]: source } }) } })
   return connect(
     inProcess((connection) => server.accept(connection)),
     { metaContexts: [context], requestExtendedHeaders },

@@ -1,12 +1,12 @@
 import { afterEach, describe, expect, jest, test } from '@jest/globals'
 import { NbdUsageError, type TlsProvider, type Transport, type UriTls } from '@nbdjs/core'
 import { memory } from '@nbdjs/core/memory'
-import { memory as memoryExport, Server } from '@nbdjs/server'
+import { memoryBackend, Server } from '@nbdjs/server'
 import { expectTypeOf } from 'expect-type'
 import { type ConnectUriOptions, connectUri, type UriTransports } from '../src/connect-uri.js'
 import { Handle } from '../src/handle/handle.js'
 
-const server = new Server({ exports: { '': memoryExport(4096), 'a b/é': memoryExport(8192) } })
+const server = new Server({ exports: { '': memoryBackend(4096), 'a b/é': memoryBackend(8192) } })
 
 let dials = 0
 

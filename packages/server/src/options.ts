@@ -7,7 +7,7 @@ import type { Fault } from './faults/fault.js'
  * that is off is unknown to the server (NBD_REP_ERR_UNSUP), a flag that is off is not announced and what it
  * stands for is refused.
  */
-export interface Features {
+export interface ServerFeatures {
   /** NBD_FLAG_FIXED_NEWSTYLE. Without it, NBD_OPT_EXPORT_NAME is all that a client may ask for. */
   readonly fixedNewstyle: boolean
   /** NBD_FLAG_NO_ZEROES: spares the 124 zeroes behind the answer to NBD_OPT_EXPORT_NAME. */
@@ -60,7 +60,7 @@ export interface Features {
 }
 
 /** What one client can make the server hold, and how many clients there can be. */
-export interface Limits {
+export interface ServerLimits {
   /** Connections at a time. One more is closed at once. Default: 1024. */
   readonly connections: number
   /** Backend calls under way, per connection. Further requests wait. Default: 64. */
@@ -82,7 +82,7 @@ export interface Limits {
 }
 
 /** In milliseconds; 0 for none. */
-export interface Timeouts {
+export interface ServerTimeouts {
   /** A client that has not chosen its export by then is destroyed. Default: 60000. */
   readonly handshakeMs: number
   /**
@@ -100,7 +100,7 @@ export interface Timeouts {
 export type TlsMode = 'off' | 'optional' | 'required'
 
 /** Whom an error is about. */
-export interface Client {
+export interface ServerClient {
   /** Where the connection came from, as given to `accept`. */
   readonly address: string
   /** The export that it uses; undefined before it has chosen one. */
@@ -116,9 +116,9 @@ export interface ServerOptions {
   readonly tls?: TlsMode
   /** Speaks TLS, the server's side of it: `nodeTlsServer()` of `@nbdjs/tls`. */
   readonly tlsProvider?: TlsProvider
-  readonly features?: Partial<Features>
-  readonly limits?: Partial<Limits>
-  readonly timeouts?: Partial<Timeouts>
+  readonly features?: Partial<ServerFeatures>
+  readonly limits?: Partial<ServerLimits>
+  readonly timeouts?: Partial<ServerTimeouts>
   /** Makes the server misbehave, for tests of clients: see `@nbdjs/server/faults`. */
   readonly faults?: readonly Fault[]
   /**
@@ -127,10 +127,10 @@ export interface ServerOptions {
    * on. `client` is undefined when a listening socket failed. What the hook throws is thrown again outside of
    * the server, as an uncaught exception.
    */
-  readonly onError?: (error: Error, client: Client | undefined) => void
+  readonly onError?: (error: Error, client: ServerClient | undefined) => void
 }
 
-const defaultLimits: Limits = {
+const defaultLimits: ServerLimits = {
   connections: 1024,
   inFlight: 64,
   readBytes: 64 * 1024 * 1024,
@@ -139,18 +139,18 @@ const defaultLimits: Limits = {
   options: 1024,
 }
 
-const defaultTimeouts: Timeouts = { handshakeMs: 60_000, closeMs: 5000 }
+const defaultTimeouts: ServerTimeouts = { handshakeMs: 60_000, closeMs: 5000 }
 
 /** The options that are plain values, with the defaults filled in. */
-export interface Settings {
-  readonly features: Features
-  readonly limits: Limits
-  readonly timeouts: Timeouts
+export interface ResolvedOptions {
+  readonly features: ServerFeatures
+  readonly limits: ServerLimits
+  readonly timeouts: ServerTimeouts
   readonly tls: TlsMode
 }
 
 /** Throws a NbdUsageError for a name that is not known and for a value that makes no sense. */
-export function settingsOf(options: ServerOptions): Settings {
+export function resolveOptions(options: ServerOptions): ResolvedOptions {
   const known = [
     'exports',
     'defaultExport',
@@ -186,10 +186,10 @@ function tlsModeOf({ tls, tlsProvider }: ServerOptions): TlsMode {
   )
 }
 
-function featuresOf(chosen: Partial<Features>): Features {
+function featuresOf(chosen: Partial<ServerFeatures>): ServerFeatures {
   const go = chosen.go ?? true
   const structuredReplies = chosen.structuredReplies ?? true
-  const defaults: Features = {
+  const defaults: ServerFeatures = {
     fixedNewstyle: true,
     noZeroes: true,
     exportName: true,

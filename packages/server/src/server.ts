@@ -1,10 +1,18 @@
 import { type Connection, NbdStateError, NbdTransportError } from '@nbdjs/core'
 import { UpgradableConnection } from '@nbdjs/core/tls'
-import { ExportTable } from './exports/export-table.js'
+import { ExportTable } from './exports/export.js'
 import { FaultyOutput } from './faults/faulty-output.js'
-import type { TcpAddress, TcpListenOptions, UnixAddress, UnixListenOptions } from './listen/addresses.js'
-import { type Listener, type ListenerEvents, listenTcp, listenUnix } from './listen/listener.js'
-import { type Client, type ServerOptions, type Settings, settingsOf } from './options.js'
+import {
+  type Listener,
+  type ListenerEvents,
+  type ListeningTcpAddress,
+  type ListeningUnixAddress,
+  listenTcp,
+  listenUnix,
+  type TcpListenOptions,
+  type UnixListenOptions,
+} from './listen/listener.js'
+import { type ResolvedOptions, resolveOptions, type ServerClient, type ServerOptions } from './options.js'
 import { Output } from './session/output.js'
 import { Session } from './session/session.js'
 
@@ -17,7 +25,7 @@ import { Session } from './session/session.js'
  */
 export class Server {
   readonly #options: ServerOptions
-  readonly #settings: Settings
+  readonly #settings: ResolvedOptions
   readonly #exports: ExportTable
   readonly #sessions = new Map<Session, SessionTimer>()
   readonly #listeners = new Set<Listener<unknown>>()
@@ -28,7 +36,7 @@ export class Server {
   /** Throws a NbdUsageError for an option or an export that cannot be. */
   constructor(options: ServerOptions) {
     this.#options = options
-    this.#settings = settingsOf(options)
+    this.#settings = resolveOptions(options)
     this.#exports = new ExportTable(options.exports, options.defaultExport)
   }
 
@@ -39,7 +47,7 @@ export class Server {
 
   /**
    * Serves a connection, which must not be started. `address` tells in reports where it came from. Never
-   * throws: a connection that cannot be served is destroyed and reported.
+   * throws: a connection that cannot be exportSession is destroyed and reported.
    */
   accept(connection: Connection, address = 'unknown address'): void {
     const refusal = this.#refusal()
@@ -61,10 +69,12 @@ export class Server {
    * Without `tls` nothing that comes in is authenticated or encrypted: mind who can reach the address. Rejects with a
    * NbdTransportError when it cannot be bound, and with a NbdStateError after `close()`.
    */
-  listen(options: TcpListenOptions): Promise<TcpAddress>
-  listen(options: UnixListenOptions): Promise<UnixAddress>
-  listen(options: TcpListenOptions | UnixListenOptions): Promise<TcpAddress | UnixAddress>
-  async listen(options: TcpListenOptions | UnixListenOptions): Promise<TcpAddress | UnixAddress> {
+  listen(options: TcpListenOptions): Promise<ListeningTcpAddress>
+  listen(options: UnixListenOptions): Promise<ListeningUnixAddress>
+  listen(options: TcpListenOptions | UnixListenOptions): Promise<ListeningTcpAddress | ListeningUnixAddress>
+  async listen(
+    options: TcpListenOptions | UnixListenOptions,
+  ): Promise<ListeningTcpAddress | ListeningUnixAddress> {
     if (this.#closed !== undefined) throw closedError()
     const events: ListenerEvents = {
       connection: (connection, address) => this.accept(connection, address),
@@ -170,7 +180,7 @@ export class Server {
     if (this.#sessions.size === 0) this.#lastClosed()
   }
 
-  #report(error: Error, client: Client | undefined): void {
+  #report(error: Error, client: ServerClient | undefined): void {
     try {
       this.#options.onError?.(error, client)
     } catch (thrown) {

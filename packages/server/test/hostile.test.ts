@@ -1,13 +1,13 @@
 import { describe, expect, it } from '@jest/globals'
 import { NbdProtocolError } from '@nbdjs/core'
 import { Cmd, concat, encodeClientFlags, encodeInfoRequest, encodeOption, Opt } from '@nbdjs/core/wire'
-import { memory } from '@nbdjs/server'
+import { memoryBackend } from '@nbdjs/server'
 import fc from 'fast-check'
 import { noise } from './peer/noise.js'
 import { allFlags, extendedRequestBytes, RawClient, requestBytes } from './peer/raw-client.js'
 
 /** Small enough that a client cannot fill it with much. */
-const exports = () => ({ '': memory(2 ** 20, { limit: 2 ** 20 }) })
+const exports = () => ({ '': memoryBackend(2 ** 20, { limit: 2 ** 20 }) })
 
 /** The server lives, and whatever it did to this client, it did by the rules. */
 const expectDecency = (client: RawClient): void => {

@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals'
 import { NbdUsageError } from '@nbdjs/core'
 import type { ServerOptions } from '@nbdjs/server'
-import { settingsOf } from '../src/options.js'
+import { resolveOptions } from '../src/options.js'
 
-const settings = (options: Partial<ServerOptions>) => settingsOf({ exports: {}, ...options })
+const settings = (options: Partial<ServerOptions>) => resolveOptions({ exports: {}, ...options })
 
 describe('settingsOf', () => {
   it('has everything on but what locks clients out', () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import { connect, type HandleOptions, NbdProtocolError, type ReadChunk } from '@nbdjs/core'
 import { memory as inProcess } from '@nbdjs/core/memory'
-import { type MetaContextSource, memory, Server, type ServerOptions } from '@nbdjs/server'
+import { type MetaContextSource, memoryBackend, Server, type ServerOptions } from '@nbdjs/server'
 import { changeStatus, type StatusChange } from '@nbdjs/server/faults'
 import { noise } from './peer/noise.js'
 
@@ -22,14 +22,14 @@ const contexts = ['base:allocation', 'x-test:one', 'x-test:two']
 
 /** Data from 64 KiB to 128 KiB, and at the end. */
 const disk = () => {
-  const backend = memory(4 * TiB, { metaContexts })
+  const backend = memoryBackend(4 * TiB, { metaContexts })
   backend.write(noise(64 * KiB), 64 * KiB)
   backend.write(noise(1), 4 * TiB - 1)
   return backend
 }
 
-const session = (options: HandleOptions = {}, served: Partial<ServerOptions> = {}) => {
-  const server = new Server({ exports: { '': disk() }, ...served })
+const session = (options: HandleOptions = {}, exportSession: Partial<ServerOptions> = {}) => {
+  const server = new Server({ exports: { '': disk() }, ...exportSession })
   return connect(
     inProcess((connection) => server.accept(connection)),
     { metaContexts: contexts, ...options },
@@ -42,11 +42,11 @@ const modes: readonly (readonly [string, HandleOptions, Partial<ServerOptions>])
   ['a server of structured replies', {}, { features: { extendedHeaders: false } }],
 ]
 
-describe.each(modes)('our own client, with %s', (name, options, served) => {
+describe.each(modes)('our own client, with %s', (name, options, exportSession) => {
   const extended = name === 'extended headers'
 
   it('agrees on it', async () => {
-    const nbd = await session(options, served)
+    const nbd = await session(options, exportSession)
     expect(nbd.session).toMatchObject({ structuredReplies: true, extendedHeaders: extended })
     expect(nbd.info.metaContexts).toEqual(contexts)
     expect(nbd.info.canBlockStatusPayload).toBe(extended)
@@ -55,7 +55,7 @@ describe.each(modes)('our own client, with %s', (name, options, served) => {
   })
 
   it('asks about several contexts at once', async () => {
-    const nbd = await session(options, served)
+    const nbd = await session(options, exportSession)
     expect(await nbd.blockStatus(MiB, 0)).toEqual(
       new Map([
         [
@@ -80,7 +80,7 @@ describe.each(modes)('our own client, with %s', (name, options, served) => {
   })
 
   it('asks about some of them, and for one extent', async () => {
-    const nbd = await session(options, served)
+    const nbd = await session(options, exportSession)
     const some = await nbd.blockStatus(MiB, 65536, {
       contexts: ['x-test:two', 'base:allocation'],
       reqOne: true,
@@ -95,7 +95,7 @@ describe.each(modes)('our own client, with %s', (name, options, served) => {
   })
 
   it('asks again until it knows all of a large disk', async () => {
-    const nbd = await session(options, served)
+    const nbd = await session(options, exportSession)
     const map: [bigint, bigint, number | bigint][] = []
     let requests = 0
     for (let at = 0n; at < nbd.info.size; requests++) {
@@ -121,7 +121,7 @@ describe.each(modes)('our own client, with %s', (name, options, served) => {
   })
 
   it('reads in chunks, and writes', async () => {
-    const nbd = await session(options, served)
+    const nbd = await session(options, exportSession)
     const chunks: ReadChunk[] = []
     const buffer = new Uint8Array(256 * KiB)
     await nbd.preadStructured(buffer, 0, (chunk) => chunks.push(chunk))
@@ -142,7 +142,7 @@ describe.each(modes)('our own client, with %s', (name, options, served) => {
   // libnbd: nbd_aio_flush, nbd_aio_block_status, nbd_aio_block_status_64, nbd_aio_block_status_filter
   // libnbd: nbd_aio_in_flight, nbd_aio_is_processing
   it('does one of everything at once', async () => {
-    const nbd = await session(options, served)
+    const nbd = await session(options, exportSession)
     const buffer = new Uint8Array(100)
     const chunks: ReadChunk[] = []
     const data = await nbd.pread(100, 64 * KiB)
@@ -169,7 +169,7 @@ describe.each(modes)('our own client, with %s', (name, options, served) => {
   })
 
   it('gets an error, and goes on', async () => {
-    const nbd = await session({ ...options, strict: false }, served)
+    const nbd = await session({ ...options, strict: false }, exportSession)
     await expect(nbd.blockStatus(10, 4 * TiB)).rejects.toThrow('the export ends at 4398046511104')
     await expect(nbd.pread(10, 4 * TiB)).rejects.toMatchObject({ errno: 'EINVAL' })
     expect(await nbd.pread(1, 0)).toEqual(new Uint8Array(1))
@@ -183,8 +183,8 @@ describe.each(modes)('our own client, with %s', (name, options, served) => {
     ['a context twice', (status) => [status, status]],
     ['a context that is unknown', (status) => [{ ...status, contextId: 1000 }]],
   ])('does not believe in %s', async (_, change) => {
-    const small = { '': memory(MiB, { metaContexts }) }
-    const nbd = await session(options, { ...served, exports: small, faults: [changeStatus(change)] })
+    const small = { '': memoryBackend(MiB, { metaContexts }) }
+    const nbd = await session(options, { ...exportSession, exports: small, faults: [changeStatus(change)] })
     await expect(nbd.blockStatus(MiB, 0)).rejects.toThrow(NbdProtocolError)
     await nbd.shutdown().catch(() => undefined)
     nbd.destroy()
@@ -226,7 +226,7 @@ describe('our own client, with extended headers', () => {
 
 describe('our own client in option mode', () => {
   it('lists, selects, and changes its mind about the export', async () => {
-    const exports = { '': disk(), plain: memory(MiB) }
+    const exports = { '': disk(), plain: memoryBackend(MiB) }
     const nbd = await session({ optMode: true, metaContexts: [] }, { exports })
     const all = ['base:allocation', 'x-test:one', 'x-test:two', 'x-test:long']
     expect(await nbd.optListMetaContext()).toEqual(all)

@@ -5,7 +5,7 @@ import { type Connection, connect, NbdStateError, NbdTransportError, NbdUsageErr
 import { memory as memoryTransport } from '@nbdjs/core/memory'
 import { Cmd } from '@nbdjs/core/wire'
 import { dialSocket } from '@nbdjs/node-socket'
-import { memory, Server, type ServerOptions } from '@nbdjs/server'
+import { memoryBackend, Server, type ServerOptions } from '@nbdjs/server'
 import { SocketFolder } from '@nbdjs/testing'
 import { noise } from './peer/noise.js'
 import { RawClient } from './peer/raw-client.js'
@@ -22,7 +22,7 @@ afterEach(async () => {
 
 const MiB = 2 ** 20
 const make = (options: Partial<ServerOptions> = {}): Server => {
-  const server = new Server({ exports: { '': memory(8 * MiB) }, ...options })
+  const server = new Server({ exports: { '': memoryBackend(8 * MiB) }, ...options })
   servers.push(server)
   return server
 }
@@ -73,7 +73,7 @@ describe('a server', () => {
   })
 
   it('refuses options that make no sense', () => {
-    expect(() => new Server({ exports: { '': memory(-1) } })).toThrow(NbdUsageError)
+    expect(() => new Server({ exports: { '': memoryBackend(-1) } })).toThrow(NbdUsageError)
     expect(() => new Server({ exports: {}, defaultExport: 'x' })).toThrow(NbdUsageError)
     expect(() => new Server({ exports: {}, limits: { requests: 0 } })).toThrow(NbdUsageError)
   })

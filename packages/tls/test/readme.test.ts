@@ -1,7 +1,7 @@
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it, jest } from '@jest/globals'
-import { memory, Server } from '@nbdjs/server'
+import { memoryBackend, Server } from '@nbdjs/server'
 import { nodeTlsServer } from '@nbdjs/tls'
 import { Authority, folderWith } from './credentials.js'
 import { open } from './readme/by-uri.js'
@@ -25,7 +25,7 @@ describe('README.md', () => {
   it('has an example of certificates that works', async () => {
     const log = jest.spyOn(console, 'log').mockImplementation(() => {})
     const tlsProvider = nodeTlsServer(authority.issue({ names: 'IP:127.0.0.1' }))
-    await using server = new Server({ exports: { '': memory(4096) }, tlsProvider })
+    await using server = new Server({ exports: { '': memoryBackend(4096) }, tlsProvider })
     const { port } = await server.listen({ host: '127.0.0.1', port: 0 })
     await printSize('127.0.0.1', port, folder)
     expect(log.mock.calls).toEqual([['4096 bytes, TLS: true']])

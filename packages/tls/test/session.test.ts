@@ -13,7 +13,7 @@ import {
   type Transport,
 } from '@nbdjs/core'
 import { memory as inProcess } from '@nbdjs/core/memory'
-import { memory, Server, type ServerOptions } from '@nbdjs/server'
+import { memoryBackend, Server, type ServerOptions } from '@nbdjs/server'
 import { nodeTls, nodeTlsServer } from '@nbdjs/tls'
 import { tcp } from '@nbdjs/transport-tcp'
 import { unix } from '@nbdjs/transport-unix'
@@ -32,7 +32,7 @@ const tlsProvider = nodeTls({ ca: authority.ca })
 const required: HandleOptions<false> = { tls: 'require', tlsProvider }
 
 const serverWith = (options: Partial<ServerOptions> = {}): Server =>
-  new Server({ exports: { '': memory(2 ** 22) }, tlsProvider: nodeTlsServer(its), ...options })
+  new Server({ exports: { '': memoryBackend(2 ** 22) }, tlsProvider: nodeTlsServer(its), ...options })
 
 let sockets = 0
 

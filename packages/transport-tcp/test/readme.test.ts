@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it, jest } from '@jest/globals'
-import { memory, Server } from '@nbdjs/server'
+import { memoryBackend, Server } from '@nbdjs/server'
 import { printSize } from './readme/print-size.js'
 
 const read = (path: string): string => readFileSync(new URL(path, import.meta.url), 'utf8')
@@ -12,7 +12,7 @@ describe('README.md', () => {
 
   it('has an example that works', async () => {
     const log = jest.spyOn(console, 'log').mockImplementation(() => {})
-    const server = new Server({ exports: { '': memory(4096) } })
+    const server = new Server({ exports: { '': memoryBackend(4096) } })
     const { host, port } = await server.listen({ port: 0 })
     await printSize(host, port)
     expect(log.mock.calls).toEqual([['4096 bytes']])

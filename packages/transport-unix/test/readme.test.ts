@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { afterAll, describe, expect, it, jest } from '@jest/globals'
-import { memory, Server } from '@nbdjs/server'
+import { memoryBackend, Server } from '@nbdjs/server'
 import { SocketFolder } from '@nbdjs/testing'
 import { printSize } from './readme/print-size.js'
 
@@ -16,7 +16,7 @@ describe('README.md', () => {
 
   it('has an example that works', async () => {
     const log = jest.spyOn(console, 'log').mockImplementation(() => {})
-    const server = new Server({ exports: { '': memory(4096) } })
+    const server = new Server({ exports: { '': memoryBackend(4096) } })
     const path = folder.freshPath()
     await server.listen({ path })
     await printSize(path)

@@ -31,14 +31,14 @@ export type ReadResult = Uint8Array | readonly ReadPart[]
  * Parts of a read that are shorter than this many bytes are copied as soon as the server sees the result, longer
  * ones are sent from where they are.
  */
-export const LENT_FROM = 16384
+export const ZERO_COPY_THRESHOLD = 16384
 
-export interface WriteOptions {
+export interface BackendWriteOptions {
   /** The data must be on stable storage before the call is over ("Command flags", NBD_CMD_FLAG_FUA). */
   readonly fua: boolean
 }
 
-export interface ZeroOptions extends WriteOptions {
+export interface BackendZeroOptions extends BackendWriteOptions {
   /** The space must stay allocated, so that a later write cannot run out of it. */
   readonly noHole: boolean
   /** Fail at once with ENOTSUP unless this is faster than writing the zeroes. */
@@ -118,22 +118,22 @@ export interface Backend {
   /**
    * Reads exactly `length` bytes at `offset`.
    *
-   * Parts of {@link LENT_FROM} bytes or more are lent to the server until they are sent, and nothing tells when
+   * Parts of {@link ZERO_COPY_THRESHOLD} bytes or more are lent to the server until they are sent, and nothing tells when
    * that is: never change them afterwards. Return fresh memory, or memory that is replaced instead of changed.
    */
   read(length: number, offset: Offset): Awaitable<ReadResult>
 
   /** Writes all of `data`, which is lent until the call is over: until it returns, or its promise settles. */
-  write?(data: Uint8Array, offset: Offset, options: WriteOptions): Awaitable<void>
+  write?(data: Uint8Array, offset: Offset, options: BackendWriteOptions): Awaitable<void>
 
   /** Brings every write that is over onto stable storage. With it the client is offered FUA, too. */
   flush?(): Awaitable<void>
 
   /** The range is not needed any more. What it reads as afterwards is free to choose, as is to do nothing. */
-  trim?(length: RangeLength, offset: Offset, options: WriteOptions): Awaitable<void>
+  trim?(length: RangeLength, offset: Offset, options: BackendWriteOptions): Awaitable<void>
 
   /** Makes the range read as zeroes, by a hole if it can unless `noHole` is set. */
-  zero?(length: RangeLength, offset: Offset, options: ZeroOptions): Awaitable<void>
+  zero?(length: RangeLength, offset: Offset, options: BackendZeroOptions): Awaitable<void>
 
   /** The range will be read soon. */
   cache?(length: RangeLength, offset: Offset): Awaitable<void>

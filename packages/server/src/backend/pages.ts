@@ -2,11 +2,11 @@ import { ExtentFlag } from '@nbdjs/core'
 import type { BlockDescriptor } from '@nbdjs/core/wire'
 import {
   type Hole,
-  LENT_FROM,
   type Offset,
   type RangeLength,
   type ReadPart,
   type ReadResult,
+  ZERO_COPY_THRESHOLD,
 } from './backend.js'
 import { ExportError } from './export-error.js'
 
@@ -60,7 +60,7 @@ export class Pages {
   #readPart(index: number, start: number, length: number): Uint8Array | Hole {
     const page = this.#pages.get(index)
     if (page === undefined) return { hole: length }
-    if (length >= LENT_FROM) page.lent = true
+    if (length >= ZERO_COPY_THRESHOLD) page.lent = true
     return page.bytes.subarray(start, start + length)
   }
 

@@ -1,9 +1,9 @@
 import { NbdUsageError } from '@nbdjs/core'
 import { type BlockSizes, encodeText, MAX_STRING_BYTES, type U64, u64 } from '@nbdjs/core/wire'
 import type { Backend } from '../backend/backend.js'
-import { type MetaContext, metaContextsOf } from './meta-context.js'
+import { createMetaContexts, type MetaContext } from './meta-context.js'
 
-/** An export as it is served: a backend that was checked, under its canonical name. */
+/** An export as it is exportSession: a backend that was checked, under its canonical name. */
 export interface Export {
   readonly name: string
   readonly description: string
@@ -28,7 +28,7 @@ const MIN_PREFERRED = 512
 const MAX_LENGTH = 0xffffffff
 
 /** Throws a NbdUsageError when the backend says of itself what cannot be. */
-export function exportOf(name: string, backend: Backend): Export {
+export function createExport(name: string, backend: Backend): Export {
   checkText(name, 'its name', name)
   if (typeof backend !== 'object' || backend === null) throw wrong(name, `it is ${backend}`, 'a backend')
   checkText(name, 'its description', backend.description ?? '')
@@ -41,7 +41,7 @@ export function exportOf(name: string, backend: Backend): Export {
   }
   const readOnly = backend.readOnly === true || backend.write === undefined
   const description = backend.description ?? ''
-  const metaContexts = metaContextsOf(backend, size, (what, expected) => wrong(name, what, expected))
+  const metaContexts = createMetaContexts(backend, size, (what, expected) => wrong(name, what, expected))
   return { name, description, size, readOnly, blockSize, metaContexts, backend }
 }
 
@@ -96,4 +96,35 @@ function checkText(name: string, what: string, text: string): void {
 
 function wrong(name: string, what: string, expected: string): NbdUsageError {
   return new NbdUsageError(`export '${name}': ${what}: expected ${expected}`)
+}
+
+/** The exports of a server, by name. */
+export class ExportTable {
+  readonly #exports: ReadonlyMap<string, Export>
+  readonly #defaultName: string
+
+  /** Throws a NbdUsageError for a backend that says of itself what cannot be, or a default that is not there. */
+  constructor(backends: Readonly<Record<string, Backend>>, defaultName = '') {
+    if (typeof backends !== 'object' || backends === null) {
+      throw new NbdUsageError(`exports is ${backends}: expected an object, with a backend under each name`)
+    }
+    this.#exports = new Map(
+      Object.entries(backends).map(([name, backend]) => [name, createExport(name, backend)]),
+    )
+    this.#defaultName = defaultName
+    if (defaultName !== '' && !this.#exports.has(defaultName)) {
+      const names = [...this.#exports.keys()].map((name) => `'${name}'`).join(', ')
+      throw new NbdUsageError(`defaultExport is '${defaultName}': expected one of the exports: ${names}`)
+    }
+  }
+
+  /** The export that a client asks for; the empty name leads to the default ("Option types"). */
+  find(name: string): Export | undefined {
+    return this.#exports.get(name === '' ? this.#defaultName : name)
+  }
+
+  /** In the order in which they were given. */
+  list(): Iterable<Export> {
+    return this.#exports.values()
+  }
 }

@@ -23,7 +23,11 @@ const nameForm = /^(?<namespace>[^:\s\p{C}]+):(?<leafName>[^\0]+)$/u
 const openNamespace = /^(?:x-.*|nbd-server|qemu)$/u
 
 /** The contexts of an export, `base:allocation` first: every export has it. */
-export function metaContextsOf(backend: Backend, size: U64, complaint: Complaint): readonly MetaContext[] {
+export function createMetaContexts(
+  backend: Backend,
+  size: U64,
+  complaint: Complaint,
+): readonly MetaContext[] {
   const { metaContexts = {} } = backend
   const others = Object.entries(metaContexts).map(([name, source]) => contextOf(name, source, complaint))
   return [allocationOf(backend, size), ...others]
@@ -70,4 +74,10 @@ function contextOf(name: string, source: MetaContextSource, complaint: Complaint
 /** The namespace of a context's whole name; undefined where it is none. */
 function namespaceOf(name: string): string | undefined {
   return nameForm.exec(name)?.groups?.['namespace']
+}
+
+/** A metadata context that the client selected, under the id that it was told. */
+export interface SelectedContext {
+  readonly id: number
+  readonly context: MetaContext
 }

@@ -1,6 +1,6 @@
 import type { Connection } from '@nbdjs/core'
 import { viewOf } from '@nbdjs/core/wire'
-import { LENT_FROM } from '../backend/backend.js'
+import { ZERO_COPY_THRESHOLD } from '../backend/backend.js'
 
 /** Small messages share memory of this size, and what was handed to the connection is never used again. */
 const ARENA_LENGTH = 64 * 1024
@@ -52,7 +52,7 @@ export class Output {
 
   /** Appends bytes to the message. Long ones are lent until they are sent, short ones copied. */
   append(bytes: Uint8Array): void {
-    if (bytes.length < LENT_FROM) this.#copy(bytes)
+    if (bytes.length < ZERO_COPY_THRESHOLD) this.#copy(bytes)
     else this.#lend(bytes)
   }
 

@@ -1,3 +1,5 @@
+import type { Input } from './input.js'
+
 /**
  * One stage in the life of a session. It gets what happens on the connection, one call at a time, and may throw
  * a NbdProtocolError from each, upon which the session ends.
@@ -13,4 +15,25 @@ export interface Phase {
   shutdown(): void
   /** The connection is gone: nothing that is under way has anybody to answer to. */
   abandon(): void
+}
+
+/** The last phase: everything was said, and what the client still sends is dropped. */
+export class ClosingPhase implements Phase {
+  readonly #input: Input
+
+  constructor(input: Input) {
+    this.#input = input
+  }
+
+  advance(): void {
+    this.#input.clear()
+  }
+
+  drained(): void {}
+
+  ended(): void {}
+
+  shutdown(): void {}
+
+  abandon(): void {}
 }

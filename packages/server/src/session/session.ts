@@ -1,20 +1,17 @@
 import type { Receiver } from '@nbdjs/core'
-import type { Export } from '../exports/export.js'
-import type { ExportTable } from '../exports/export-table.js'
-import type { Client, Settings } from '../options.js'
-import { Closing } from './closing.js'
+import type { Export, ExportTable } from '../exports/export.js'
+import type { ResolvedOptions, ServerClient } from '../options.js'
+import { createExportSession } from './export-session.js'
 import { Input } from './input.js'
-import { Haggling } from './negotiation/haggling.js'
-import { Handshake } from './negotiation/handshake.js'
-import type { Agreement } from './negotiation/negotiate.js'
+import { Handshake, type HandshakeResult } from './negotiation/handshake.js'
+import { NegotiationState } from './negotiation/negotiation-state.js'
 import type { Output } from './output.js'
-import type { Phase } from './phase.js'
-import { servedOf } from './transmission/served.js'
+import { ClosingPhase, type Phase } from './phase.js'
 import { Transmission } from './transmission/transmission.js'
 
 export interface SessionOptions {
   readonly exports: ExportTable
-  readonly settings: Settings
+  readonly settings: ResolvedOptions
   readonly output: Output
   /** Upgrades the connection below the output; undefined where `settings.tls` is `off`. */
   readonly startTls: (() => Promise<void>) | undefined
@@ -32,7 +29,7 @@ export interface SessionEvents {
   /** The connection is closed: the last call. */
   closed(): void
   /** Something went wrong. The connection was destroyed already if it had to be. */
-  failed(error: Error, client: Client): void
+  failed(error: Error, client: ServerClient): void
 }
 
 /**
@@ -42,7 +39,7 @@ export interface SessionEvents {
 export class Session implements Receiver {
   readonly #options: SessionOptions
   readonly #input = new Input()
-  readonly #haggling: Haggling
+  readonly #negotiation: NegotiationState
   #phase: Phase
   #exportName: string | undefined
   #isOver = false
@@ -51,11 +48,11 @@ export class Session implements Receiver {
   constructor(options: SessionOptions) {
     const { exports, settings, output } = options
     this.#options = options
-    this.#haggling = new Haggling(exports, settings.features, settings.tls, output)
+    this.#negotiation = new NegotiationState(exports, settings.features, settings.tls, output)
     const handshake: Handshake = new Handshake({
       input: this.#input,
       output,
-      haggling: this.#haggling,
+      negotiation: this.#negotiation,
       maxOptions: settings.limits.options,
       startTls: () => this.#startTls(handshake),
       agreed: (agreement) => this.#agreed(agreement),
@@ -93,7 +90,7 @@ export class Session implements Receiver {
   }
 
   closed(error?: Error): void {
-    const isUnexpected = error !== undefined && !this.#isOver && !(this.#phase instanceof Closing)
+    const isUnexpected = error !== undefined && !this.#isOver && !(this.#phase instanceof ClosingPhase)
     this.#isOver = true
     this.#phase.abandon()
     if (isUnexpected) this.#report(error)
@@ -163,7 +160,7 @@ export class Session implements Receiver {
     )
   }
 
-  #agreed(agreement: Agreement): void {
+  #agreed(agreement: HandshakeResult): void {
     this.#options.events.agreed()
     if (agreement.kind === 'close') this.#close()
     else this.#transmit(agreement.export)
@@ -175,7 +172,7 @@ export class Session implements Receiver {
     this.#phase = new Transmission({
       input: this.#input,
       output,
-      served: servedOf(of, this.#haggling),
+      exportSession: createExportSession(of, this.#negotiation),
       limits: settings.limits,
       enter: (action) => this.#enter(action),
       report: (bug) =>
@@ -185,7 +182,7 @@ export class Session implements Receiver {
   }
 
   #close(): void {
-    this.#phase = new Closing(this.#input)
+    this.#phase = new ClosingPhase(this.#input)
     this.#options.output.close()
     this.#options.events.closing()
   }

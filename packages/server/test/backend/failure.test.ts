@@ -2,14 +2,14 @@ import { describe, expect, it } from '@jest/globals'
 import { NbdServerError } from '@nbdjs/core'
 import { ErrorValue } from '@nbdjs/core/wire'
 import { ExportError } from '@nbdjs/server'
-import { failureOf } from '../../src/backend/failure.js'
+import { toFailure } from '../../src/backend/export-error.js'
 
 const coded = (code: string, more: object = {}): Error =>
   Object.assign(new Error('what happened'), { code, ...more })
 
 describe('failureOf', () => {
   it.each(Object.keys(ErrorValue))('passes %s on, with the message as the text', (code) => {
-    expect(failureOf(coded(code))).toEqual({ error: code, text: 'what happened', offset: undefined })
+    expect(toFailure(coded(code))).toEqual({ error: code, text: 'what happened', offset: undefined })
   })
 
   it.each([
@@ -19,11 +19,11 @@ describe('failureOf', () => {
     ['EROFS', 'EPERM'],
     ['EOPNOTSUPP', 'ENOTSUP'],
   ])('maps %s to %s', (code, error) => {
-    expect(failureOf(coded(code))).toMatchObject({ error, text: 'what happened' })
+    expect(toFailure(coded(code))).toMatchObject({ error, text: 'what happened' })
   })
 
   it('makes EIO of other failures of the system, which are no bugs', () => {
-    const failure = failureOf(coded('ENXIO', { syscall: 'read', errno: -6 }))
+    const failure = toFailure(coded('ENXIO', { syscall: 'read', errno: -6 }))
     expect(failure).toEqual({ error: 'EIO', text: 'what happened', offset: undefined })
   })
 
@@ -34,11 +34,11 @@ describe('failureOf', () => {
       offset: 0n,
       length: 1n,
     })
-    expect(failureOf(error)).toMatchObject({ error: 'ENOSPC', text: 'no luck' })
+    expect(toFailure(error)).toMatchObject({ error: 'ENOSPC', text: 'no luck' })
   })
 
   it.each([0, 4096, 2n ** 60n])('tells the offset %s', (offset) => {
-    expect(failureOf(new ExportError('EIO', 'bad sector', { offset }))).toEqual({
+    expect(toFailure(new ExportError('EIO', 'bad sector', { offset }))).toEqual({
       error: 'EIO',
       text: 'bad sector',
       offset,
@@ -46,7 +46,7 @@ describe('failureOf', () => {
   })
 
   it.each([1.5, '4096', null])('ignores the offset %p', (offset) => {
-    expect(failureOf(coded('EIO', { offset })).offset).toBeUndefined()
+    expect(toFailure(coded('EIO', { offset })).offset).toBeUndefined()
   })
 
   it.each([
@@ -58,6 +58,6 @@ describe('failureOf', () => {
     undefined,
     null,
   ])('takes %p for a bug, of which the client learns nothing', (thrown) => {
-    expect(failureOf(thrown)).toEqual({ error: 'EIO', text: 'the backend of the export failed', bug: thrown })
+    expect(toFailure(thrown)).toEqual({ error: 'EIO', text: 'the backend of the export failed', bug: thrown })
   })
 })

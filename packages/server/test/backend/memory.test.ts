@@ -1,13 +1,13 @@
 import { describe, expect, it } from '@jest/globals'
 import { NbdUsageError } from '@nbdjs/core'
-import { memory } from '@nbdjs/server'
+import { memoryBackend } from '@nbdjs/server'
 import { noise } from '../peer/noise.js'
 
 const MiB = 1024 * 1024
 
 describe('memory', () => {
   it('can do all that a backend can do', () => {
-    expect(memory(MiB)).toMatchObject({
+    expect(memoryBackend(MiB)).toMatchObject({
       size: MiB,
       readOnly: false,
       rotational: false,
@@ -21,11 +21,11 @@ describe('memory', () => {
 
   it('says of itself what it was told', () => {
     const options = { readOnly: true, rotational: true, description: 'a disk', blockSize: { minimum: 512 } }
-    expect(memory(2n ** 63n - 1n, options)).toMatchObject({ size: 2n ** 63n - 1n, ...options })
+    expect(memoryBackend(2n ** 63n - 1n, options)).toMatchObject({ size: 2n ** 63n - 1n, ...options })
   })
 
   it('answers at once, with what was written', () => {
-    const disk = memory(MiB)
+    const disk = memoryBackend(MiB)
     disk.write(noise(1000), 5)
     expect(disk.read(1000, 5)).toEqual(noise(1000))
     disk.flush()
@@ -36,7 +36,7 @@ describe('memory', () => {
 
   it('begins with a copy of its content', () => {
     const content = noise(100)
-    const disk = memory(MiB, { content })
+    const disk = memoryBackend(MiB, { content })
     content.fill(0)
     expect(disk.read(100, 0)).toEqual(noise(100))
     expect(disk.allocated).toBe(65536)
@@ -44,7 +44,7 @@ describe('memory', () => {
 
   // spec: server/command-flags/no-hole, server/write-zeroes/no-hole-is-allocated, server/write-zeroes/reads-as-zero
   it('zeroes with and without a hole', () => {
-    const disk = memory(MiB, { content: noise(65536) })
+    const disk = memoryBackend(MiB, { content: noise(65536) })
     disk.zero(65536, 0, { noHole: true, fastZero: true })
     expect(disk.read(65536, 0)).toEqual(new Uint8Array(65536))
     disk.zero(65536, 0, { noHole: false, fastZero: true })
@@ -52,7 +52,7 @@ describe('memory', () => {
   })
 
   it('allocates no more than 32 MiB for one request, and frees nothing of a longer one', () => {
-    const disk = memory(2 ** 40, { content: noise(65536) })
+    const disk = memoryBackend(2 ** 40, { content: noise(65536) })
     disk.zero(32 * MiB + 1, 0, { noHole: true, fastZero: false })
     expect(disk.read(65536, 0)).toEqual(new Uint8Array(65536))
     expect(disk.allocated).toBe(65536)
@@ -62,7 +62,7 @@ describe('memory', () => {
 
   // spec: server/command-flags/fast-zero-or-fail
   it('is not fast with a long range without a hole', () => {
-    const disk = memory(2 ** 40)
+    const disk = memoryBackend(2 ** 40)
     expect(() => disk.zero(32 * MiB + 1, 0, { noHole: true, fastZero: true })).toThrow(
       expect.objectContaining({
         code: 'ENOTSUP',
@@ -74,15 +74,15 @@ describe('memory', () => {
   })
 
   it('takes no more memory than its limit', () => {
-    const disk = memory(MiB, { limit: 65536 })
+    const disk = memoryBackend(MiB, { limit: 65536 })
     disk.write(noise(10), 0)
     expect(() => disk.write(noise(10), 65536)).toThrow(expect.objectContaining({ code: 'ENOSPC' }))
   })
 
   it.each([
-    [() => memory(10, { content: noise(11) }), 'content has 11 bytes: expected at most the size, 10'],
-    [() => memory(10, { limit: -1 }), 'limit is -1: expected a number of bytes'],
-    [() => memory(10, { limit: Number.NaN }), 'limit is NaN: expected a number of bytes'],
+    [() => memoryBackend(10, { content: noise(11) }), 'content has 11 bytes: expected at most the size, 10'],
+    [() => memoryBackend(10, { limit: -1 }), 'limit is -1: expected a number of bytes'],
+    [() => memoryBackend(10, { limit: Number.NaN }), 'limit is NaN: expected a number of bytes'],
   ])('refuses what cannot be', (make, message) => {
     expect(make).toThrow(NbdUsageError)
     expect(make).toThrow(message)

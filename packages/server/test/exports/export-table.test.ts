@@ -1,23 +1,23 @@
 import { describe, expect, it } from '@jest/globals'
 import { NbdUsageError } from '@nbdjs/core'
-import { memory } from '@nbdjs/server'
-import { ExportTable } from '../../src/exports/export-table.js'
+import { memoryBackend } from '@nbdjs/server'
+import { ExportTable } from '../../src/exports/export.js'
 
 describe('ExportTable', () => {
   it('finds exports by name, and lists them in order', () => {
-    const table = new ExportTable({ b: memory(1), a: memory(2) })
+    const table = new ExportTable({ b: memoryBackend(1), a: memoryBackend(2) })
     expect(table.find('a')?.size).toBe(2)
     expect(table.find('c')).toBeUndefined()
     expect([...table.list()].map(({ name }) => name)).toEqual(['b', 'a'])
   })
 
   it('has no default unless it was given one', () => {
-    expect(new ExportTable({ a: memory(1) }).find('')).toBeUndefined()
-    expect(new ExportTable({ '': memory(3) }).find('')?.name).toBe('')
+    expect(new ExportTable({ a: memoryBackend(1) }).find('')).toBeUndefined()
+    expect(new ExportTable({ '': memoryBackend(3) }).find('')?.name).toBe('')
   })
 
   it('leads the empty name to the default, under its canonical name', () => {
-    const table = new ExportTable({ '': memory(1), a: memory(2) }, 'a')
+    const table = new ExportTable({ '': memoryBackend(1), a: memoryBackend(2) }, 'a')
     expect(table.find('')?.name).toBe('a')
   })
 
@@ -34,7 +34,7 @@ describe('ExportTable', () => {
   })
 
   it('refuses a default that is not there', () => {
-    const make = (): unknown => new ExportTable({ a: memory(1), b: memory(1) }, 'c')
+    const make = (): unknown => new ExportTable({ a: memoryBackend(1), b: memoryBackend(1) }, 'c')
     expect(make).toThrow(NbdUsageError)
     expect(make).toThrow("defaultExport is 'c': expected one of the exports: 'a', 'b'")
   })

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import { NbdUsageError } from '@nbdjs/core'
-import { type Backend, memory } from '@nbdjs/server'
-import { exportOf, hasOwnBlockSize } from '../../src/exports/export.js'
+import { type Backend, memoryBackend } from '@nbdjs/server'
+import { createExport, hasOwnBlockSize } from '../../src/exports/export.js'
 
 const backend = (fields: Partial<Backend>): Backend => ({
   size: 65536,
@@ -12,7 +12,7 @@ const backend = (fields: Partial<Backend>): Backend => ({
 describe('exportOf', () => {
   it('fills in what a backend leaves open', () => {
     const bare = backend({})
-    expect(exportOf('disk', bare)).toEqual({
+    expect(createExport('disk', bare)).toEqual({
       name: 'disk',
       description: '',
       size: 65536,
@@ -24,20 +24,20 @@ describe('exportOf', () => {
   })
 
   it('is read-only without a way to write, or by choice', () => {
-    expect(exportOf('disk', memory(1)).readOnly).toBe(false)
-    expect(exportOf('disk', memory(1, { readOnly: true })).readOnly).toBe(true)
-    expect(exportOf('disk', backend({ readOnly: false })).readOnly).toBe(true)
+    expect(createExport('disk', memoryBackend(1)).readOnly).toBe(false)
+    expect(createExport('disk', memoryBackend(1, { readOnly: true })).readOnly).toBe(true)
+    expect(createExport('disk', backend({ readOnly: false })).readOnly).toBe(true)
   })
 
   it('has the size as a number where that is exact', () => {
-    expect(exportOf('', backend({ size: 10n })).size).toBe(10)
-    expect(exportOf('', backend({ size: 2n ** 63n - 1n })).size).toBe(2n ** 63n - 1n)
-    expect(exportOf('', backend({ size: 0 })).size).toBe(0)
+    expect(createExport('', backend({ size: 10n })).size).toBe(10)
+    expect(createExport('', backend({ size: 2n ** 63n - 1n })).size).toBe(2n ** 63n - 1n)
+    expect(createExport('', backend({ size: 0 })).size).toBe(0)
   })
 
   it('raises the defaults to what the other sizes ask for', () => {
     const sizes = (blockSize: Backend['blockSize']) =>
-      exportOf('', backend({ blockSize } as Partial<Backend>)).blockSize
+      createExport('', backend({ blockSize } as Partial<Backend>)).blockSize
     expect(sizes({ minimum: 8192 })).toMatchObject({ minimum: 8192, preferred: 8192 })
     expect(sizes({ preferred: 2 ** 26 })).toMatchObject({ preferred: 2 ** 26, maximum: 2 ** 26 })
     expect(sizes({ maximum: 0xffffffff })).toMatchObject({ maximum: 0xffffffff })
@@ -76,22 +76,22 @@ describe('exportOf', () => {
       'its size is 1000: expected a multiple of its minimum block size, 512',
     ],
   ])('refuses %p', (fields, message) => {
-    const make = (): unknown => exportOf('disk', backend(fields))
+    const make = (): unknown => createExport('disk', backend(fields))
     expect(make).toThrow(NbdUsageError)
     expect(make).toThrow(`export 'disk': `)
     expect(make).toThrow(message)
   })
 
   it.each([undefined, null, 5])('refuses %p for a backend', (nothing) => {
-    expect(() => exportOf('disk', nothing as never)).toThrow(
+    expect(() => createExport('disk', nothing as never)).toThrow(
       `export 'disk': it is ${nothing}: expected a backend`,
     )
   })
 
   // spec: server/conventions/no-nul, server/conventions/string-length
   it('refuses a name that is no string of the protocol', () => {
-    expect(() => exportOf('a\0', backend({}))).toThrow('its name holds a NUL')
-    expect(() => exportOf('ä'.repeat(2049), backend({}))).toThrow('its name has 4098 bytes')
+    expect(() => createExport('a\0', backend({}))).toThrow('its name holds a NUL')
+    expect(() => createExport('ä'.repeat(2049), backend({}))).toThrow('its name has 4098 bytes')
   })
 })
 
@@ -103,6 +103,6 @@ describe('hasOwnBlockSize', () => {
     [{ minimum: 512 }, true],
     [{ maximum: 2 ** 20 }, true],
   ])('%p: %p', (blockSize, expected) => {
-    expect(hasOwnBlockSize(exportOf('', backend({ blockSize } as Partial<Backend>)))).toBe(expected)
+    expect(hasOwnBlockSize(createExport('', backend({ blockSize } as Partial<Backend>)))).toBe(expected)
   })
 })

@@ -1,11 +1,11 @@
 import { describe, expect, it } from '@jest/globals'
 import { NbdUsageError } from '@nbdjs/core'
-import { type Backend, type MetaContextSource, memory } from '@nbdjs/server'
-import { exportOf } from '../../src/exports/export.js'
+import { type Backend, type MetaContextSource, memoryBackend } from '@nbdjs/server'
+import { createExport } from '../../src/exports/export.js'
 
 const source: MetaContextSource = { extents: () => [{ length: 1, flags: 0 }] }
 const bare: Backend = { size: 65536, read: (length) => new Uint8Array(length) }
-const contextsOf = (backend: Backend) => exportOf('disk', backend).metaContexts
+const contextsOf = (backend: Backend) => createExport('disk', backend).metaContexts
 const named = (name: string): Backend => ({ ...bare, metaContexts: { [name]: source } })
 
 describe('the metadata contexts of an export', () => {
@@ -27,7 +27,7 @@ describe('the metadata contexts of an export', () => {
   })
 
   it('tell what the backend knows', () => {
-    const [allocation] = contextsOf(memory(65536))
+    const [allocation] = contextsOf(memoryBackend(65536))
     expect([...((allocation?.extents(10, 100) ?? []) as Iterable<unknown>)]).toEqual([
       { length: 10, flags: 3 },
     ])

@@ -8,12 +8,12 @@ import {
   ReplyFlag,
   viewOf,
 } from '@nbdjs/core/wire'
-import { type MetaContextSource, memory } from '@nbdjs/server'
+import { type MetaContextSource, memoryBackend } from '@nbdjs/server'
 import { changeStatus, type StatusChange } from '@nbdjs/server/faults'
 import { RawClient } from '../peer/raw-client.js'
 
 const source: MetaContextSource = { extents: () => [{ length: 512, flags: 5 }] }
-const disk = () => memory(65536, { metaContexts: { 'x-test:one': source } })
+const disk = () => memoryBackend(65536, { metaContexts: { 'x-test:one': source } })
 
 describe.each([false, true])('changeStatus, extended headers: %p', (extended) => {
   const layout = extended ? blockStatusExt : blockStatus

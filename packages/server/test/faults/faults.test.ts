@@ -10,7 +10,7 @@ import {
   ReplyFlag,
   viewOf,
 } from '@nbdjs/core/wire'
-import { memory, type ServerOptions } from '@nbdjs/server'
+import { memoryBackend, type ServerOptions } from '@nbdjs/server'
 import {
   type ActiveFault,
   changeCookie,
@@ -19,20 +19,20 @@ import {
   delay,
   drop,
   type Fault,
-  failing,
+  failBackend,
   fragment,
   type OutgoingMessage,
   reorder,
   rewrite,
 } from '@nbdjs/server/faults'
-import { messageHeadOf } from '../../src/faults/message-head.js'
+import { parseMessageHead } from '../../src/faults/faulty-output.js'
 import { noise } from '../peer/noise.js'
 import { allFlags, parseOptionReplies, RawClient, type RequestFields } from '../peer/raw-client.js'
 
 const pause = (delayMs: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, delayMs))
 
 const faulty = (...faults: Fault[]): RawClient => new RawClient({ exports: { '': disk() }, faults })
-const disk = () => memory(2 ** 20, { content: noise(300_000) })
+const disk = () => memoryBackend(2 ** 20, { content: noise(300_000) })
 
 /** Everything that a client is sent in a session with a bit of everything. */
 const session = (options: Partial<ServerOptions>): { sent: Uint8Array; client: RawClient } => {
@@ -209,7 +209,10 @@ describe('rewrite', () => {
       (bytes) => bytes.fill(0xff, 8, 16),
     )
     const content = noise(65536)
-    const client = new RawClient({ exports: { '': memory(65536, { content }) }, faults: [fault] }).enter()
+    const client = new RawClient({
+      exports: { '': memoryBackend(65536, { content }) },
+      faults: [fault],
+    }).enter()
     client.send({ type: Cmd.Read, length: 65536 })
     const { cookie, data } = client.simpleReply()
     expect(cookie).toBe(2n ** 64n - 1n)
@@ -388,7 +391,7 @@ describe('a fault behind another one', () => {
       { type: Cmd.Flush },
     )
     expect(seen.length).toBeGreaterThan(4)
-    for (const message of seen) expect(message).toMatchObject(messageHeadOf(message.bytes))
+    for (const message of seen) expect(message).toMatchObject(parseMessageHead(message.bytes))
   })
 
   it('turns replies around that were cut into pieces, and each stays whole', () => {
@@ -402,8 +405,8 @@ describe('a fault behind another one', () => {
 })
 
 describe('failing', () => {
-  const bad = (options: Partial<Parameters<typeof failing>[1]> = {}): RawClient =>
-    new RawClient({ exports: { '': failing(disk(), { offset: 4096, ...options }) } }).enter({
+  const bad = (options: Partial<Parameters<typeof failBackend>[1]> = {}): RawClient =>
+    new RawClient({ exports: { '': failBackend(disk(), { offset: 4096, ...options }) } }).enter({
       structured: true,
       contexts: ['base:allocation'],
     })
@@ -440,8 +443,8 @@ describe('failing', () => {
   })
 
   it('is otherwise what it wraps', () => {
-    const inner = memory(2n ** 62n, { description: 'a disk' })
-    const outer = failing(inner, { offset: 2n ** 61n })
+    const inner = memoryBackend(2n ** 62n, { description: 'a disk' })
+    const outer = failBackend(inner, { offset: 2n ** 61n })
     expect(outer).toMatchObject({ size: 2n ** 62n, description: 'a disk', canFua: true })
     expect(outer.flush?.()).toBeUndefined()
     expect(() => outer.read(1, 2n ** 61n)).toThrow('bad sector')
@@ -451,6 +454,6 @@ describe('failing', () => {
     ])
     expect(() => outer.extents?.(2n ** 62n, 0)).toThrow('bad sector')
     const readable = { size: 1, read: () => new Uint8Array(1) }
-    expect(failing(readable, { offset: 0 }).cache).toBeUndefined()
+    expect(failBackend(readable, { offset: 0 }).cache).toBeUndefined()
   })
 })

@@ -13,7 +13,7 @@ import {
   ReplyFlag,
   viewOf,
 } from '@nbdjs/core/wire'
-import { messageHeadOf } from '../../src/faults/message-head.js'
+import { parseMessageHead } from '../../src/faults/faulty-output.js'
 
 const cookie = { cookieHigh: 1, cookieLow: 2 }
 
@@ -57,6 +57,6 @@ describe('messageHeadOf', () => {
       },
     ],
   ])('%p', (bytes, head) => {
-    expect(messageHeadOf(bytes)).toEqual(head)
+    expect(parseMessageHead(bytes)).toEqual(head)
   })
 })

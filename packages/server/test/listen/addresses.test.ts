@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { NbdUsageError } from '@nbdjs/core'
-import { checkTcp, checkUnix, hostAndPort, tcpAddress, unixAddress } from '../../src/listen/addresses.js'
+import { checkTcp, checkUnix, hostAndPort, tcpAddress, unixAddress } from '../../src/listen/listener.js'
 
 describe('checkTcp', () => {
   it.each([{ port: 0 }, { port: 65535, host: '::1' }])('takes %p', (options) => {

@@ -4,7 +4,7 @@ import { existsSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import { afterAll, describe, expect, it } from '@jest/globals'
 import { SocketFolder } from '@nbdjs/testing'
-import { removeStaleSocket } from '../../src/listen/stale-socket.js'
+import { removeStaleSocket } from '../../src/listen/socket-path.js'
 
 const folder = new SocketFolder()
 afterAll(() => folder.remove())

@@ -28,7 +28,7 @@ import {
   type U64,
   viewOf,
 } from '@nbdjs/core/wire'
-import { type Client, memory, Server, type ServerOptions } from '@nbdjs/server'
+import { memoryBackend, Server, type ServerClient, type ServerOptions } from '@nbdjs/server'
 import { TestConnection } from './test-connection.js'
 
 export interface OptionReply {
@@ -107,11 +107,11 @@ export class RawClient {
   readonly server: Server
   #isExtended = false
   /** What the server reported. */
-  readonly errors: { error: Error; client: Client | undefined }[] = []
+  readonly errors: { error: Error; client: ServerClient | undefined }[] = []
 
   constructor(options: Partial<ServerOptions> = {}) {
     this.server = new Server({
-      exports: { '': memory(1024 * 1024) },
+      exports: { '': memoryBackend(1024 * 1024) },
       onError: (error, client) => this.errors.push({ error, client }),
       ...options,
     })

@@ -1,9 +1,9 @@
 import { connect } from '@nbdjs/core'
 import { memory as inProcess } from '@nbdjs/core/memory'
-import { memory, Server } from '@nbdjs/server'
+import { memoryBackend, Server } from '@nbdjs/server'
 
 // A sparse disk of 8 GiB that takes memory only where it is written to.
-const server = new Server({ exports: { disk: memory(8n * 2n ** 30n) }, defaultExport: 'disk' })
+const server = new Server({ exports: { disk: memoryBackend(8n * 2n ** 30n) }, defaultExport: 'disk' })
 
 // Any client can come by a socket: nbdinfo, nbdcopy, qemu-img, the Linux kernel.
 const { uri } = await server.listen({ port: 0 })

@@ -1,4 +1,4 @@
-import { type MetaContextSource, memory, Server } from '@nbdjs/server'
+import { type MetaContextSource, memoryBackend, Server } from '@nbdjs/server'
 
 /** Which mebibyte it is, modulo 3. */
 const stripes: MetaContextSource = {
@@ -12,5 +12,5 @@ const stripes: MetaContextSource = {
 }
 
 export const striped: Server = new Server({
-  exports: { '': memory(2 ** 24, { metaContexts: { 'x-demo:stripes': stripes } }) },
+  exports: { '': memoryBackend(2 ** 24, { metaContexts: { 'x-demo:stripes': stripes } }) },
 })

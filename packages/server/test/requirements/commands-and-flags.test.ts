@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { Cmd, CommandFlag, ErrorValue, HandshakeFlag, Opt } from '@nbdjs/core/wire'
-import { memory } from '@nbdjs/server'
+import { memoryBackend } from '@nbdjs/server'
 import { noise } from '../peer/noise.js'
 import { RawClient, type RequestFields } from '../peer/raw-client.js'
 
@@ -33,7 +33,9 @@ describe.each(Object.entries(requests))('%s', (_, request) => {
 // spec: server/cache/no-other-effect
 it('NBD_CMD_CACHE leaves no trace in what is read, written and zeroed after it', () => {
   const [cached, other] = [true, false].map((isCached) => {
-    const client = new RawClient({ exports: { '': memory(200_000, { content: noise(100_000) }) } }).enter()
+    const client = new RawClient({
+      exports: { '': memoryBackend(200_000, { content: noise(100_000) }) },
+    }).enter()
     if (isCached) {
       client.send({ type: Cmd.Cache, length: 200_000 })
       expect(client.simpleReply().error).toBe(0)

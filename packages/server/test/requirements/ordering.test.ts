@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import { connect, type Handle } from '@nbdjs/core'
 import { memory as memoryTransport } from '@nbdjs/core/memory'
 import { Cmd } from '@nbdjs/core/wire'
-import { type Backend, memory, Server } from '@nbdjs/server'
+import { type Backend, memoryBackend, Server } from '@nbdjs/server'
 import { noise } from '../peer/noise.js'
 import { RawClient, type RequestFields, settled } from '../peer/raw-client.js'
 import { SlowBackend } from '../peer/slow-backend.js'
@@ -57,7 +57,7 @@ describe('two connections', () => {
     ['a flush', (nbd: Handle, data: Uint8Array) => nbd.pwrite(data, 512).then(() => nbd.flush())],
     ['FUA', (nbd: Handle, data: Uint8Array) => nbd.pwrite(data, 512, { fua: true })],
   ])('see what one of them made last by %s', async (_, write) => {
-    const server = new Server({ exports: { '': memory(65536) } })
+    const server = new Server({ exports: { '': memoryBackend(65536) } })
     const [one, two] = await Promise.all([connectTo(server), connectTo(server)])
     expect(one.info.canMultiConn).toBe(true)
     const data = noise(1000)

@@ -1,11 +1,11 @@
 import { describe, expect, it } from '@jest/globals'
 import { Chunk, Cmd, CommandFlag, decodeInfo, Info, Opt, Rep, ReplyFlag } from '@nbdjs/core/wire'
-import { ExportError, memory } from '@nbdjs/server'
+import { ExportError, memoryBackend } from '@nbdjs/server'
 import { noise } from '../peer/noise.js'
 import { RawClient, type RequestFields } from '../peer/raw-client.js'
 
 const blockSize = { minimum: 512, preferred: 4096, maximum: 8192 }
-const disk = () => memory(65536, { content: noise(65536), blockSize })
+const disk = () => memoryBackend(65536, { content: noise(65536), blockSize })
 
 describe('an export with constraints of its own', () => {
   // spec: server/size-constraints/refuse-cleanly, server/info/unasked-is-not-understood
@@ -39,13 +39,13 @@ describe('an export with constraints of its own', () => {
     expect(replies.slice(1, -1).map(({ data }) => decodeInfo(data))).toEqual([
       { kind: 'blockSize', ...blockSize },
     ])
-    const plain = new RawClient({ exports: { '': memory(65536) } }).greet().inform(option)
+    const plain = new RawClient({ exports: { '': memoryBackend(65536) } }).greet().inform(option)
     expect(plain.slice(1, -1)).toEqual([])
   })
 
   // spec: server/read/df-up-to-64k
   it('reads 65536 bytes in one piece wherever it offers that', () => {
-    const exported = memory(131_072, { blockSize: { ...blockSize, maximum: 65536 } })
+    const exported = memoryBackend(131_072, { blockSize: { ...blockSize, maximum: 65536 } })
     const client = new RawClient({ exports: { '': exported } }).enter({ structured: true })
     client.send({ type: Cmd.Read, flags: CommandFlag.Df, length: 65536 })
     expect(client.chunks()).toMatchObject([{ type: Chunk.OffsetData, flags: ReplyFlag.Done }])
@@ -53,7 +53,7 @@ describe('an export with constraints of its own', () => {
 
   // spec: server/read/df-overflow-has-no-content
   it('sends nothing but the error for a read in one piece that is too long', () => {
-    const exported = memory(131_072, { blockSize: { ...blockSize, maximum: 65536 } })
+    const exported = memoryBackend(131_072, { blockSize: { ...blockSize, maximum: 65536 } })
     const client = new RawClient({ exports: { '': exported } }).enter({ structured: true })
     client.send({ type: Cmd.Read, flags: CommandFlag.Df, length: 131_072 })
     expect(client.errorChunk().error).toBe('EOVERFLOW')
@@ -67,7 +67,7 @@ describe('an export with constraints of its own', () => {
       throw bad
     }
     const extents = Array.from({ length: 512 }, (_, index) => ({ length: 1, flags: index % 2 }))
-    const exported = { ...memory(512, { blockSize: small }), read, extents: () => extents }
+    const exported = { ...memoryBackend(512, { blockSize: small }), read, extents: () => extents }
     const client = new RawClient({ exports: { '': exported } })
     client.enter({ ...how, contexts: ['base:allocation'] })
     client.send({ type: Cmd.Read, length: 512 })

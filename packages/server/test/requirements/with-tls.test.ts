@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import type { Connection, TlsHandover, TlsProvider } from '@nbdjs/core'
 import { concat, encodeOption, encodeText, Opt, optName, Rep } from '@nbdjs/core/wire'
-import { memory, type ServerOptions } from '@nbdjs/server'
+import { memoryBackend, type ServerOptions } from '@nbdjs/server'
 import { parseOptionReplies, RawClient } from '../peer/raw-client.js'
 import { TestConnection } from '../peer/test-connection.js'
 
@@ -229,7 +229,7 @@ describe('options that cannot be', () => {
     [{ tlsProvider: {} }, 'tls is required: expected tlsProvider'],
     [{ tls: 'forced' }, 'tls is forced: expected one of off, optional, required'],
   ])('%p', (options, message) => {
-    const all = { exports: { '': memory(512) }, ...options } as unknown as ServerOptions
+    const all = { exports: { '': memoryBackend(512) }, ...options } as unknown as ServerOptions
     expect(() => new RawClient(all)).toThrow(message)
   })
 

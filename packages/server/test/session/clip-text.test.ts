@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { encodeText } from '@nbdjs/core/wire'
-import { clipText } from '../../src/session/clip-text.js'
+import { clipText } from '../../src/session/message-format.js'
 
 describe('clipText', () => {
   it('leaves text that fits', () => {

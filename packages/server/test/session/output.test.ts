@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { concat } from '@nbdjs/core/wire'
-import { LENT_FROM } from '@nbdjs/server'
+import { ZERO_COPY_THRESHOLD } from '@nbdjs/server'
 import { Output } from '../../src/session/output.js'
 import { noise } from '../peer/noise.js'
 import { TestConnection } from '../peer/test-connection.js'
@@ -31,15 +31,15 @@ describe('Output', () => {
 
   it('copies short pieces at once and lends long ones', () => {
     const { connection, output } = make()
-    const short = noise(LENT_FROM - 1)
-    const long = noise(LENT_FROM)
+    const short = noise(ZERO_COPY_THRESHOLD - 1)
+    const long = noise(ZERO_COPY_THRESHOLD)
     output.append(short)
     output.append(long)
     output.append(Uint8Array.of(1))
     short.fill(0)
     output.flush()
     const chunks = connection.takeChunks()
-    expect(chunks).toEqual([noise(LENT_FROM - 1), noise(LENT_FROM), Uint8Array.of(1)])
+    expect(chunks).toEqual([noise(ZERO_COPY_THRESHOLD - 1), noise(ZERO_COPY_THRESHOLD), Uint8Array.of(1)])
     expect(chunks[1]).toBe(long)
   })
 
@@ -66,7 +66,7 @@ describe('Output', () => {
     expect(bytes.at(-1)).toBe(7)
   })
 
-  it.each([0, 1, LENT_FROM, 65536, 65537, 200_000])('writes %i zeroes', (length) => {
+  it.each([0, 1, ZERO_COPY_THRESHOLD, 65536, 65537, 200_000])('writes %i zeroes', (length) => {
     const { connection, output } = make()
     output.append(Uint8Array.of(1))
     output.appendZeroes(length)

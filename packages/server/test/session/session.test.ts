@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { Cmd, encodeOption, Opt } from '@nbdjs/core/wire'
-import { memory } from '@nbdjs/server'
+import { memoryBackend } from '@nbdjs/server'
 import { noise } from '../peer/noise.js'
 import { RawClient, requestBytes, settled } from '../peer/raw-client.js'
 import { SlowBackend } from '../peer/slow-backend.js'
@@ -16,7 +16,7 @@ describe('a session', () => {
   })
 
   it('reports a connection that broke, and whose it was', () => {
-    const client = new RawClient({ exports: { disk: memory(1) } }).enter({ exportName: 'disk' })
+    const client = new RawClient({ exports: { disk: memoryBackend(1) } }).enter({ exportName: 'disk' })
     const reset = new Error('connection reset')
     client.connection.break(reset)
     expect(client.errors).toEqual([{ error: reset, client: { address: 'test:', exportName: 'disk' } }])
@@ -53,7 +53,7 @@ describe('a session', () => {
   })
 
   it('goes from one phase to the next within one delivery', () => {
-    const client = new RawClient({ exports: { '': memory(10, { content: noise(10) }) } }).greet()
+    const client = new RawClient({ exports: { '': memoryBackend(10, { content: noise(10) }) } }).greet()
     const header = encodeOption(Opt.ExportName)
     const request = requestBytes({ type: Cmd.Read, length: 10 })
     const disc = requestBytes({ type: Cmd.Disc })

@@ -1,17 +1,17 @@
 import { describe, expect, it } from '@jest/globals'
 import { TransmissionFlag } from '@nbdjs/core/wire'
-import { type Backend, type Features, memory } from '@nbdjs/server'
-import { exportOf } from '../../src/exports/export.js'
-import { settingsOf } from '../../src/options.js'
-import { transmissionFlags } from '../../src/session/transmission-flags.js'
+import { type Backend, memoryBackend, type ServerFeatures } from '@nbdjs/server'
+import { createExport } from '../../src/exports/export.js'
+import { resolveOptions } from '../../src/options.js'
+import { transmissionFlags } from '../../src/session/export-session.js'
 
 const flagNames = (
   backend: Backend,
-  features: Partial<Features> = {},
+  features: Partial<ServerFeatures> = {},
   negotiated = { structuredReplies: true, extendedHeaders: false },
 ): string[] => {
-  const settings = settingsOf({ exports: {}, features })
-  const flags = transmissionFlags(exportOf('', backend), settings.features, negotiated)
+  const settings = resolveOptions({ exports: {}, features })
+  const flags = transmissionFlags(createExport('', backend), settings.features, negotiated)
   return Object.entries(TransmissionFlag)
     .filter(([, flag]) => (flags & flag) !== 0)
     .map(([name]) => name)
@@ -36,7 +36,7 @@ const writable: Backend = { ...bare, write() {} }
 describe('transmissionFlags', () => {
   // spec: server/transmission-flags/df-if-supported, server/transmission-flags/fast-zero-if-supported
   it('announces all that memory can do', () => {
-    expect(flagNames(memory(1))).toEqual(all)
+    expect(flagNames(memoryBackend(1))).toEqual(all)
   })
 
   // spec: server/transmission-flags/true, server/transmission-flags/has-flags
@@ -54,11 +54,11 @@ describe('transmissionFlags', () => {
   // spec: server/transmission-flags/fast-zero-with-write-zeroes
   it('announces fast zeroes only with zeroes', () => {
     expect(flagNames({ ...writable, canFastZero: true })).toEqual(['HasFlags', 'SendDf'])
-    expect(flagNames(memory(1), { zero: false })).toEqual(without('SendWriteZeroes', 'SendFastZero'))
+    expect(flagNames(memoryBackend(1), { zero: false })).toEqual(without('SendWriteZeroes', 'SendFastZero'))
   })
 
   it('offers nothing that modifies where nothing may be modified', () => {
-    expect(flagNames(memory(1, { readOnly: true }))).toEqual([
+    expect(flagNames(memoryBackend(1, { readOnly: true }))).toEqual([
       'HasFlags',
       'ReadOnly',
       'SendFlush',
@@ -71,21 +71,21 @@ describe('transmissionFlags', () => {
   // spec: server/transmission-flags/df-with-structured-replies
   it('leaves DF clear without structured replies', () => {
     const negotiated = { structuredReplies: false, extendedHeaders: false }
-    expect(flagNames(memory(1), {}, negotiated)).toEqual(without('SendDf'))
+    expect(flagNames(memoryBackend(1), {}, negotiated)).toEqual(without('SendDf'))
   })
 
   // spec: server/read/df-up-to-64k
   it('leaves DF clear where 65536 bytes cannot be read at once', () => {
     const blockSize = { minimum: 1, preferred: 4096, maximum: 65535 }
-    expect(flagNames(memory(1, { blockSize }))).toEqual(without('SendDf'))
-    expect(flagNames(memory(1, { blockSize: { ...blockSize, maximum: 65536 } }))).toEqual(all)
+    expect(flagNames(memoryBackend(1, { blockSize }))).toEqual(without('SendDf'))
+    expect(flagNames(memoryBackend(1, { blockSize: { ...blockSize, maximum: 65536 } }))).toEqual(all)
   })
 
   it('announces the payload of a block status with extended headers, where there is block status', () => {
     const extended = { structuredReplies: true, extendedHeaders: true }
-    expect(flagNames(memory(1), {}, extended)).toEqual([...all, 'BlockStatusPayload'])
+    expect(flagNames(memoryBackend(1), {}, extended)).toEqual([...all, 'BlockStatusPayload'])
     for (const feature of ['blockStatusPayload', 'blockStatus', 'metaContexts']) {
-      expect(flagNames(memory(1), { [feature]: false }, extended)).toEqual(all)
+      expect(flagNames(memoryBackend(1), { [feature]: false }, extended)).toEqual(all)
     }
   })
 
@@ -99,6 +99,6 @@ describe('transmissionFlags', () => {
     ['cache', 'SendCache'],
     ['multiConn', 'CanMultiConn'],
   ])('does not announce %s when it is off', (feature, flag) => {
-    expect(flagNames(memory(1), { [feature]: false })).toEqual(without(flag))
+    expect(flagNames(memoryBackend(1), { [feature]: false })).toEqual(without(flag))
   })
 })

@@ -1,8 +1,9 @@
 import { Cmd, CommandFlag, type ErrorName, TransmissionFlag } from '@nbdjs/core/wire'
 import type { Awaitable, Backend } from '../../backend/backend.js'
-import type { SelectedContext } from '../selected-context.js'
-import { type ContextExtents, extentsOf } from './block-status.js'
-import type { Request } from './message-format.js'
+import type { Failure } from '../../backend/export-error.js'
+import type { SelectedContext } from '../../exports/meta-context.js'
+import type { Request } from '../message-format.js'
+import { type ContextExtents, queryExtents } from './block-status.js'
 
 /** How one command is checked and carried out ("Request types"). */
 export interface Command {
@@ -122,12 +123,12 @@ const commands: readonly (Command | undefined)[] = table([
       payloadExposedBy: TransmissionFlag.BlockStatusPayload,
       needsContexts: true,
       run: (_backend, { length, offset }, { contexts }): Awaitable<ContextExtents[]> =>
-        extentsOf(contexts, length, offset),
+        queryExtents(contexts, length, offset),
     },
   ],
 ])
 
-export function commandOf(type: number): Command | undefined {
+export function findCommand(type: number): Command | undefined {
   return commands[type]
 }
 
@@ -162,4 +163,24 @@ function withFua(
 
 function isSet(flags: number, flag: number): boolean {
   return (flags & flag) !== 0
+}
+
+/** A request, as its header tells it. */
+export interface JobHead {
+  /** Its length is that of the range, wherever the header told of that. */
+  readonly request: Request
+  /** Undefined only where there is a refusal. */
+  readonly command: Command | undefined
+  /** The answer, where it is known without asking the backend. */
+  readonly refusal: Failure | undefined
+}
+
+/** A request that is complete and not yet answered. */
+export interface Job extends JobHead {
+  /** The data of a write; empty for all others. */
+  payload: Uint8Array
+  /** The payload lies in the input's staging area, where the next bytes will overwrite it. */
+  isInPlace: boolean
+  /** What a block status is to tell of. */
+  readonly contexts: readonly SelectedContext[]
 }

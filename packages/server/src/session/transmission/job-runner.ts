@@ -1,15 +1,13 @@
 import { Cmd, CommandFlag } from '@nbdjs/core/wire'
 import type { ReadResult } from '../../backend/backend.js'
-import { type Failure, failureOf } from '../../backend/failure.js'
+import { type Failure, toFailure } from '../../backend/export-error.js'
+import type { ExportSession } from '../export-session.js'
 import type { Output } from '../output.js'
-import { type ContextExtents, statusOf } from './block-status.js'
-import { Fifo } from './fifo.js'
-import type { Job } from './job.js'
-import type { Load } from './load.js'
-import type { PayloadMemory } from './payload-memory.js'
-import { flawOf } from './read-parts.js'
+import { type ContextExtents, contextStatuses } from './block-status.js'
+import type { Job } from './commands.js'
+import { readResultError } from './read-result.js'
 import type { ContextStatus, Replies } from './replies.js'
-import type { Served } from './served.js'
+import type { PayloadMemory, RequestBudget } from './request-budget.js'
 
 /** Replies are handed to the connection in pieces of about this size, so that it can ask for a pause. */
 const BATCH = 1024 * 1024
@@ -26,10 +24,10 @@ const noBytes = new Uint8Array(0)
 const shuttingDown: Failure = { error: 'ESHUTDOWN', text: 'the server is being shut down' }
 
 export interface JobRunnerOptions {
-  readonly served: Served
+  readonly exportSession: ExportSession
   readonly output: Output
   readonly replies: Replies
-  readonly load: Load
+  readonly budget: RequestBudget
   readonly memory: PayloadMemory
   /** The backend kept a payload that is in place: it must be left to it. */
   readonly detachPayload: () => void
@@ -45,7 +43,7 @@ export interface JobRunnerOptions {
  */
 export class JobRunner {
   readonly #options: JobRunnerOptions
-  readonly #waiting = new Fifo<Job>()
+  readonly #waiting = new JobQueue<Job>()
   #turnWork = 0
   #isShuttingDown = false
   #isResuming = false
@@ -97,8 +95,8 @@ export class JobRunner {
   }
 
   #mayStart(job: Job): boolean {
-    const { output, load } = this.#options
-    return !output.isBlocked && this.#turnWork < TURN_WORK && load.mayStart(readLengthOf(job))
+    const { output, budget } = this.#options
+    return !output.isBlocked && this.#turnWork < TURN_WORK && budget.mayStart(readLengthOf(job))
   }
 
   /** Only where the turn is used up: all else that is waited for is an event of its own. */
@@ -128,7 +126,7 @@ export class JobRunner {
     }
     let result: unknown
     try {
-      result = job.command?.run(this.#options.served.export.backend, job.request, job)
+      result = job.command?.run(this.#options.exportSession.export.backend, job.request, job)
     } catch (error) {
       this.#failBy(job, error)
       return
@@ -138,14 +136,14 @@ export class JobRunner {
   }
 
   #wait(job: Job, result: PromiseLike<unknown>): void {
-    const { load, detachPayload, enter } = this.#options
+    const { budget, detachPayload, enter } = this.#options
     if (job.isInPlace) {
       job.isInPlace = false
       detachPayload()
     }
-    load.addCall(readLengthOf(job))
+    budget.addCall(readLengthOf(job))
     const settle = (answer: () => void): void => {
-      load.removeCall(readLengthOf(job))
+      budget.removeCall(readLengthOf(job))
       enter(() => {
         answer()
         this.#pump()
@@ -168,12 +166,12 @@ export class JobRunner {
       return
     }
     replies.success(job.request)
-    if (!job.isInPlace) memory.giveBack(job.payload)
+    if (!job.isInPlace) memory.release(job.payload)
     this.#done(job)
   }
 
   #succeedRead(job: Job, result: unknown): void {
-    const flaw = flawOf(result, Number(job.request.length))
+    const flaw = readResultError(result, Number(job.request.length))
     if (flaw !== undefined) {
       this.#failBy(job, flaw)
       return
@@ -185,7 +183,7 @@ export class JobRunner {
   #succeedStatus(job: Job, contexts: readonly ContextExtents[]): void {
     let told: ContextStatus[]
     try {
-      told = statusOf(job.request, contexts, this.#options.served)
+      told = contextStatuses(job.request, contexts, this.#options.exportSession)
     } catch (error) {
       this.#failBy(job, error)
       return
@@ -195,7 +193,7 @@ export class JobRunner {
   }
 
   #failBy(job: Job, thrown: unknown): void {
-    const failure = failureOf(thrown)
+    const failure = toFailure(thrown)
     if ('bug' in failure) this.#options.report(failure.bug)
     this.#fail(job, permitted(job, failure))
   }
@@ -206,10 +204,10 @@ export class JobRunner {
   }
 
   #done(job: Job): void {
-    const { load } = this.#options
-    load.removeRequest()
+    const { budget } = this.#options
+    budget.removeRequest()
     if (job.refusal === undefined && job.request.type === Cmd.Write)
-      load.removeWrite(Number(job.request.length))
+      budget.removeWrite(Number(job.request.length))
   }
 }
 
@@ -225,4 +223,39 @@ function permitted({ request }: Job, failure: Failure): Failure {
 
 function isPromise(value: unknown): value is PromiseLike<unknown> {
   return typeof (value as Partial<PromiseLike<unknown>> | null | undefined)?.then === 'function'
+}
+
+/** First in, first out, at constant cost. */
+export class JobQueue<T> {
+  #items: T[] = []
+  #head = 0
+
+  get length(): number {
+    return this.#items.length - this.#head
+  }
+
+  push(item: T): void {
+    this.#items.push(item)
+  }
+
+  /** The next item, which stays. */
+  peek(): T | undefined {
+    return this.#items[this.#head]
+  }
+
+  shift(): T | undefined {
+    const item = this.#items[this.#head]
+    this.#head++
+    // Once half of the array is used up, dropping that half costs less than it was filled for.
+    if (this.#head * 2 >= this.#items.length) {
+      this.#items = this.#items.slice(this.#head)
+      this.#head = 0
+    }
+    return item
+  }
+
+  clear(): void {
+    this.#items = []
+    this.#head = 0
+  }
 }

@@ -1,14 +1,12 @@
 import { NbdProtocolError } from '@nbdjs/core'
 import { Cmd, CommandFlag, cmdName, hex } from '@nbdjs/core/wire'
+import type { ExportSession } from '../export-session.js'
 import type { Input } from '../input.js'
-import { filterOf } from './block-status.js'
-import { commandOf } from './commands.js'
-import type { Job, JobHead } from './job.js'
-import type { Load } from './load.js'
-import type { Request } from './message-format.js'
-import { DIRECT_FROM, type PayloadMemory } from './payload-memory.js'
-import { refusalOf, refusalOfRange } from './refusal.js'
-import type { Served } from './served.js'
+import type { Request } from '../message-format.js'
+import { parseFilter } from './block-status.js'
+import { checkRange, checkRequest } from './check-request.js'
+import { findCommand, type Job, type JobHead } from './commands.js'
+import { DIRECT_FROM, type PayloadMemory, type RequestBudget } from './request-budget.js'
 
 /** "Size constraints": data up to this length is no attack, however small the maximum that was advertised. */
 const HARMLESS_PAYLOAD = 32 * 1024 * 1024
@@ -23,18 +21,18 @@ interface PendingJob extends JobHead {
 /** Makes requests of the bytes that arrive. */
 export class RequestReader {
   readonly #input: Input
-  readonly #served: Served
-  readonly #load: Load
+  readonly #exportSession: ExportSession
+  readonly #budget: RequestBudget
   readonly #memory: PayloadMemory
   #pending: PendingJob | undefined
   #toSkip = 0
   /** Set where backends return promises: data must then outlive its stay in the staging area. */
   copiesPayloads = false
 
-  constructor(input: Input, served: Served, load: Load, memory: PayloadMemory) {
+  constructor(input: Input, exportSession: ExportSession, budget: RequestBudget, memory: PayloadMemory) {
     this.#input = input
-    this.#served = served
-    this.#load = load
+    this.#exportSession = exportSession
+    this.#budget = budget
     this.#memory = memory
   }
 
@@ -47,7 +45,7 @@ export class RequestReader {
   get awaited(): string {
     const pending = this.#pending
     return pending === undefined
-      ? `${this.#served.format.request.length} bytes of a request`
+      ? `${this.#exportSession.format.request.length} bytes of a request`
       : `${pending.payloadLength} bytes of data of ${cmdName(pending.request.type)}`
   }
 
@@ -57,13 +55,13 @@ export class RequestReader {
    */
   next(): Job | 'disconnect' | undefined {
     if (this.#pending !== undefined) return this.#nextWithPayload(this.#pending)
-    if (this.#input.available < this.#served.format.request.length) return undefined
+    if (this.#input.available < this.#exportSession.format.request.length) return undefined
     const request = this.#readHeader()
     if (request.type === Cmd.Disc) return 'disconnect'
-    this.#load.addRequest()
-    const command = commandOf(request.type)
-    const refusal = refusalOf(request, command, this.#served)
-    const { contexts } = this.#served
+    this.#budget.addRequest()
+    const command = findCommand(request.type)
+    const refusal = checkRequest(request, command, this.#exportSession)
+    const { contexts } = this.#exportSession
     if (!this.#hasPayload(request)) {
       return { request, command, refusal, payload: noPayload, isInPlace: false, contexts }
     }
@@ -73,7 +71,7 @@ export class RequestReader {
 
   #readHeader(): Request {
     const { view, position } = this.#input
-    const format = this.#served.format.request
+    const format = this.#exportSession.format.request
     const request = format.decode(view, position)
     if (request === undefined) {
       const magic = hex(view.getUint32(position))
@@ -89,12 +87,12 @@ export class RequestReader {
   /** A write has one whether its client says so or not: qemu 10 negotiates extended headers and never does. */
   #hasPayload({ type, flags }: Request): boolean {
     if (type === Cmd.Write) return true
-    return this.#served.format.request.hasPayloadFlag && (flags & CommandFlag.PayloadLen) !== 0
+    return this.#exportSession.format.request.hasPayloadFlag && (flags & CommandFlag.PayloadLen) !== 0
   }
 
   #expectPayload(head: JobHead): PendingJob {
     const { type, length } = head.request
-    const { maximum } = this.#served.export.blockSize
+    const { maximum } = this.#exportSession.export.blockSize
     const limit = Math.max(maximum, HARMLESS_PAYLOAD)
     if (length > limit) {
       throw new NbdProtocolError(
@@ -110,7 +108,7 @@ export class RequestReader {
       this.#toSkip = payloadLength
       return { ...head, payloadLength }
     }
-    if (type === Cmd.Write) this.#load.addWrite(payloadLength)
+    if (type === Cmd.Write) this.#budget.addWrite(payloadLength)
     if (payloadLength >= DIRECT_FROM) this.#input.receiveInto(this.#memory.take(payloadLength))
     return { ...head, payloadLength }
   }
@@ -123,7 +121,7 @@ export class RequestReader {
   }
 
   #completed({ request, command, refusal, payloadLength }: PendingJob): Job | undefined {
-    const head = { request, command, refusal, contexts: this.#served.contexts }
+    const head = { request, command, refusal, contexts: this.#exportSession.contexts }
     if (payloadLength >= DIRECT_FROM) {
       const payload = this.#input.takePayload()
       return payload && { ...head, payload, isInPlace: false }
@@ -145,7 +143,7 @@ export class RequestReader {
 
   /** A block status whose payload tells its range and its contexts. */
   #filtered(job: Job): Job {
-    const filter = filterOf(job.payload, this.#served.contexts)
+    const filter = parseFilter(job.payload, this.#exportSession.contexts)
     const bare = { ...job, payload: noPayload, isInPlace: false }
     if (filter.kind === 'flaw') return { ...bare, refusal: { error: 'EINVAL', text: filter.text } }
     const request = { ...job.request, length: filter.length }
@@ -153,7 +151,7 @@ export class RequestReader {
       ...bare,
       request,
       contexts: filter.contexts,
-      refusal: job.command && refusalOfRange(request, job.command, this.#served),
+      refusal: job.command && checkRange(request, job.command, this.#exportSession),
     }
   }
 }

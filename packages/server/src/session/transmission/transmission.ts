@@ -1,21 +1,19 @@
 import { NbdProtocolError } from '@nbdjs/core'
-import type { Limits } from '../../options.js'
+import type { ServerLimits } from '../../options.js'
+import type { ExportSession } from '../export-session.js'
 import type { Input } from '../input.js'
 import type { Output } from '../output.js'
 import type { Phase } from '../phase.js'
 import { JobRunner } from './job-runner.js'
-import { Load } from './load.js'
-import { PayloadMemory } from './payload-memory.js'
+import { SimpleReplies, StructuredReplies } from './replies.js'
+import { PayloadMemory, RequestBudget } from './request-budget.js'
 import { RequestReader } from './request-reader.js'
-import type { Served } from './served.js'
-import { SimpleReplies } from './simple-replies.js'
-import { StructuredReplies } from './structured-replies.js'
 
 export interface TransmissionOptions {
   readonly input: Input
   readonly output: Output
-  readonly served: Served
-  readonly limits: Limits
+  readonly exportSession: ExportSession
+  readonly limits: ServerLimits
   /** Runs what is due to something else than a call to the phase, unless the session is over. */
   readonly enter: (action: () => void) => void
   /** A backend did what it must not. */
@@ -27,7 +25,7 @@ export interface TransmissionOptions {
 /** The second phase: requests in, replies out. */
 export class Transmission implements Phase {
   readonly #options: TransmissionOptions
-  readonly #load: Load
+  readonly #budget: RequestBudget
   readonly #reader: RequestReader
   readonly #runner: JobRunner
   /** The client said that it sends no more. */
@@ -35,17 +33,17 @@ export class Transmission implements Phase {
   #isFinishing = false
 
   constructor(options: TransmissionOptions) {
-    const { input, output, served, limits } = options
-    const { chunk } = served.format
-    const { maximum } = served.export.blockSize
+    const { input, output, exportSession, limits } = options
+    const { chunk } = exportSession.format
+    const { maximum } = exportSession.export.blockSize
     const memory = new PayloadMemory()
     this.#options = options
-    this.#load = new Load(limits)
-    this.#reader = new RequestReader(input, served, this.#load, memory)
+    this.#budget = new RequestBudget(limits)
+    this.#reader = new RequestReader(input, exportSession, this.#budget, memory)
     this.#runner = new JobRunner({
-      served,
+      exportSession,
       output,
-      load: this.#load,
+      budget: this.#budget,
       memory,
       replies:
         chunk === undefined ? new SimpleReplies(output) : new StructuredReplies(output, chunk, maximum),
@@ -101,7 +99,7 @@ export class Transmission implements Phase {
   }
 
   #finishWhenIdle(): void {
-    if (!this.#isFinishing || !this.#load.isIdle) return
+    if (!this.#isFinishing || !this.#budget.isIdle) return
     this.#isFinishing = false
     this.#options.finished()
   }

@@ -8,7 +8,7 @@ import {
   Opt,
   Rep,
 } from '@nbdjs/core/wire'
-import { type Features, type MetaContextSource, memory } from '@nbdjs/server'
+import { type MetaContextSource, memoryBackend, type ServerFeatures } from '@nbdjs/server'
 import { type OptionReply, RawClient } from '../../peer/raw-client.js'
 
 const source: MetaContextSource = { extents: () => [{ length: 512, flags: 5 }] }
@@ -18,11 +18,11 @@ const metaContexts = {
   'x-other:one': source,
   'x-test:long': { ...source, hasLongFlags: true },
 }
-const exports = { disk: memory(65536, { metaContexts }), plain: memory(65536) }
+const exports = { disk: memoryBackend(65536, { metaContexts }), plain: memoryBackend(65536) }
 const both = [Opt.ListMetaContext, Opt.SetMetaContext] as const
 type MetaContextOption = (typeof both)[number]
 
-const greeted = (option: number = Opt.StructuredReply, features: Partial<Features> = {}): RawClient => {
+const greeted = (option: number = Opt.StructuredReply, features: Partial<ServerFeatures> = {}): RawClient => {
   const client = new RawClient({ exports, defaultExport: 'disk', features }).greet()
   client.option(option)
   return client

@@ -12,7 +12,7 @@ import {
   Rep,
   repName,
 } from '@nbdjs/core/wire'
-import { memory } from '@nbdjs/server'
+import { memoryBackend } from '@nbdjs/server'
 import { allFlags, parseOptionReplies, RawClient } from '../../peer/raw-client.js'
 
 const reply = (option: number, type: number, text?: string) => [
@@ -223,7 +223,7 @@ describe('the handshake', () => {
   })
 
   it('cannot be ended by NBD_OPT_EXPORT_NAME while the server is being closed', () => {
-    const client = new RawClient({ exports: { a: memory(1) } }).greet()
+    const client = new RawClient({ exports: { a: memoryBackend(1) } }).greet()
     void client.server.close()
     client.exportName('a')
     expect(client.fatal).toContain('the server is being shut down')

@@ -12,14 +12,17 @@ import {
   Rep,
   TransmissionFlag,
 } from '@nbdjs/core/wire'
-import { memory, type ServerOptions } from '@nbdjs/server'
+import { memoryBackend, type ServerOptions } from '@nbdjs/server'
 import { type OptionReply, RawClient, requestBytes } from '../../peer/raw-client.js'
 
 const ack = (option: number): OptionReply => ({ option, reply: Rep.Ack, data: new Uint8Array(0) })
 const textOf = ({ data }: OptionReply): string => new TextDecoder().decode(data)
 
 const twoDisks: Partial<ServerOptions> = {
-  exports: { system: memory(4096, { description: 'the system disk' }), data: memory(2n ** 63n - 1n) },
+  exports: {
+    system: memoryBackend(4096, { description: 'the system disk' }),
+    data: memoryBackend(2n ** 63n - 1n),
+  },
   defaultExport: 'system',
 }
 
@@ -148,7 +151,7 @@ describe.each([
   })
 
   it('has no default export unless there is one', () => {
-    const client = new RawClient({ exports: { a: memory(1) } }).greet()
+    const client = new RawClient({ exports: { a: memoryBackend(1) } }).greet()
     expect(client.inform(option, '')).toMatchObject([{ reply: Rep.ErrUnknown }])
   })
 
@@ -176,7 +179,7 @@ describe.each([
 
   // spec: server/info/block-size-reqd
   it('can insist on block sizes, but only of an export that has its own', () => {
-    const exports = { '': memory(4096), big: memory(4096, { blockSize: { minimum: 512 } }) }
+    const exports = { '': memoryBackend(4096), big: memoryBackend(4096, { blockSize: { minimum: 512 } }) }
     const client = new RawClient({ exports, features: { requireBlockSize: true } }).greet()
     const [told, refusal, ...rest] = client.inform(option, 'big', [Info.Name])
     expect(decodeInfo(told?.data ?? new Uint8Array(0))).toMatchObject({ kind: 'blockSize', minimum: 512 })
@@ -187,7 +190,7 @@ describe.each([
   })
 
   it('does not insist on block sizes by itself', () => {
-    const exports = { '': memory(4096, { blockSize: { minimum: 512 } }) }
+    const exports = { '': memoryBackend(4096, { blockSize: { minimum: 512 } }) }
     expect(new RawClient({ exports }).greet().inform(option).at(-1)).toEqual(ack(option))
   })
 })
@@ -252,7 +255,7 @@ describe('NBD_OPT_EXPORT_NAME', () => {
   })
 
   it('keeps what was agreed on before', () => {
-    const client = new RawClient({ exports: { '': memory(10) } }).greet()
+    const client = new RawClient({ exports: { '': memoryBackend(10) } }).greet()
     client.option(Opt.StructuredReply)
     const { transmissionFlags } = decodeExportNameReply(client.exportName())
     expect(transmissionFlags & TransmissionFlag.SendDf).toBe(TransmissionFlag.SendDf)
@@ -275,7 +278,7 @@ describe('NBD_OPT_EXPORT_NAME', () => {
   })
 
   it('ends the connection where block sizes are insisted on', () => {
-    const sized = { '': memory(4096, { blockSize: { minimum: 512 } }) }
+    const sized = { '': memoryBackend(4096, { blockSize: { minimum: 512 } }) }
     const client = new RawClient({ exports: sized, features: { requireBlockSize: true } }).greet()
     client.exportName()
     expect(client.fatal).toContain("export '' has block size constraints that this option cannot tell")

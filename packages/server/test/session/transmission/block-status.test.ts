@@ -6,7 +6,7 @@ import {
   ExportError,
   type Extents,
   type MetaContextSource,
-  memory,
+  memoryBackend,
   type ServerOptions,
 } from '@nbdjs/server'
 import { type EnterOptions, RawClient, settled } from '../../peer/raw-client.js'
@@ -37,8 +37,8 @@ const entered = (
   new RawClient({ exports: { '': backend }, ...options }).enter({ contexts: ['base:allocation'], ...enter })
 
 /** Data at 64 KiB, and holes around it. */
-const sparse = (fields: Parameters<typeof memory>[1] = {}) => {
-  const disk = memory(MiB, fields)
+const sparse = (fields: Parameters<typeof memoryBackend>[1] = {}) => {
+  const disk = memoryBackend(MiB, fields)
   disk.write(new Uint8Array(1), 64 * KiB)
   return disk
 }
@@ -179,8 +179,11 @@ describe.each([false, true])('NBD_CMD_BLOCK_STATUS, extended headers: %p', (exte
       },
     }
     const metaContexts = { 'x-a:b': alternating }
-    const asked = (fields: Parameters<typeof memory>[1]) => {
-      const client = entered(memory(4 * MiB, { metaContexts, ...fields }), { extended, contexts: ['x-a:b'] })
+    const asked = (fields: Parameters<typeof memoryBackend>[1]) => {
+      const client = entered(memoryBackend(4 * MiB, { metaContexts, ...fields }), {
+        extended,
+        contexts: ['x-a:b'],
+      })
       client.send({ type: Cmd.BlockStatus, length: 4 * MiB })
       return client.status()[0]?.extents.length
     }
@@ -222,7 +225,7 @@ describe.each([false, true])('NBD_CMD_BLOCK_STATUS, extended headers: %p', (exte
     })
 
     it('where it does not keep to blocks', () => {
-      const client = entered(memory(MiB, { blockSize: { minimum: 512 } }), { extended })
+      const client = entered(memoryBackend(MiB, { blockSize: { minimum: 512 } }), { extended })
       expect(refusal(client, { offset: 1 })).toContain('expected multiples of the block size, 512')
       client.send({ type: Cmd.BlockStatus, length: 512 })
       expect(client.status()).toHaveLength(1)
@@ -293,7 +296,7 @@ describe.each([false, true])('NBD_CMD_BLOCK_STATUS, extended headers: %p', (exte
 
 // spec: server/base-allocation/allocated-is-writable
 it('a write where no hole was told of finds its space, even when all else is taken', () => {
-  const disk = memory(MiB, { limit: 128 * KiB })
+  const disk = memoryBackend(MiB, { limit: 128 * KiB })
   disk.write(new Uint8Array(1), 64 * KiB)
   disk.write(new Uint8Array(1), 256 * KiB)
   const client = entered(disk)
@@ -311,7 +314,7 @@ it('a write where no hole was told of finds its space, even when all else is tak
 })
 
 it('a compact block status is short where an extent is longer than 32 bits', () => {
-  const client = entered(memory(2n ** 63n - 1n))
+  const client = entered(memoryBackend(2n ** 63n - 1n))
   client.send({ type: Cmd.BlockStatus, offset: 2n ** 60n, length: 0xffffffff })
   expect(client.status()[0]?.extents).toEqual([[0xffff0000, 3]])
 })

@@ -10,7 +10,13 @@ import {
   encodeSimpleReply,
   ReplyFlag,
 } from '@nbdjs/core/wire'
-import { type Backend, type Features, memory, type Offset, type ServerOptions } from '@nbdjs/server'
+import {
+  type Backend,
+  memoryBackend,
+  type Offset,
+  type ServerFeatures,
+  type ServerOptions,
+} from '@nbdjs/server'
 import { noise } from '../../peer/noise.js'
 import { RawClient, type RequestFields, requestBytes, settled } from '../../peer/raw-client.js'
 
@@ -45,7 +51,7 @@ const recording = (fields: Partial<Backend> = {}) => {
 describe('NBD_CMD_READ', () => {
   // spec: server/transmission/simple-by-default, server/structured/only-if-negotiated, server/transmission/same-cookie
   it('has a simple reply with the data behind it', () => {
-    const client = simple({ exports: { '': memory(65536, { content: noise(1000) }) } })
+    const client = simple({ exports: { '': memoryBackend(65536, { content: noise(1000) }) } })
     client.send({ type: Cmd.Read, cookie: 0x0123456789abcdefn, offset: 10, length: 100 })
     expect(client.connection.take()).toEqual(
       concat(
@@ -56,7 +62,7 @@ describe('NBD_CMD_READ', () => {
   })
 
   it('has the zeroes of holes in a simple reply', () => {
-    const disk = memory(300 * KiB)
+    const disk = memoryBackend(300 * KiB)
     disk.write(noise(10), 70_000)
     const client = simple({ exports: { '': disk } })
     client.send({ type: Cmd.Read, length: 300 * KiB })
@@ -67,7 +73,7 @@ describe('NBD_CMD_READ', () => {
 
   // spec: server/structured/data-in-chunks
   it('has one chunk of data in a structured reply', () => {
-    const client = structured({ exports: { '': memory(65536, { content: noise(1000) }) } })
+    const client = structured({ exports: { '': memoryBackend(65536, { content: noise(1000) }) } })
     client.send({ type: Cmd.Read, offset: 10, length: 100 })
     expect(client.connection.take()).toEqual(
       concat(encodeOffsetData(cookie, ReplyFlag.Done, 10, 100), noise(1000).subarray(10, 110)),
@@ -79,7 +85,7 @@ describe('NBD_CMD_READ', () => {
   // spec: server/offset-data/length, server/offset-data/within-the-request, server/offset-data/no-overlap
   // spec: server/offset-hole/length, server/offset-hole/within-the-request, server/offset-hole/no-overlap
   it('has a chunk for each stretch of data and each hole, the last of them marked', () => {
-    const disk = memory(256 * KiB)
+    const disk = memoryBackend(256 * KiB)
     disk.write(noise(128 * KiB), 64 * KiB)
     const client = structured({ exports: { '': disk } })
     client.send({ type: Cmd.Read, offset: 1, length: 256 * KiB - 1 })
@@ -95,7 +101,7 @@ describe('NBD_CMD_READ', () => {
 
   it('has exact offsets where they are no safe integers', () => {
     const offset = 2n ** 62n + 65536n
-    const disk = memory(2n ** 63n - 1n)
+    const disk = memoryBackend(2n ** 63n - 1n)
     disk.write(noise(100), offset)
     const client = structured({ exports: { '': disk } })
     client.send({ type: Cmd.Read, offset: offset - 65536n, length: 65536 + 100 })
@@ -110,7 +116,7 @@ describe('NBD_CMD_READ', () => {
 
   it('has exact offsets where they cease to be safe integers', () => {
     const border = Number.MAX_SAFE_INTEGER + 1
-    const disk = memory(2n ** 60n)
+    const disk = memoryBackend(2n ** 60n)
     disk.write(noise(100), BigInt(border))
     const client = structured({ exports: { '': disk } })
     client.send({ type: Cmd.Read, offset: border - 65536, length: 65536 + 100 })
@@ -125,7 +131,7 @@ describe('NBD_CMD_READ', () => {
 
   // spec: server/read/df-is-one-chunk, server/read/df-has-zeroes
   it('has one chunk with the zeroes in it under NBD_CMD_FLAG_DF', () => {
-    const disk = memory(256 * KiB)
+    const disk = memoryBackend(256 * KiB)
     disk.write(noise(100), 128 * KiB)
     const client = structured({ exports: { '': disk } })
     client.send({ type: Cmd.Read, flags: CommandFlag.Df, length: 192 * KiB })
@@ -176,7 +182,7 @@ describe('NBD_CMD_READ', () => {
 
 describe('NBD_CMD_WRITE', () => {
   it.each([1, 100, 32 * KiB - 1, 32 * KiB, 200 * KiB])('writes %i bytes', (length) => {
-    const disk = memory(1024 * KiB)
+    const disk = memoryBackend(1024 * KiB)
     const client = simple({ exports: { '': disk } })
     const data = noise(length)
     client.send({ type: Cmd.Write, offset: 5, data, cookie: 7n })
@@ -241,7 +247,7 @@ describe('the commands without data', () => {
   })
 
   it('may be about more than any payload', () => {
-    const client = simple({ exports: { '': memory(2 ** 40) } })
+    const client = simple({ exports: { '': memoryBackend(2 ** 40) } })
     for (const type of [Cmd.Trim, Cmd.WriteZeroes, Cmd.Cache]) {
       client.send({ type, length: 0xffffffff })
       expect(client.simpleReply().error).toBe(0)
@@ -256,7 +262,7 @@ describe('the commands without data', () => {
   })
 
   it('memory gives back what is trimmed and zeroed', () => {
-    const disk = memory(1024 * KiB, { content: noise(256 * KiB) })
+    const disk = memoryBackend(1024 * KiB, { content: noise(256 * KiB) })
     const client = simple({ exports: { '': disk } })
     client.send({ type: Cmd.Trim, length: 64 * KiB })
     client.send({ type: Cmd.WriteZeroes, offset: 64 * KiB, length: 64 * KiB })
@@ -377,17 +383,17 @@ describe('a client that goes on after NBD_CMD_DISC', () => {
 
 describe('errors', () => {
   const sector: Partial<ServerOptions> = {
-    exports: { '': memory(65536, { blockSize: { minimum: 512, maximum: 32768 } }) },
+    exports: { '': memoryBackend(65536, { blockSize: { minimum: 512, maximum: 32768 } }) },
   }
-  const readOnly: Partial<ServerOptions> = { exports: { '': memory(65536, { readOnly: true }) } }
+  const readOnly: Partial<ServerOptions> = { exports: { '': memoryBackend(65536, { readOnly: true }) } }
   const bare: Partial<ServerOptions> = {
     exports: { '': { size: 65536, read: () => new Uint8Array(0), write() {} } },
   }
-  const off = (features: Partial<Features>): Partial<ServerOptions> => ({ features })
+  const off = (features: Partial<ServerFeatures>): Partial<ServerOptions> => ({ features })
   const unlimited: Partial<ServerOptions> = {
-    exports: { '': memory(2n ** 63n - 1n, { blockSize: { maximum: 0xffffffff } }) },
+    exports: { '': memoryBackend(2n ** 63n - 1n, { blockSize: { maximum: 0xffffffff } }) },
   }
-  const huge: Partial<ServerOptions> = { exports: { '': memory(2n ** 63n - 1n) } }
+  const huge: Partial<ServerOptions> = { exports: { '': memoryBackend(2n ** 63n - 1n) } }
   const end = 2n ** 64n - 1n
 
   type Row = [string, Partial<ServerOptions>, RequestFields, string, string]
@@ -571,7 +577,7 @@ describe('errors', () => {
     ],
     [
       'a read that is too long',
-      { exports: { '': memory(131_072, { blockSize: { minimum: 512, maximum: 65536 } }) } },
+      { exports: { '': memoryBackend(131_072, { blockSize: { minimum: 512, maximum: 65536 } }) } },
       { type: Cmd.Read, length: 131_072 },
       'EOVERFLOW',
       'NBD_CMD_READ of 131072 bytes: the maximum of the export is 65536',
@@ -670,7 +676,7 @@ describe('errors', () => {
   })
 
   it.each([1, 5, 4096])('skip the data of a refused write that comes in pieces of %i', (step) => {
-    const client = simple({ exports: { '': memory(10) } })
+    const client = simple({ exports: { '': memoryBackend(10) } })
     const request = { type: Cmd.Write, data: new Uint8Array(20_000).fill(0x25) }
     const bytes = requestBytes(request)
     client.connection.push(concat(bytes, requestBytes({ type: Cmd.Read, length: 10, cookie: 2n })), step)
@@ -691,7 +697,7 @@ describe('errors', () => {
 })
 
 describe('errors of a backend', () => {
-  const failing = (error: unknown, isLate: boolean): Partial<ServerOptions> => {
+  const failBackend = (error: unknown, isLate: boolean): Partial<ServerOptions> => {
     const fail = isLate
       ? () => Promise.reject(error)
       : (): never => {
@@ -723,7 +729,7 @@ describe('errors of a backend', () => {
   it.each(
     commands.flatMap(([name, request]) => [false, true].map((isLate) => [name, isLate, request] as const)),
   )('are told for %s (late: %p)', async (_, isLate, request) => {
-    const client = structured(failing(coded('ENOSPC'), isLate))
+    const client = structured(failBackend(coded('ENOSPC'), isLate))
     client.send(request)
     await settled()
     expect(client.errorChunk()).toEqual({
@@ -732,7 +738,7 @@ describe('errors of a backend', () => {
       offset: undefined,
       cookie: 1n,
     })
-    const plain = simple(failing(coded('ENOSPC'), isLate))
+    const plain = simple(failBackend(coded('ENOSPC'), isLate))
     plain.send(request)
     await settled()
     expect(plain.simpleReply().error).toBe(ErrorValue.ENOSPC)
@@ -747,21 +753,23 @@ describe('errors of a backend', () => {
     [1536, undefined],
     [2n ** 63n, undefined],
   ])('tell their offset if it lies within the request: %p', (offset, expected) => {
-    const client = structured(failing(coded('EIO', offset), false))
+    const client = structured(failBackend(coded('EIO', offset), false))
     client.send({ type: Cmd.Read, offset: 512, length: 1024 })
     expect(client.errorChunk()).toMatchObject({ error: 'EIO', offset: expected })
   })
 
   // spec: server/error-chunk/message-length
   it('are clipped to a string of the protocol', () => {
-    const client = structured(failing(Object.assign(new Error('x'.repeat(70_000)), { code: 'EIO' }), false))
+    const client = structured(
+      failBackend(Object.assign(new Error('x'.repeat(70_000)), { code: 'EIO' }), false),
+    )
     client.send({ type: Cmd.Flush })
     expect(client.errorChunk().message).toBe('x'.repeat(4096))
   })
 
   // spec: server/write-zeroes/slow-is-no-error
   it('may be ENOTSUP only for fast zeroes', () => {
-    const client = structured(failing(coded('ENOTSUP'), false))
+    const client = structured(failBackend(coded('ENOTSUP'), false))
     client.send({ type: Cmd.WriteZeroes, flags: CommandFlag.FastZero, length: 1 })
     expect(client.errorChunk().error).toBe('ENOTSUP')
     client.send({ type: Cmd.WriteZeroes, length: 1 })
@@ -772,7 +780,7 @@ describe('errors of a backend', () => {
 
   it.each([false, true])('that are bugs are EIO, and reported (late: %p)', async (isLate) => {
     const bug = new TypeError('x is undefined')
-    const client = structured(failing(bug, isLate))
+    const client = structured(failBackend(bug, isLate))
     client.send({ type: Cmd.Flush })
     await settled()
     expect(client.errorChunk()).toMatchObject({ error: 'EIO', message: 'the backend of the export failed' })
@@ -780,7 +788,7 @@ describe('errors of a backend', () => {
   })
 
   it('that are no errors are wrapped for the report', () => {
-    const client = structured(failing('oops', false))
+    const client = structured(failBackend('oops', false))
     client.send({ type: Cmd.Flush })
     expect(client.errorChunk().error).toBe('EIO')
     expect(client.errors[0]?.error).toMatchObject({ message: 'a backend threw no error', cause: 'oops' })

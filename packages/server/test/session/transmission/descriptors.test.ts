@@ -1,6 +1,10 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
-import { descriptorsOf, MAX_TAKEN, type StatusLimits } from '../../../src/session/transmission/descriptors.js'
+import {
+  MAX_TAKEN,
+  type StatusLimits,
+  toDescriptors,
+} from '../../../src/session/transmission/block-status.js'
 
 const KiB = 1024
 const limits: StatusLimits = {
@@ -14,7 +18,7 @@ const limits: StatusLimits = {
 type Pair = readonly [length: number | bigint, flags: number | bigint]
 const extents = (...pairs: readonly Pair[]) => pairs.map(([length, flags]) => ({ length, flags }))
 const told = (pairs: readonly Pair[], given: Partial<StatusLimits> = {}): Pair[] =>
-  descriptorsOf(extents(...pairs), { ...limits, ...given }).map(({ length, flags }) => [length, flags])
+  toDescriptors(extents(...pairs), { ...limits, ...given }).map(({ length, flags }) => [length, flags])
 
 /** The flags of the extent that this byte is in. */
 const flagsAt = (at: number, list: readonly { length: number | bigint; flags: number | bigint }[]) => {
@@ -60,7 +64,7 @@ describe('descriptorsOf', () => {
     const endless = function* () {
       for (;;) yield { length: 30 * KiB, flags: asked++ }
     }
-    expect(descriptorsOf(endless(), limits)).toEqual(extents([30 * KiB, 0], [30 * KiB, 1], [30 * KiB, 2]))
+    expect(toDescriptors(endless(), limits)).toEqual(extents([30 * KiB, 0], [30 * KiB, 1], [30 * KiB, 2]))
     expect(asked).toBe(3)
     expect(
       told([
@@ -206,7 +210,7 @@ describe('descriptorsOf', () => {
       for (; ; taken++) yield { length: 1, flags: 0 }
     }
     const large = { ...limits, length: 2 ** 40, room: 2 ** 41 }
-    expect(descriptorsOf(endless(), large)).toEqual(extents([MAX_TAKEN, 0]))
+    expect(toDescriptors(endless(), large)).toEqual(extents([MAX_TAKEN, 0]))
     expect(taken).toBe(MAX_TAKEN - 1)
   })
 
@@ -232,7 +236,7 @@ describe('descriptorsOf', () => {
     [extents([512, 2n ** 64n]), 'the flags 18446744073709551616'],
     [extents([512, 0], [0, 0]), 'a length of 0'],
   ])('refuses what a backend must not tell: %j', (wrong, message) => {
-    expect(() => descriptorsOf(wrong as never, limits)).toThrow(message)
+    expect(() => toDescriptors(wrong as never, limits)).toThrow(message)
   })
 
   it('keeps the rules whatever it is told', () => {
@@ -248,7 +252,7 @@ describe('descriptorsOf', () => {
     fc.assert(
       fc.property(fc.array(extent, { minLength: 1, maxLength: 12 }), some, (list, { beyond, ...asked }) => {
         const room = asked.length + beyond
-        const descriptors = descriptorsOf(list, { ...limits, ...asked, room })
+        const descriptors = toDescriptors(list, { ...limits, ...asked, room })
         const lengths = descriptors.map((descriptor) => Number(descriptor.length))
         const sum = (some: readonly number[]): number => some.reduce((total, one) => total + one, 0)
         expect(lengths.length).toBeGreaterThan(0)

@@ -9,7 +9,7 @@ import {
   ReplyFlag,
   viewOf,
 } from '@nbdjs/core/wire'
-import { type Backend, type MetaContextSource, memory, type ServerOptions } from '@nbdjs/server'
+import { type Backend, type MetaContextSource, memoryBackend, type ServerOptions } from '@nbdjs/server'
 import { noise } from '../../peer/noise.js'
 import {
   extendedRequestBytes,
@@ -26,7 +26,7 @@ const EiB = 2n ** 60n
 const source = (flags: number): MetaContextSource => ({ extents: () => [{ length: 4096, flags }] })
 const contexts = ['base:allocation', 'x-a:one', 'x-a:two']
 const metaContexts = { 'x-a:one': source(1), 'x-a:two': source(2) }
-const disk = () => memory(MiB, { content: noise(100_000), metaContexts })
+const disk = () => memoryBackend(MiB, { content: noise(100_000), metaContexts })
 const entered = (options: Partial<ServerOptions> = {}): RawClient =>
   new RawClient({ exports: { '': disk() }, ...options }).enter({ extended: true, contexts })
 
@@ -177,7 +177,7 @@ describe('a length of 64 bits', () => {
       hasLongFlags: true,
       extents: (length) => [{ length, flags: 2n ** 64n - 1n }],
     }
-    const exports = { '': memory(2n ** 63n - 1n, { metaContexts: { 'x-a:long': long } }) }
+    const exports = { '': memoryBackend(2n ** 63n - 1n, { metaContexts: { 'x-a:long': long } }) }
     const client = new RawClient({ exports }).enter({
       extended: true,
       contexts: ['base:allocation', 'x-a:long'],
@@ -190,7 +190,7 @@ describe('a length of 64 bits', () => {
   })
 
   it('frees all of a disk', () => {
-    const exports = { '': memory(2n ** 63n - 1n) }
+    const exports = { '': memoryBackend(2n ** 63n - 1n) }
     exports[''].write(noise(10), 2n ** 62n)
     const client = entered({ exports })
     client.send({ type: Cmd.Trim, length: 2n ** 63n - 1n })
@@ -234,7 +234,7 @@ describe('NBD_CMD_FLAG_PAYLOAD_LEN', () => {
   it.each([100, 50_000])(
     "may be missing at a write of %i bytes, as at those of qemu's own client",
     (length) => {
-      const exports = { '': memory(MiB) }
+      const exports = { '': memoryBackend(MiB) }
       const client = entered({ exports })
       client.send(write({ flags: 0, data: noise(length) }))
       expect(client.chunks()).toMatchObject([{ type: Chunk.None }])

@@ -1,10 +1,10 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
-import { Fifo } from '../../../src/session/transmission/fifo.js'
+import { JobQueue } from '../../../src/session/transmission/job-runner.js'
 
 describe('Fifo', () => {
   it('gives in order, and shows what is next', () => {
-    const fifo = new Fifo<string>()
+    const fifo = new JobQueue<string>()
     expect(fifo.peek()).toBeUndefined()
     expect(fifo.shift()).toBeUndefined()
     fifo.push('a')
@@ -18,7 +18,7 @@ describe('Fifo', () => {
   })
 
   it('forgets', () => {
-    const fifo = new Fifo<number>()
+    const fifo = new JobQueue<number>()
     fifo.push(1)
     fifo.clear()
     expect(fifo.length).toBe(0)
@@ -28,7 +28,7 @@ describe('Fifo', () => {
   it('does what an array does', () => {
     fc.assert(
       fc.property(fc.array(fc.option(fc.nat(), { freq: 2 })), (steps) => {
-        const fifo = new Fifo<number>()
+        const fifo = new JobQueue<number>()
         const model: number[] = []
         for (const step of steps) {
           if (step === null) expect(fifo.shift()).toBe(model.shift())

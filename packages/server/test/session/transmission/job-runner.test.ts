@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { Cmd, concat, ErrorValue, SIMPLE_REPLY_LENGTH, viewOf } from '@nbdjs/core/wire'
-import { memory, type ServerOptions } from '@nbdjs/server'
+import { memoryBackend, type ServerOptions } from '@nbdjs/server'
 import { noise } from '../../peer/noise.js'
 import { RawClient, type RequestFields, requestBytes, settled } from '../../peer/raw-client.js'
 import { SlowBackend } from '../../peer/slow-backend.js'
@@ -71,7 +71,7 @@ describe('requests', () => {
 
   it('that are quick do not wait for those that are not', () => {
     const exports = {
-      '': { ...memory(MiB), size: MiB, read: () => new Promise<never>(() => {}), flush() {} },
+      '': { ...memoryBackend(MiB), size: MiB, read: () => new Promise<never>(() => {}), flush() {} },
     }
     const client = new RawClient({ exports }).enter()
     client.send({ type: Cmd.Read, length: 1 }, { type: Cmd.Flush, cookie: 2n })
@@ -146,7 +146,7 @@ describe('the limits', () => {
 
 describe('a client that does not take its replies', () => {
   it('gets no more of them made, and all of them once it does', () => {
-    const client = new RawClient({ exports: { '': memory(2 ** 40) } }).enter()
+    const client = new RawClient({ exports: { '': memoryBackend(2 ** 40) } }).enter()
     client.connection.isBlocked = true
     client.send(...reads(20, MiB))
     // The first batch was made before the connection asked for a pause.
@@ -157,7 +157,7 @@ describe('a client that does not take its replies', () => {
   })
 
   it('has the data of its writes kept', () => {
-    const disk = memory(MiB)
+    const disk = memoryBackend(MiB)
     const client = new RawClient({ exports: { '': disk } }).enter()
     client.connection.isBlocked = true
     client.send({ type: Cmd.Read, length: 1 })
@@ -187,7 +187,7 @@ describe('a client that does not take its replies', () => {
 
 describe('a turn', () => {
   it('ends before one client keeps all others waiting', async () => {
-    const disk = memory(2 ** 40)
+    const disk = memoryBackend(2 ** 40)
     const client = new RawClient({ exports: { '': disk } }).enter()
     const zeroes = { type: Cmd.WriteZeroes, length: 32 * MiB }
     client.send(...Array.from({ length: 10 }, () => zeroes))
@@ -202,7 +202,7 @@ describe('a turn', () => {
   })
 
   it('that is still due when all is over changes nothing', async () => {
-    const client = new RawClient({ exports: { '': memory(2 ** 40) } }).enter()
+    const client = new RawClient({ exports: { '': memoryBackend(2 ** 40) } }).enter()
     client.send(...Array.from({ length: 3 }, () => ({ type: Cmd.WriteZeroes, length: 32 * MiB })))
     client.send({ type: Cmd.Disc })
     expect(client.connection.closes).toBe(1)
@@ -211,7 +211,7 @@ describe('a turn', () => {
   })
 
   it('comes to its end with a client that has left', async () => {
-    const client = new RawClient({ exports: { '': memory(2 ** 40) } }).enter()
+    const client = new RawClient({ exports: { '': memoryBackend(2 ** 40) } }).enter()
     client.send(...Array.from({ length: 10 }, () => ({ type: Cmd.WriteZeroes, length: 32 * MiB })))
     client.connection.break(new Error('reset'))
     await settled()
@@ -222,7 +222,7 @@ describe('a turn', () => {
 
 describe('what was lent to the connection', () => {
   it('does not change by later writes', () => {
-    const client = new RawClient({ exports: { '': memory(MiB, { content: noise(MiB) }) } }).enter()
+    const client = new RawClient({ exports: { '': memoryBackend(MiB, { content: noise(MiB) }) } }).enter()
     client.send({ type: Cmd.Read, length: MiB })
     const lent = client.connection.takeChunks()
     client.send({ type: Cmd.Write, data: new Uint8Array(100_000) })

@@ -1,58 +1,58 @@
 import { describe, expect, it } from '@jest/globals'
 import { NbdProtocolError } from '@nbdjs/core'
-import { settingsOf } from '../../../src/options.js'
-import { Load } from '../../../src/session/transmission/load.js'
+import { resolveOptions } from '../../../src/options.js'
+import { RequestBudget } from '../../../src/session/transmission/request-budget.js'
 
-const { limits } = settingsOf({
+const { limits } = resolveOptions({
   exports: {},
   limits: { inFlight: 2, readBytes: 100, requests: 3, writeBytes: 50 },
 })
 
 describe('Load', () => {
   it('is idle without a request', () => {
-    const load = new Load(limits)
-    expect(load.isIdle).toBe(true)
-    load.addRequest()
-    expect(load.isIdle).toBe(false)
-    load.removeRequest()
-    expect(load.isIdle).toBe(true)
+    const budget = new RequestBudget(limits)
+    expect(budget.isIdle).toBe(true)
+    budget.addRequest()
+    expect(budget.isIdle).toBe(false)
+    budget.removeRequest()
+    expect(budget.isIdle).toBe(true)
   })
 
   it('allows so many calls', () => {
-    const load = new Load(limits)
-    load.addCall(0)
-    expect(load.mayStart(0)).toBe(true)
-    load.addCall(0)
-    expect(load.mayStart(0)).toBe(false)
-    load.removeCall(0)
-    expect(load.mayStart(0)).toBe(true)
+    const budget = new RequestBudget(limits)
+    budget.addCall(0)
+    expect(budget.mayStart(0)).toBe(true)
+    budget.addCall(0)
+    expect(budget.mayStart(0)).toBe(false)
+    budget.removeCall(0)
+    expect(budget.mayStart(0)).toBe(true)
   })
 
   it('allows so many bytes of reads, or a single read', () => {
-    const load = new Load(limits)
-    expect(load.mayStart(1000)).toBe(true)
-    load.addCall(60)
-    expect(load.mayStart(40)).toBe(true)
-    expect(load.mayStart(41)).toBe(false)
-    expect(load.mayStart(0)).toBe(true)
-    load.removeCall(60)
-    expect(load.mayStart(101)).toBe(true)
+    const budget = new RequestBudget(limits)
+    expect(budget.mayStart(1000)).toBe(true)
+    budget.addCall(60)
+    expect(budget.mayStart(40)).toBe(true)
+    expect(budget.mayStart(41)).toBe(false)
+    expect(budget.mayStart(0)).toBe(true)
+    budget.removeCall(60)
+    expect(budget.mayStart(101)).toBe(true)
   })
 
   it('throws at one request too many', () => {
-    const load = new Load(limits)
-    for (let count = 0; count < 3; count++) load.addRequest()
-    const add = (): void => load.addRequest()
+    const budget = new RequestBudget(limits)
+    for (let count = 0; count < 3; count++) budget.addRequest()
+    const add = (): void => budget.addRequest()
     expect(add).toThrow(NbdProtocolError)
     expect(add).toThrow(/^the client has \d requests outstanding: at most 3 are allowed \(limits.requests\)$/)
   })
 
   it('throws at one byte of writes too many', () => {
-    const load = new Load(limits)
-    load.addWrite(50)
-    load.removeWrite(50)
-    load.addWrite(30)
-    expect(() => load.addWrite(21)).toThrow(
+    const budget = new RequestBudget(limits)
+    budget.addWrite(50)
+    budget.removeWrite(50)
+    budget.addWrite(30)
+    expect(() => budget.addWrite(21)).toThrow(
       'the client has 51 bytes of writes outstanding: at most 50 are allowed (limits.writeBytes)',
     )
   })

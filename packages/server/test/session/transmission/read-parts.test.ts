@@ -1,6 +1,12 @@
 import { describe, expect, it } from '@jest/globals'
 import type { ReadPart } from '../../../src/backend/backend.js'
-import { flawOf, isBytes, partsOf, runsOf, wholeRun } from '../../../src/session/transmission/read-parts.js'
+import {
+  isBytes,
+  readResultError,
+  toParts,
+  toRuns,
+  wholeRun,
+} from '../../../src/session/transmission/read-result.js'
 
 const bytes = (length: number): Uint8Array => new Uint8Array(length).fill(1)
 
@@ -12,7 +18,7 @@ describe('flawOf', () => {
     [[{ hole: 0 }, bytes(0)], 0],
     [[], 0],
   ])('finds none in %p', (result, length) => {
-    expect(flawOf(result, length)).toBeUndefined()
+    expect(readResultError(result, length)).toBeUndefined()
   })
 
   it.each<[unknown, string]>([
@@ -31,13 +37,13 @@ describe('flawOf', () => {
     [[{}, bytes(5)], 'neither a Uint8Array nor a hole'],
     [[null, bytes(5)], 'neither a Uint8Array nor a hole'],
   ])('finds it in %p', (result, message) => {
-    expect(flawOf(result, 5)?.message).toContain(message)
+    expect(readResultError(result, 5)?.message).toContain(message)
   })
 })
 
 describe('runsOf', () => {
   const shape = (parts: readonly ReadPart[]): [string, number][] =>
-    runsOf(parts).map(({ kind, length }) => [kind, length])
+    toRuns(parts).map(({ kind, length }) => [kind, length])
 
   it('joins neighbours of a kind', () => {
     expect(shape([bytes(1), bytes(2), { hole: 3 }, { hole: 4 }, bytes(5)])).toEqual([
@@ -55,7 +61,7 @@ describe('runsOf', () => {
 
   it('keeps the pieces of the data as they are', () => {
     const pieces = [bytes(1), bytes(2)]
-    const [run] = runsOf(pieces)
+    const [run] = toRuns(pieces)
     expect(run).toEqual({ kind: 'data', length: 3, parts: pieces })
     expect(run?.kind === 'data' && run.parts[0]).toBe(pieces[0])
   })
@@ -67,7 +73,7 @@ it('takes everything for data in a whole run', () => {
 })
 
 it('makes a part of bytes alone', () => {
-  expect(partsOf(bytes(2))).toEqual([bytes(2)])
+  expect(toParts(bytes(2))).toEqual([bytes(2)])
   expect(isBytes(bytes(1))).toBe(true)
   expect(isBytes({ hole: 1 })).toBe(false)
 })

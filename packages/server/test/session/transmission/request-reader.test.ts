@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import { NbdProtocolError } from '@nbdjs/core'
 import { Cmd, concat, hex, Magic } from '@nbdjs/core/wire'
-import { memory } from '@nbdjs/server'
+import { memoryBackend } from '@nbdjs/server'
 import fc from 'fast-check'
 import { noise } from '../../peer/noise.js'
 import { RawClient, type RequestFields, requestBytes, settled } from '../../peer/raw-client.js'
@@ -26,7 +26,7 @@ describe('the stream of requests', () => {
   const stream = concat(...requests.map(requestBytes))
 
   const replies = (cut: (client: RawClient) => void): Uint8Array => {
-    const client = new RawClient({ exports: { '': memory(MiB) } }).enter({ structured: true })
+    const client = new RawClient({ exports: { '': memoryBackend(MiB) } }).enter({ structured: true })
     cut(client)
     expect(client.errors).toEqual([])
     expect(client.connection.isClosing).toBe(true)
@@ -105,7 +105,7 @@ describe('the data of writes', () => {
     [{}, 32 * MiB],
     [{ maximum: 40 * MiB }, 40 * MiB],
   ])('is no longer than the maximum and 32 MiB: %p', (blockSize, limit) => {
-    const exports = { '': memory(2 ** 40, { blockSize }) }
+    const exports = { '': memoryBackend(2 ** 40, { blockSize }) }
     const header = (length: number): Uint8Array => requestBytes({ type: Cmd.Write, length })
     const good = new RawClient({ exports }).enter()
     good.connection.push(header(limit))
@@ -116,7 +116,7 @@ describe('the data of writes', () => {
   })
 
   it('is no longer than that even if it would be refused', () => {
-    const client = new RawClient({ exports: { '': memory(10, { readOnly: true }) } }).enter()
+    const client = new RawClient({ exports: { '': memoryBackend(10, { readOnly: true }) } }).enter()
     client.connection.push(requestBytes({ type: Cmd.Write, length: 0xffffffff }))
     expect(client.fatal).toContain('received 4294967295')
   })

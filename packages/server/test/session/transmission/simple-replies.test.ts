@@ -1,7 +1,7 @@
 import { expect, it } from '@jest/globals'
 import { Cmd, ErrorValue, encodeSimpleReply } from '@nbdjs/core/wire'
 import { Output } from '../../../src/session/output.js'
-import { SimpleReplies } from '../../../src/session/transmission/simple-replies.js'
+import { SimpleReplies } from '../../../src/session/transmission/replies.js'
 import { TestConnection } from '../../peer/test-connection.js'
 
 it('simple replies cannot tell a block status, and say so', () => {

@@ -5,7 +5,7 @@ import { ExportError } from '../backend/export-error.js'
 /** The methods of a backend that are about a range. */
 export type RangeMethod = 'read' | 'write' | 'trim' | 'zero' | 'cache' | 'extents'
 
-export interface FailingOptions {
+export interface FailBackendOptions {
   /** Fail whatever touches this byte. */
   readonly offset: Offset
   /** The error to answer with. Default: EIO. */
@@ -19,7 +19,7 @@ export interface FailingOptions {
 }
 
 /** The backend with a bad spot. */
-export function failing(backend: Backend, options: FailingOptions): Backend {
+export function failBackend(backend: Backend, options: FailBackendOptions): Backend {
   const { offset, code = 'EIO', message = 'bad sector', tellOffset = false, methods } = options
   const check = (method: RangeMethod, length: RangeLength, from: Offset): void => {
     if (methods !== undefined && !methods.includes(method)) return

@@ -1,13 +1,13 @@
 import { NbdUsageError } from '@nbdjs/core'
 import type {
   Backend,
+  BackendZeroOptions,
   BlockSizeConstraints,
   Extents,
   MetaContextSource,
   Offset,
   RangeLength,
   ReadResult,
-  ZeroOptions,
 } from './backend.js'
 import { ExportError } from './export-error.js'
 import { Pages } from './pages.js'
@@ -34,11 +34,11 @@ const MAX_ALLOCATION = 32 * 1024 * 1024
  *
  * It does all that a backend can do, and answers at once.
  */
-export function memory(size: number | bigint, options: MemoryBackendOptions = {}): MemoryBackend {
+export function memoryBackend(size: number | bigint, options: MemoryBackendOptions = {}): MemoryBackend {
   return new MemoryBackend(size, options)
 }
 
-/** Made by {@link memory}. */
+/** Made by {@link memoryBackend}. */
 export class MemoryBackend implements Backend {
   readonly size: number | bigint
   readonly readOnly: boolean
@@ -90,7 +90,7 @@ export class MemoryBackend implements Backend {
   zero(
     length: RangeLength,
     offset: Offset,
-    { noHole, fastZero }: Pick<ZeroOptions, 'noHole' | 'fastZero'>,
+    { noHole, fastZero }: Pick<BackendZeroOptions, 'noHole' | 'fastZero'>,
   ): void {
     const isLong = length > MAX_ALLOCATION
     if (noHole && fastZero && isLong) {

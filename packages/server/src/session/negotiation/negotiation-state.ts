@@ -1,11 +1,10 @@
 import { encodeOptionReply, encodeText, type Rep } from '@nbdjs/core/wire'
-import type { Export } from '../../exports/export.js'
-import type { ExportTable } from '../../exports/export-table.js'
-import type { Features, TlsMode } from '../../options.js'
-import { clipText } from '../clip-text.js'
+import type { Export, ExportTable } from '../../exports/export.js'
+import type { SelectedContext } from '../../exports/meta-context.js'
+import type { ServerFeatures, TlsMode } from '../../options.js'
+import { transmissionFlags } from '../export-session.js'
+import { clipText } from '../message-format.js'
 import type { Output } from '../output.js'
-import type { SelectedContext } from '../selected-context.js'
-import { transmissionFlags } from '../transmission-flags.js'
 
 /** What an NBD_OPT_SET_META_CONTEXT brought. */
 export interface MetaContextSelection {
@@ -14,9 +13,9 @@ export interface MetaContextSelection {
 }
 
 /** What the session is agreed on so far, and what an option needs to answer. */
-export class Haggling {
+export class NegotiationState {
   readonly exports: ExportTable
-  readonly features: Features
+  readonly features: ServerFeatures
   readonly tls: TlsMode
   /** TLS is on. */
   isEncrypted = false
@@ -33,7 +32,7 @@ export class Haggling {
   isShuttingDown = false
   readonly #output: Output
 
-  constructor(exports: ExportTable, features: Features, tls: TlsMode, output: Output) {
+  constructor(exports: ExportTable, features: ServerFeatures, tls: TlsMode, output: Output) {
     this.exports = exports
     this.features = features
     this.tls = tls
@@ -75,4 +74,27 @@ export class Haggling {
   refuse(option: number, reply: Rep, text: string): void {
     this.reply(option, reply, encodeText(clipText(text)))
   }
+}
+
+/** What follows an option that was answered. */
+export type Next =
+  | { readonly kind: 'haggle' }
+  | { readonly kind: 'startTls' }
+  | { readonly kind: 'transmit'; readonly export: Export }
+  | { readonly kind: 'close' }
+
+export const haggle: Next = { kind: 'haggle' }
+export const close: Next = { kind: 'close' }
+
+/** How one option is answered. */
+export interface OptionHandler {
+  /** The feature that it belongs to: where that is off, the option is unknown. */
+  readonly feature?: keyof ServerFeatures
+  /** What the option undoes, even where it fails. */
+  undo?(negotiation: NegotiationState): void
+  /**
+   * Answers the option. A NbdProtocolError that it throws tells that `data` is malformed, and is the text of a
+   * NBD_REP_ERR_INVALID.
+   */
+  answer(option: number, data: Uint8Array, negotiation: NegotiationState): Next
 }

@@ -1,44 +1,43 @@
 import { decodeMetaContextRequest, encodeMetaContext, optName, Rep } from '@nbdjs/core/wire'
 import type { Export } from '../../exports/export.js'
 import type { MetaContext } from '../../exports/meta-context.js'
-import type { Haggling } from './haggling.js'
-import { haggle, type OptionRow } from './option-row.js'
+import { haggle, type NegotiationState, type OptionHandler } from './negotiation-state.js'
 
 /** More queries than any client has: more are answered by NBD_REP_ERR_TOO_BIG. */
 export const MAX_QUERIES = 1024
 
 /** NBD_OPT_LIST_META_CONTEXT. The ids are reserved, and 0. */
-export const listMetaContext: OptionRow = {
+export const listMetaContext: OptionHandler = {
   feature: 'metaContexts',
-  answer(option, data, haggling) {
-    const asked = receive(option, data, haggling)
+  answer(option, data, negotiation) {
+    const asked = receive(option, data, negotiation)
     if (asked === undefined) return haggle
     const matches = asked.queries.size === 0 ? () => true : isListedBy(asked.queries)
-    for (const { name } of contextsFor(asked.export, haggling).filter(matches)) {
-      haggling.reply(option, Rep.MetaContext, encodeMetaContext({ id: 0, name }))
+    for (const { name } of contextsFor(asked.export, negotiation).filter(matches)) {
+      negotiation.reply(option, Rep.MetaContext, encodeMetaContext({ id: 0, name }))
     }
-    haggling.reply(option, Rep.Ack)
+    negotiation.reply(option, Rep.Ack)
     return haggle
   },
 }
 
 /** NBD_OPT_SET_META_CONTEXT. The ids count from 1. */
-export const setMetaContext: OptionRow = {
+export const setMetaContext: OptionHandler = {
   feature: 'metaContexts',
-  undo(haggling) {
-    haggling.selection = undefined
+  undo(negotiation) {
+    negotiation.selection = undefined
   },
-  answer(option, data, haggling) {
-    const asked = receive(option, data, haggling)
+  answer(option, data, negotiation) {
+    const asked = receive(option, data, negotiation)
     if (asked === undefined) return haggle
-    const contexts = contextsFor(asked.export, haggling)
+    const contexts = contextsFor(asked.export, negotiation)
       .filter(({ name }) => asked.queries.has(name))
       .map((context, index) => ({ id: index + 1, context }))
     for (const { id, context } of contexts) {
-      haggling.reply(option, Rep.MetaContext, encodeMetaContext({ id, name: context.name }))
+      negotiation.reply(option, Rep.MetaContext, encodeMetaContext({ id, name: context.name }))
     }
-    haggling.reply(option, Rep.Ack)
-    haggling.selection = { export: asked.export, contexts }
+    negotiation.reply(option, Rep.Ack)
+    negotiation.selection = { export: asked.export, contexts }
     return haggle
   },
 }
@@ -49,13 +48,13 @@ interface Asked {
 }
 
 /** What both options ask, or undefined when it was refused. Throws where the data is malformed. */
-function receive(option: number, data: Uint8Array, haggling: Haggling): Asked | undefined {
+function receive(option: number, data: Uint8Array, negotiation: NegotiationState): Asked | undefined {
   const refuse = (reply: Rep, text: string): undefined => {
-    haggling.refuse(option, reply, `${optName(option)}: ${text}`)
+    negotiation.refuse(option, reply, `${optName(option)}: ${text}`)
     return undefined
   }
   const { exportName, queries } = decodeMetaContextRequest(data, option)
-  if (!haggling.structuredReplies) {
+  if (!negotiation.structuredReplies) {
     return refuse(Rep.ErrInvalid, 'expected NBD_OPT_STRUCTURED_REPLY or NBD_OPT_EXTENDED_HEADERS before it')
   }
   if (queries.length > MAX_QUERIES) {
@@ -65,13 +64,13 @@ function receive(option: number, data: Uint8Array, haggling: Haggling): Asked | 
   if (malformed !== undefined) {
     return refuse(Rep.ErrInvalid, `expected a namespace and a colon in each query, received '${malformed}'`)
   }
-  const found = haggling.exports.find(exportName)
+  const found = negotiation.exports.find(exportName)
   if (found === undefined) return refuse(Rep.ErrUnknown, `there is no export '${exportName}'`)
   return { export: found, queries: new Set(queries) }
 }
 
 /** Those that the client can be told of, in the export's order. */
-function contextsFor(of: Export, { extendedHeaders }: Haggling): readonly MetaContext[] {
+function contextsFor(of: Export, { extendedHeaders }: NegotiationState): readonly MetaContext[] {
   return of.metaContexts.filter(({ hasLongFlags }) => extendedHeaders || !hasLongFlags)
 }
 

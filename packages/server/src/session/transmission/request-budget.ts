@@ -1,15 +1,15 @@
 import { NbdProtocolError } from '@nbdjs/core'
-import type { Limits } from '../../options.js'
+import type { ServerLimits } from '../../options.js'
 
 /** What a client makes the server hold, against the limits. */
-export class Load {
-  readonly #limits: Limits
+export class RequestBudget {
+  readonly #limits: ServerLimits
   #requests = 0
   #inFlight = 0
   #readBytes = 0
   #writeBytes = 0
 
-  constructor(limits: Limits) {
+  constructor(limits: ServerLimits) {
     this.#limits = limits
   }
 
@@ -66,4 +66,26 @@ function exceeded(limit: keyof typeof names, received: number, allowed: number):
     `the client has ${received} ${names[limit]} outstanding: at most ${allowed} are allowed (limits.${limit})`,
     { expected: `at most ${allowed}`, received: String(received) },
   )
+}
+
+/** The data of a write that is this long is received where it will stay, instead of in the staging area. */
+export const DIRECT_FROM: number = 32 * 1024
+/** More is not kept for an idle connection. */
+const MAX_SPARE = 1024 * 1024
+
+/** Memory for the data of writes. Keeps one piece for reuse, because writes tend to come in one size. */
+export class PayloadMemory {
+  #spare: Uint8Array | undefined
+
+  /** Its content is whatever the last user left. */
+  take(length: number): Uint8Array {
+    const spare = this.#spare
+    if (spare?.length !== length) return new Uint8Array(length)
+    this.#spare = undefined
+    return spare
+  }
+
+  release(payload: Uint8Array): void {
+    if (payload.length >= DIRECT_FROM && payload.length <= MAX_SPARE) this.#spare = payload
+  }
 }

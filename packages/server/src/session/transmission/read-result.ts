@@ -6,7 +6,7 @@ export type Run =
   | { readonly kind: 'data'; readonly length: number; readonly parts: readonly ReadPart[] }
   | { readonly kind: 'hole'; readonly length: number }
 
-export function partsOf(result: ReadResult): readonly ReadPart[] {
+export function toParts(result: ReadResult): readonly ReadPart[] {
   return isBytes(result) ? [result] : result
 }
 
@@ -19,13 +19,13 @@ function isHole(part: ReadPart): part is Hole {
   return !isBytes(part)
 }
 
-function lengthOf(part: ReadPart): number {
+function partLength(part: ReadPart): number {
   return isHole(part) ? part.hole : part.length
 }
 
 /** What is wrong with the result of a backend's `read`, or undefined when it is what was asked for. */
-export function flawOf(result: unknown, length: number): Error | undefined {
-  if (isBytes(result)) return flawOfLength(result.length, length)
+export function readResultError(result: unknown, length: number): Error | undefined {
+  if (isBytes(result)) return lengthMismatch(result.length, length)
   if (!Array.isArray(result))
     return new TypeError(`read returned ${typeof result}: expected a Uint8Array or parts`)
   let total = 0
@@ -36,10 +36,10 @@ export function flawOf(result: unknown, length: number): Error | undefined {
     }
     total += count
   }
-  return flawOfLength(total, length)
+  return lengthMismatch(total, length)
 }
 
-function flawOfLength(total: number, length: number): Error | undefined {
+function lengthMismatch(total: number, length: number): Error | undefined {
   if (total === length) return undefined
   return new RangeError(`read returned ${total} bytes: expected ${length}, as it was asked for`)
 }
@@ -50,20 +50,20 @@ export function wholeRun(parts: readonly ReadPart[], length: number): Run {
 }
 
 /** Neighbours of a kind become one: a reply should have few chunks ("Structured reply chunk message"). */
-export function runsOf(parts: readonly ReadPart[]): Run[] {
+export function toRuns(parts: readonly ReadPart[]): Run[] {
   const runs: Run[] = []
   let from = 0
   for (let to = 1; to <= parts.length; to++) {
     if (to < parts.length && isHole(parts[to] as ReadPart) === isHole(parts[from] as ReadPart)) continue
-    const run = runOf(parts.slice(from, to))
+    const run = toRun(parts.slice(from, to))
     if (run.length > 0) runs.push(run)
     from = to
   }
   return runs
 }
 
-function runOf(parts: readonly ReadPart[]): Run {
-  const length = parts.reduce((sum, part) => sum + lengthOf(part), 0)
+function toRun(parts: readonly ReadPart[]): Run {
+  const length = parts.reduce((sum, part) => sum + partLength(part), 0)
   return isHole(parts[0] as ReadPart) ? { kind: 'hole', length } : { kind: 'data', length, parts }
 }
 
