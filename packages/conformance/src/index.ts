@@ -1,9 +1,6 @@
-export { ConformanceError } from './conformance-error.js'
-export { connectionPeer } from './connection-peer.js'
-export { describeConnection, describeTransport, type TestRunner } from './describe-transport.js'
-export { runScenarios, type ScenarioResult } from './run-scenarios.js'
+export { ConformanceError } from './checks.js'
+export { connectionPeer, peerServerOptions, serverListener, socketPeer } from './peers.js'
 export type { Scenario } from './scenario.js'
-export { connectionScenarios, transportScenarios } from './scenarios.js'
 export type {
   ConnectionSetup,
   Link,
@@ -14,4 +11,12 @@ export type {
   SuiteOptions,
   TransportSetup,
 } from './setup.js'
-export { peerServerOptions, serverListener, socketPeer } from './socket-peer.js'
+export {
+  connectionScenarios,
+  describeConnection,
+  describeTransport,
+  runScenarios,
+  type ScenarioResult,
+  type TestRunner,
+  transportScenarios,
+} from './suite.js'

@@ -1,11 +1,17 @@
 import type { Connection, Receiver } from '@nbdjs/core'
-import { ConformanceError, isError, print } from './conformance-error.js'
-import { concat } from './pattern.js'
+import { concat } from './bytes.js'
+import { ConformanceError, isError, print } from './checks.js'
 
 export interface RecorderOptions {
-  /** How long each view is that `buffer()` lends. Default: 64 KiB. */
+  /**
+   * The length of each view that `buffer()` lends.
+   *
+   * @default 64 KiB
+   */
   readonly viewLength?: () => number
-  /** Called at the end of the call of the same name. */
+  /** Called at the end of each call. */
+  readonly onCall?: () => void
+  /** Called inside the receiver's call of the same name. */
   readonly onReceived?: (recorder: Recorder) => void
   readonly onDrained?: () => void
   readonly onEnded?: () => void
@@ -14,15 +20,12 @@ export interface RecorderOptions {
 
 const defaultViewLength = 64 * 1024
 const guardLength = 16
-const guard = 0xa5
+const guardByte = 0xa5
 
-/**
- * A receiver that keeps what it is told, and at each call checks what the contract says of that call. What it
- * finds is in `violations`.
- */
+/** A receiver that records each call and checks it against the contract. It collects faults in `violations`. */
 export class Recorder implements Receiver {
   readonly violations: string[] = []
-  /** The names of the calls, in order, without `buffer`. */
+  /** The names of the calls in their order, without `buffer`. */
   readonly calls: string[] = []
   readonly closedErrors: (Error | undefined)[] = []
   receivedLength = 0
@@ -45,23 +48,23 @@ export class Recorder implements Receiver {
     return this.closedErrors.length > 0
   }
 
-  /** All bytes so far. */
+  /** All received bytes. */
   get bytes(): Uint8Array {
     return concat(this.#chunks)
   }
 
-  /** All memory that was lent last, and what lies around it. */
+  /** The memory that was lent last, with the guard bytes around it. */
   get memory(): Uint8Array {
     return this.#memory
   }
 
-  /** What was called how often, for the message of a scenario that hangs. */
+  /** The number of calls of each kind, for the message of a scenario that hangs. */
   get summary(): string {
-    const closed = this.isClosed ? `closed with ${print(this.closedErrors[0])}` : 'not closed'
-    return `received ${this.receivedLength} bytes, drained ${this.drainedCount}, ended ${this.endedCount}, ${closed}`
+    const closed = this.isClosed ? `closed(${print(this.closedErrors[0])})` : 'not closed'
+    return `${this.receivedLength} bytes received, drained() ${this.drainedCount}x, ended() ${this.endedCount}x, ${closed}`
   }
 
-  /** Destroys the connection; from here on only `closed()` is allowed. */
+  /** Destroys the connection. From then on only `closed()` is allowed. */
   destroy(connection: Connection, reason?: Error): void {
     connection.destroy(reason)
     this.#isDestroyed = true
@@ -72,7 +75,7 @@ export class Recorder implements Receiver {
       this.#checkGuards()
       const length = this.#options.viewLength?.() ?? defaultViewLength
       if (this.#memory.length !== length + 2 * guardLength) {
-        this.#memory = new Uint8Array(length + 2 * guardLength).fill(guard)
+        this.#memory = new Uint8Array(length + 2 * guardLength).fill(guardByte)
       }
       this.#view = this.#memory.subarray(guardLength, guardLength + length)
       return this.#view
@@ -83,10 +86,12 @@ export class Recorder implements Receiver {
     this.#call('received', () => {
       const view = this.#view
       this.#checkGuards()
-      if (this.endedCount > 0) this.#violated('received() came after ended()')
-      if (view === undefined) this.#violated('received() came without a view from buffer()')
+      if (this.endedCount > 0) this.#addViolation('received() was called after ended()')
+      if (view === undefined) this.#addViolation('received() was called without a view from buffer()')
       else if (!Number.isInteger(count) || count < 1 || count > view.length) {
-        this.#violated(`received(${count}) into a view of ${view.length} bytes`)
+        this.#addViolation(
+          `received(): count: expected 1 to ${view.length}, the length of the view, received ${count}`,
+        )
       } else {
         this.#chunks.push(view.slice(0, count))
         this.receivedLength += count
@@ -106,7 +111,7 @@ export class Recorder implements Receiver {
   ended(): void {
     this.#call('ended', () => {
       this.endedCount++
-      if (this.endedCount > 1) this.#violated(`ended() was called ${this.endedCount} times`)
+      if (this.endedCount > 1) this.#addViolation(`ended() was called ${this.endedCount} times`)
       this.#options.onEnded?.()
     })
   }
@@ -114,12 +119,14 @@ export class Recorder implements Receiver {
   closed(error?: Error): void {
     this.#call('closed', () => {
       this.closedErrors.push(error)
-      if (error !== undefined && !isError(error)) this.#violated(`closed(${print(error)})`)
+      if (error !== undefined && !isError(error)) {
+        this.#addViolation(`closed(): error: expected an Error or undefined, received ${print(error)}`)
+      }
       this.#options.onClosed?.()
     })
   }
 
-  /** Resolves as soon as `condition` holds, which is tried after every call; rejects at the first violation. */
+  /** Resolves once `condition` holds; it is evaluated after each call. Rejects at the first violation. */
   until(condition: () => boolean): Promise<void> {
     return new Promise((resolve, reject) => {
       const attempt = (): void => {
@@ -133,13 +140,23 @@ export class Recorder implements Receiver {
     })
   }
 
-  /** Resolves with `closed()`'s error. */
+  /** Resolves once `length` bytes are received. */
+  untilReceived(length: number): Promise<void> {
+    return this.until(() => this.receivedLength >= length)
+  }
+
+  /** Resolves once `ended()` is called. */
+  untilEnded(): Promise<void> {
+    return this.until(() => this.endedCount > 0)
+  }
+
+  /** Resolves with the argument of `closed()`. */
   async untilClosed(): Promise<Error | undefined> {
     await this.until(() => this.isClosed)
     return this.closedErrors[0]
   }
 
-  /** Throws the violations, if there are any. */
+  /** Throws if there are violations. */
   check(): void {
     if (this.violations.length > 0) throw this.#violation
   }
@@ -149,9 +166,10 @@ export class Recorder implements Receiver {
   }
 
   #call<Result>(name: string, body: () => Result): Result {
-    if (this.#current !== undefined) this.#violated(`${name}() was called inside ${this.#current}()`)
-    if (this.isClosed) this.#violated(`${name}() was called after closed()`)
-    else if (this.#isDestroyed && name !== 'closed') this.#violated(`${name}() was called after destroy()`)
+    if (this.#current !== undefined) this.#addViolation(`${name}() was called inside ${this.#current}()`)
+    if (this.isClosed) this.#addViolation(`${name}() was called after closed()`)
+    else if (this.#isDestroyed && name !== 'closed')
+      this.#addViolation(`${name}() was called after destroy()`)
     if (name !== 'buffer') this.calls.push(name)
     const outer = this.#current
     this.#current = name
@@ -159,6 +177,7 @@ export class Recorder implements Receiver {
       return body()
     } finally {
       this.#current = outer
+      this.#options.onCall?.()
       for (const attempt of [...this.#waiting]) attempt()
     }
   }
@@ -167,12 +186,13 @@ export class Recorder implements Receiver {
     const { length } = this.#memory
     if (length === 0) return
     const isIntact = (from: number): boolean =>
-      this.#memory.subarray(from, from + guardLength).every((byte) => byte === guard)
-    if (!isIntact(0)) this.#violated('bytes were written before the start of the view')
-    if (!isIntact(length - guardLength)) this.#violated('bytes were written behind the end of the view')
+      this.#memory.subarray(from, from + guardLength).every((byte) => byte === guardByte)
+    if (!isIntact(0)) this.#addViolation('bytes before the start of the view were overwritten')
+    if (!isIntact(length - guardLength))
+      this.#addViolation('bytes after the end of the view were overwritten')
   }
 
-  #violated(what: string): void {
-    this.violations.push(what)
+  #addViolation(message: string): void {
+    this.violations.push(message)
   }
 }

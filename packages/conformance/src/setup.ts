@@ -1,83 +1,98 @@
-/** What the author of a transport brings along: a peer to talk to, and ways for a dial to fail. */
-
 import type { Connection, Transport } from '@nbdjs/core'
 
 /**
- * The other end of one connection, raw: the suite tells it what to do.
+ * The other end of one connection, as raw bytes. The suite controls it.
  *
- * It reads only when it is told to. Before its first `read()` or `write()` it must leave the bytes where they
- * are, for the suite fills the path up to see the connection under test being held back.
+ * A peer reads only when `read()` is called. Before the first call of `read()` or `write()` it must not read from the
+ * connection: the suite fills the path to test back-pressure.
  */
 export interface Peer {
   /**
-   * Sends all bytes. Resolves once they have left for the connection under test, which may be after it read
-   * some of them; rejects when the connection is broken.
+   * Sends all bytes.
+   *
+   * @returns A promise that resolves once the bytes are flushed, which may be after the connection under test has
+   * read some of them. It rejects if the connection is broken.
    */
   write(bytes: Uint8Array): Promise<void>
 
   /**
-   * The next bytes, one or more; `undefined` after the last one, when the connection under test half-closed.
-   * Rejects when the connection is broken.
+   * Reads the next bytes.
+   *
+   * @returns One byte or more, or `undefined` after the last byte, when the connection under test has half-closed.
+   * The promise rejects if the connection is broken.
    */
   read(): Promise<Uint8Array | undefined>
 
-  /** Half-closes: nothing more is written, and reading goes on. */
+  /** Half-closes: no more writes follow, reading remains possible. */
   end(): Promise<void>
 
   /**
-   * Closes at once, both ways, in such a manner that the connection under test is told of an error: a reset, or
-   * an exit with bytes unread. Idempotent, never throws; the suite calls it at the end of every scenario.
+   * Closes both directions at once, in a way that the connection under test reports as an error: a reset, or a close
+   * with unread bytes. Idempotent, and never throws. The suite calls it at the end of each scenario.
    */
   reset(): void
 }
 
-/** A connection under test that was not started, and the other end of it. */
+/** A connection under test that is not started yet, and its other end. */
 export interface Link {
+  /** The connection under test. */
   readonly connection: Connection
+  /** The other end. */
   readonly peer: Peer
 }
 
-/** Someone listens. Made afresh for each scenario. */
+/** A server for the transport under test. The suite makes a new one for each scenario. */
 export interface Listener {
-  /** The transport under test: each `dial()` leads to one `accept()` here. */
+  /** The transport under test. Each `dial()` connects to this listener. */
   readonly transport: Transport
-  /** The other end of the next connection, in the order of the dials. */
+  /** Resolves with the other end of the next connection, in the order of the dials. */
   accept(): Promise<Peer>
-  /** Stops listening and frees what is held. The suite has reset every peer that it got. */
+  /** Stops listening and releases all resources. The suite has reset each accepted peer before. */
   close(): Promise<void>
 }
 
-/** A transport whose dial stays unanswered for as long as the scenario lasts. */
+/** A transport whose dial gets no answer. */
 export interface SilentTarget {
+  /** Its `dial()` stays pending until it is aborted. */
   readonly transport: Transport
+  /** Releases all resources. */
   close(): Promise<void>
 }
 
-/** How many of each kind of resource are open now: descriptors, handles, timers. */
+/** The number of open resources by kind, such as descriptors, handles and timers. */
 export type OpenResources = Readonly<Record<string, number>>
 
+/** The options of all setups. */
 export interface SuiteOptions {
   /**
-   * What the process holds open. Default: descriptors by `/proc/self/fd` or `/dev/fd`, and handles, requests and
-   * timers by `process.getActiveResourcesInfo()`. Needed where the runtime has none of them.
+   * Counts the open resources of the process. Required only if the runtime lacks all sources of the default.
+   *
+   * @default Descriptors from `/proc/self/fd` or `/dev/fd`; handles, requests and timers from
+   * `process.getActiveResourcesInfo()`
    */
   readonly openResources?: () => OpenResources
-  /** Multiplies every time limit, for machines that are slow by design (an emulator). Default: 1. */
+  /**
+   * A factor for all time limits, for slow machines such as an emulator.
+   *
+   * @default 1
+   */
   readonly timeScale?: number
 }
 
-/** For a transport: its dial, and the connections that come of it. */
+/** The setup for a transport: its `dial()`, and the connections that it makes. */
 export interface TransportSetup extends SuiteOptions {
+  /** Makes a server and the transport that connects to it. */
   listen(): Promise<Listener>
-  /** A transport whose dial is refused: nobody listens there. */
+  /** Makes a transport whose dial is refused because no server listens. */
   refused(): Promise<Transport>
-  /** Leave it out where a dial is always answered at once: `transportScenarios` then has one scenario less. */
+  /** Makes a transport whose dial gets no answer. Omit it if no such target exists: one scenario is then skipped. */
   readonly silent?: () => Promise<SilentTarget>
 }
 
-/** For connections that are not dialled, such as those a server accepts. */
+/** The setup for connections that are not dialled, such as those that a server accepts. */
 export interface ConnectionSetup extends SuiteOptions {
+  /** Makes a connection that is not started yet, and its other end. */
   link(): Promise<Link>
-  /** Frees what all links of a scenario share. The suite has destroyed the links by then. */
+  /** Releases resources that all links of a scenario share. The suite has destroyed the links before. */
   close?(): Promise<void>
 }

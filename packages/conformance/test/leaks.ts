@@ -1,6 +1,6 @@
 import { closeSync, openSync } from 'node:fs'
 
-/** How to undo what was leaked on purpose. */
+/** Releases the resources that a mutant leaked. */
 const undo: (() => void)[] = []
 
 export function leakDescriptor(): void {
@@ -8,7 +8,7 @@ export function leakDescriptor(): void {
   undo.push(() => closeSync(descriptor))
 }
 
-/** Many, for the runner's own timers come and go meanwhile: they would make up for one. */
+/** Leaks many timers: the end of one of the test runner's own could hide a single one. */
 export function leakTimer(): void {
   const timers = Array.from({ length: 100 }, () => setTimeout(() => {}, 60_000))
   undo.push(() => timers.forEach(clearTimeout))

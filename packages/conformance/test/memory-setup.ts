@@ -2,7 +2,7 @@ import { connectionPeer, type Peer, type TransportSetup } from '@nbdjs/conforman
 import type { Connection, Transport } from '@nbdjs/core'
 import { memory } from '@nbdjs/core/memory'
 
-/** What a test may put between the suite and the memory transport. */
+/** The parts that a test may put between the suite and the memory transport. */
 export interface Alterations {
   readonly connection?: (inner: Connection) => Connection
   readonly transport?: (inner: Transport) => Transport
@@ -13,7 +13,7 @@ export interface Alterations {
 
 const same = <Value>(value: Value): Value => value
 
-/** Answers nothing, and obeys the signal. */
+/** Its dial gets no answer and can be aborted. */
 const silentTransport: Transport = {
   address: 'memory:silent',
   dial: ({ signal }) =>
@@ -23,10 +23,10 @@ const silentTransport: Transport = {
 }
 
 const refusingTransport: Transport = memory(() => {
-  throw new Error('nobody is at home')
+  throw new Error('refused by the test')
 })
 
-/** The setup of the memory transport, altered or not. */
+/** The setup of the memory transport, with the given alterations. */
 export function memorySetup(alterations: Alterations = {}): TransportSetup {
   const { connection = same, transport = same, refused = same, silent = same, timeScale = 1 } = alterations
   return {

@@ -1,41 +1,39 @@
 import { afterAll, describe, expect, it } from '@jest/globals'
 import { transportScenarios } from '@nbdjs/conformance'
-import { brokenConnections } from './broken-connections.js'
-import { brokenTransports } from './broken-transports.js'
 import { clearLeaks } from './leaks.js'
 import { type Alterations, memorySetup } from './memory-setup.js'
+import { mutantConnections } from './mutant-connections.js'
+import { mutantTransports } from './mutant-transports.js'
 
 afterAll(clearLeaks)
 
 interface Mutant extends Alterations {
-  readonly does: string
+  readonly defect: string
   readonly scenario: string
   readonly message: RegExp
 }
 
 const mutants: readonly Mutant[] = [
-  ...brokenConnections.map(({ alter, ...mutant }) => ({ ...mutant, connection: alter })),
-  ...brokenTransports,
+  ...mutantConnections.map(({ alter, ...mutant }) => ({ ...mutant, connection: alter })),
+  ...mutantTransports,
 ]
 
 const scenarios = transportScenarios()
 
-/** What is found by waiting is found sooner so; all else must not depend on how fast the machine is. */
-const timeScaleOf = ({ source }: RegExp): number => (/hangs|left open/.test(source) ? 0.05 : 1)
-
 describe('the suite catches a transport that', () => {
-  it.each(mutants)('$does', async ({ scenario, message, ...alterations }) => {
+  it.each(mutants)('$defect', async ({ scenario, message, ...alterations }) => {
     const found = scenarios.filter(({ name }) => name.startsWith(scenario))
     expect(found).toHaveLength(1)
-    const setup = memorySetup({ ...alterations, timeScale: timeScaleOf(message) })
+    // The limits of time are short because all mutants run in this process: what they do takes turns of its event loop.
+    const setup = memorySetup({ ...alterations, timeScale: 0.02 })
     await expect(found[0]?.run(setup)).rejects.toThrow(message)
   })
 })
 
-describe('a broken transport is tried on the scenario', () => {
-  // In a process of its own: see unhandled.test.ts.
-  const triedElsewhere = 'errors: none goes unhandled, before start() and after destroy()'
-  const names = scenarios.map(({ name }) => name).filter((name) => name !== triedElsewhere)
+describe('a mutant exists for the scenario', () => {
+  // plain-loop.test.ts has the mutants of this one.
+  const testedElsewhere = 'errors: none is unhandled, before start() and after destroy()'
+  const names = scenarios.map(({ name }) => name).filter((name) => name !== testedElsewhere)
 
   it.each(names)('%s', (name) => {
     expect(mutants.filter(({ scenario }) => name.startsWith(scenario))).not.toHaveLength(0)

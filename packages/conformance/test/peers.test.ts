@@ -37,7 +37,7 @@ describe.each([
   ['socketPeer', socketPair],
   ['connectionPeer', connectionPair],
 ] as const)('%s', (_name, makePair) => {
-  it('writes, reads and half-closes, both ways', async () => {
+  it('writes, reads and half-closes in both directions', async () => {
     const [a, b, close] = await makePair()
     await a.write(bytes('hello '))
     await a.write(bytes('you'))
@@ -72,7 +72,7 @@ describe.each([
     await close()
   })
 
-  it('rejects once the connection is broken, and can be reset again', async () => {
+  it('rejects after a reset, and can be reset again', async () => {
     const [a, b, close] = await makePair()
     const reading = b.read()
     a.reset()
@@ -86,7 +86,7 @@ describe.each([
 })
 
 describe('serverListener', () => {
-  it('gives the peers in order, to those who wait and to those who come later, and closes what is left', async () => {
+  it('accepts the peers in order, before and after they connect, and closes the rest', async () => {
     const server = net.createServer(peerServerOptions).listen(0, '127.0.0.1')
     await once(server, 'listening')
     const { port, address: host } = server.address() as net.AddressInfo
@@ -98,7 +98,7 @@ describe('serverListener', () => {
     for (const text of ['1', '2', '3']) {
       const client = net.connect({ port, host })
       await once(client, 'connect')
-      // The listener closes it with this unread.
+      // The listener closes the connection with these bytes unread.
       client.on('error', () => {})
       client.write(text)
       clients.push(client)

@@ -12,7 +12,7 @@ const program = path.join(folder, 'plain-loop.mjs')
 afterAll(() => rmSync(folder, { recursive: true }))
 
 beforeAll(() => {
-  // In a process of its own: the service that build() keeps running would outlive the test.
+  // Not build(): its service process would outlive the test.
   buildSync({
     entryPoints: [fileURLToPath(new URL('plain-loop.ts', import.meta.url))],
     outfile: program,
@@ -36,24 +36,24 @@ function run(...args: string[]): Line[] {
     .map((line) => JSON.parse(line))
 }
 
-const unhandled = 'errors: none goes unhandled, before start() and after destroy()'
+const unhandled = 'errors: none is unhandled, before start() and after destroy()'
 
 describe('a plain loop, without a test runner', () => {
-  it('runs every scenario, and the memory transport passes', () => {
+  it('runs all scenarios, and the memory transport passes', () => {
     const expected = transportScenarios().map(({ name }) => ({ name, error: null }))
     expect(run()).toEqual(expected)
   }, 60_000)
 
-  it.each(['throwing', 'rejecting'])('catches an error that goes unhandled: %s', (alteration) => {
+  it.each(['throwing', 'rejecting'])('catches an unhandled error: %s', (alteration) => {
     const [line] = run(alteration, unhandled)
     expect(line?.name).toBe(unhandled)
     expect(line?.error).toMatch(
-      /^ConformanceError: an error went unhandled: .*Error "destroyed by the suite before start\(\)"/,
+      /^ConformanceError: unhandled error: .*Error "destroyed by the suite before start\(\)"/,
     )
   })
 
-  it('tells of the unhandled error beside the failure that it may be the reason of', () => {
-    const [line] = run('throwing', 'close: resolves when destroy() follows')
-    expect(line?.error).toContain('an error went unhandled: Error "destroyed by the suite"')
+  it('reports an unhandled error together with the failure that it may have caused', () => {
+    const [line] = run('throwing', 'close: resolves if destroy() follows')
+    expect(line?.error).toContain('unhandled error: Error "destroyed by the suite"')
   })
 })

@@ -1,11 +1,11 @@
-// Runs the suite without a test runner, over memory or over a transport that is broken in the named way, and
-// prints a line of JSON for each result: run by plain-loop.test.ts in a process of its own.
+// Runs the suite without a test runner and prints each result as a line of JSON. plain-loop.test.ts starts it as a
+// process. Arguments: the name of a mutant or `none`, and the start of the scenarios' names.
 import { runScenarios, transportScenarios } from '@nbdjs/conformance'
 import type { Connection } from '@nbdjs/core'
-import { AlteredConnection } from './altered-connection.js'
+import { ForwardingConnection } from './forwarding-connection.js'
 import { memorySetup } from './memory-setup.js'
 
-class Throwing extends AlteredConnection {
+class Throwing extends ForwardingConnection {
   override destroy(reason?: Error): void {
     super.destroy(reason)
     if (reason !== undefined) {
@@ -16,7 +16,7 @@ class Throwing extends AlteredConnection {
   }
 }
 
-class Rejecting extends AlteredConnection {
+class Rejecting extends ForwardingConnection {
   override destroy(reason?: Error): void {
     super.destroy(reason)
     if (reason !== undefined) void Promise.reject(reason)

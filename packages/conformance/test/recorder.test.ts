@@ -5,7 +5,7 @@ import { Recorder } from '../src/recorder.js'
 const viewLength = (): number => 4
 
 describe('Recorder', () => {
-  it('keeps the bytes and the calls', () => {
+  it('records the bytes and the calls', () => {
     const recorder = new Recorder({ viewLength })
     recorder.buffer().set([1, 2, 3])
     recorder.received(3)
@@ -16,12 +16,12 @@ describe('Recorder', () => {
     recorder.closed()
     expect(recorder.bytes).toEqual(Uint8Array.of(1, 2, 3, 4))
     expect(recorder.calls).toEqual(['received', 'received', 'drained', 'ended', 'closed'])
-    expect(recorder.summary).toBe('received 4 bytes, drained 1, ended 1, closed with undefined')
+    expect(recorder.summary).toBe('4 bytes received, drained() 1x, ended() 1x, closed(undefined)')
     expect(recorder.violations).toEqual([])
     expect(() => recorder.check()).not.toThrow()
   })
 
-  it('allows buffer() again without a byte', () => {
+  it('allows repeated calls of buffer()', () => {
     const recorder = new Recorder({ viewLength })
     recorder.buffer()
     recorder.buffer()
@@ -29,31 +29,31 @@ describe('Recorder', () => {
     expect(recorder.violations).toEqual([])
   })
 
-  const broken: readonly (readonly [string, (recorder: Recorder) => void])[] = [
-    ['received() came without a view from buffer()', (recorder) => recorder.received(1)],
+  const violations: readonly (readonly [string, (recorder: Recorder) => void])[] = [
+    ['received() was called without a view from buffer()', (recorder) => recorder.received(1)],
     [
-      'received(5) into a view of 4 bytes',
+      'received(): count: expected 1 to 4, the length of the view, received 5',
       (recorder) => {
         recorder.buffer()
         recorder.received(5)
       },
     ],
     [
-      'received(0) into a view of 4 bytes',
+      'received(): count: expected 1 to 4, the length of the view, received 0',
       (recorder) => {
         recorder.buffer()
         recorder.received(0)
       },
     ],
     [
-      'received(1.5) into a view of 4 bytes',
+      'received(): count: expected 1 to 4, the length of the view, received 1.5',
       (recorder) => {
         recorder.buffer()
         recorder.received(1.5)
       },
     ],
     [
-      'bytes were written behind the end of the view',
+      'bytes after the end of the view were overwritten',
       (recorder) => {
         const view = recorder.buffer()
         new Uint8Array(view.buffer)[view.byteOffset + view.length] = 0
@@ -61,7 +61,7 @@ describe('Recorder', () => {
       },
     ],
     [
-      'bytes were written before the start of the view',
+      'bytes before the start of the view were overwritten',
       (recorder) => {
         const view = recorder.buffer()
         new Uint8Array(view.buffer)[view.byteOffset - 1] = 0
@@ -76,7 +76,7 @@ describe('Recorder', () => {
       },
     ],
     [
-      'received() came after ended()',
+      'received() was called after ended()',
       (recorder) => {
         recorder.buffer()
         recorder.ended()
@@ -97,26 +97,29 @@ describe('Recorder', () => {
         recorder.closed()
       },
     ],
-    ['closed("why")', (recorder) => recorder.closed('why' as never)],
+    [
+      'closed(): error: expected an Error or undefined, received "why"',
+      (recorder) => recorder.closed('why' as never),
+    ],
   ]
 
-  it.each(broken)('finds: %s', (message, play) => {
+  it.each(violations)('detects: %s', (message, act) => {
     const recorder = new Recorder({ viewLength })
-    play(recorder)
+    act(recorder)
     expect(recorder.violations).toEqual([message])
     expect(() => recorder.check()).toThrow(new ConformanceError(message))
   })
 
-  it('finds a call inside another', () => {
+  it('detects a call inside another', () => {
     const recorder = new Recorder({ viewLength, onDrained: () => recorder.buffer() })
     recorder.drained()
     expect(recorder.violations).toEqual(['buffer() was called inside drained()'])
   })
 
-  it('finds any call but closed() after destroy()', () => {
+  it('detects any call except closed() after destroy()', () => {
     const recorder = new Recorder({ viewLength })
     const destroyed: unknown[] = []
-    const reason = new Error('enough')
+    const reason = new Error('destroyed by the test')
     recorder.destroy({ destroy: (why?: Error) => void destroyed.push(why) } as never, reason)
     expect(destroyed).toEqual([reason])
     recorder.buffer()
@@ -137,6 +140,6 @@ describe('Recorder', () => {
     const recorder = new Recorder({ viewLength })
     const ended = recorder.until(() => recorder.endedCount === 1)
     recorder.received(1)
-    await expect(ended).rejects.toThrow('received() came without a view')
+    await expect(ended).rejects.toThrow('received() was called without a view')
   })
 })

@@ -1,14 +1,18 @@
 import { describe, expect, it } from '@jest/globals'
 import { type ConnectionSetup, connectionPeer } from '@nbdjs/conformance'
 import { memoryPair } from '@nbdjs/core/memory'
-import { perform } from '../src/scenario.js'
-import { ConnectionStage, type Stage } from '../src/stage.js'
+import { failOnStall } from '../src/event-loop.js'
+import { ConnectionFixture, type Fixture } from '../src/fixture.js'
+import { openResources } from '../src/leaks.js'
+import { runScenario } from '../src/scenario.js'
 
-/** Pairs in memory, with a count of those that are still open at the end. */
+const never = new Promise<never>(() => {})
+
+/** Pairs in memory, with the number of those that are still open. */
 class CountingSetup implements ConnectionSetup {
   open = 0
   closeCount = 0
-  readonly timeScale: number = 0.05
+  readonly timeScale: number = 0.02
 
   async link() {
     const [connection, far] = memoryPair()
@@ -28,61 +32,91 @@ class CountingSetup implements ConnectionSetup {
   }
 }
 
-const run = (setup: ConnectionSetup, play: (stage: Stage) => Promise<void>): Promise<void> =>
-  perform({ name: 'test', play }, new ConnectionStage(setup))
+const run = (setup: ConnectionSetup, body: (fixture: Fixture) => Promise<void>): Promise<void> =>
+  runScenario({ name: 'test', run: body }, new ConnectionFixture(setup))
 
-describe('perform', () => {
-  it('destroys what the scenario left and closes the setup, when it passes', async () => {
+describe('runScenario', () => {
+  it('destroys all connections and closes the setup if the scenario passes', async () => {
     const setup = new CountingSetup()
-    await run(setup, async (stage) => {
-      await stage.link()
-      await stage.startedLink()
+    await run(setup, async (fixture) => {
+      await fixture.link()
+      await fixture.startedLink()
     })
     expect(setup).toMatchObject({ open: 0, closeCount: 1 })
   })
 
-  it('does so when it fails, and hands on the failure', async () => {
+  it('does so if the scenario fails, and rejects with its error', async () => {
     const setup = new CountingSetup()
     const failure = new Error('broken')
-    const failing = run(setup, async (stage) => {
-      await stage.startedLink()
+    const failing = run(setup, async (fixture) => {
+      await fixture.startedLink()
       throw failure
     })
     await expect(failing).rejects.toBe(failure)
     expect(setup).toMatchObject({ open: 0, closeCount: 1 })
   })
 
-  it('does so when it hangs, and tells what it waited for and how far it came', async () => {
+  it('does so if the scenario hangs, and names what it waits for and what was received', async () => {
     const setup = new CountingSetup()
-    const hanging = run(setup, async (stage) => {
-      const { peer, recorder } = await stage.startedLink()
+    const hanging = run(setup, async (fixture) => {
+      const { peer, recorder } = await fixture.startedLink()
       await peer.write(new Uint8Array(3))
       await peer.end()
-      await stage.waitFor(
-        'the rest',
-        recorder.until(() => recorder.receivedLength > 3),
-      )
+      await fixture.waitFor('the rest', recorder.untilReceived(4))
     })
     await expect(hanging).rejects.toThrow(
-      'hangs: waited 500 ms for the rest; receiver 1: received 3 bytes, drained 0, ended 1, not closed',
+      'hangs: no progress for 200 ms, waiting for the rest; ' +
+        'receiver 1: 3 bytes received, drained() 0x, ended() 1x, not closed',
     )
     expect(setup).toMatchObject({ open: 0, closeCount: 1 })
   })
 
-  it('does not hang when the setup does', async () => {
+  it('names the call of the peer if the scenario waits for nothing else', async () => {
+    const hanging = run(new CountingSetup(), async (fixture) => {
+      const { peer } = await fixture.startedLink()
+      await peer.read()
+    })
+    await expect(hanging).rejects.toThrow(
+      'hangs: no progress for 200 ms, waiting for peer.read(); receiver 1:',
+    )
+  })
+
+  it('does not hang if the setup does', async () => {
     const setup = new CountingSetup()
-    setup.close = () => new Promise<void>(() => {})
-    await expect(run(setup, async () => {})).rejects.toThrow('hangs: waited 500 ms for the setup to close')
+    setup.close = () => never
+    await expect(run(setup, async () => {})).rejects.toThrow(
+      'hangs: no progress for 200 ms, waiting for the release of the setup',
+    )
     const failure = new Error('broken')
     await expect(run(setup, () => Promise.reject(failure))).rejects.toBe(failure)
   })
 
-  it('fails when a receiver saw the contract broken, though the scenario did not look', async () => {
+  it('fails if a receiver recorded a violation that the scenario did not check', async () => {
     const setup = new CountingSetup()
-    const breaking = run(setup, async (stage) => {
-      const { recorder } = await stage.startedLink()
+    const breaking = run(setup, async (fixture) => {
+      const { recorder } = await fixture.startedLink()
       recorder.received(1)
     })
-    await expect(breaking).rejects.toThrow('received() came without a view from buffer()')
+    await expect(breaking).rejects.toThrow('received() was called without a view from buffer()')
+  })
+})
+
+describe('failOnStall', () => {
+  const limit = { stallMs: 60_000, totalMs: 60_000, activity: () => 0, awaited: () => 'the test' }
+
+  it('settles as the promise does, and leaves no timer', async () => {
+    const before = openResources()['Timeout'] ?? 0
+    expect(await failOnStall(limit, Promise.resolve(1))).toBe(1)
+    await expect(failOnStall(limit, Promise.reject(new Error('no')))).rejects.toThrow('no')
+    expect(openResources()['Timeout'] ?? 0).toBe(before)
+  })
+
+  it('waits as long as there is activity, until the total limit', async () => {
+    let looks = 0
+    const busy = { ...limit, stallMs: 1, totalMs: 30, activity: () => looks++ }
+    await expect(failOnStall(busy, never)).rejects.toThrow(
+      'hangs: not done after 30 ms, waiting for the test',
+    )
+    expect(looks).toBeGreaterThan(2)
   })
 })

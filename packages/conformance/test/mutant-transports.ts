@@ -2,28 +2,29 @@ import type { Connection, Transport, UriAddress } from '@nbdjs/core'
 import { leakDescriptor, leakTimer } from './leaks.js'
 import type { Alterations } from './memory-setup.js'
 
-export interface BrokenTransport extends Alterations {
-  /** What it does wrong. */
-  readonly does: string
-  /** The scenario that must catch it, by the start of its name. */
+/** A transport with one defect. */
+export interface MutantTransport extends Alterations {
+  /** The defect. */
+  readonly defect: string
+  /** The start of the name of the scenario that must catch it. */
   readonly scenario: string
-  /** What the suite must say. */
+  /** The message of the suite. */
   readonly message: RegExp
 }
 
 const unaborted = new AbortController().signal
 
-export const brokenTransports: readonly BrokenTransport[] = [
+export const mutantTransports: readonly MutantTransport[] = [
   {
-    does: 'has control characters in its address',
+    defect: 'has control characters in its address',
     scenario: 'address: printable',
-    message: /address has control characters: "memory:\\u0007"/,
+    message: /transport\.address: expected text without control characters, received "memory:\\u0007"/,
     transport: (inner) => ({ ...inner, address: 'memory:\x07' }),
   },
   {
-    does: 'has another address after a dial',
+    defect: 'has another address after a dial',
     scenario: 'address: printable',
-    message: /address after a dial: expected "memory:0", got "memory:1"/,
+    message: /transport\.address after a dial: expected "memory:0", received "memory:1"/,
     transport: (inner) => {
       let dials = 0
       const dial: Transport['dial'] = (options) => {
@@ -39,30 +40,31 @@ export const brokenTransports: readonly BrokenTransport[] = [
     },
   },
   {
-    does: 'has a uri that no URI can say',
+    defect: 'has a uri that is no valid address of a URI',
     scenario: 'uri:',
-    message: /uri cannot be said by a URI: formatUri: uri\.host: expected .*, received "\[::1\]"/,
+    message:
+      /transport\.uri: not a valid address of a URI: formatUri: uri\.host: expected .*, received "\[::1\]"/,
     transport: (inner) => ({ ...inner, uri: { transport: 'tcp', host: '[::1]', port: 1 } }),
   },
   {
-    does: 'has a uri without its port',
+    defect: 'has a uri without its port',
     scenario: 'uri:',
-    message: /uri\.port after formatUri\(\) and parseUri\(\): expected undefined, got 10809/,
+    message: /uri\.port after formatUri\(\) and parseUri\(\): expected undefined, received 10809/,
     transport: (inner) => ({ ...inner, uri: { transport: 'tcp', host: 'here' } as UriAddress }),
   },
   {
-    does: 'has a uri with more than an address',
+    defect: 'has a uri with a field that is not part of an address',
     scenario: 'uri:',
-    message: /uri\.exportName after formatUri\(\) and parseUri\(\): expected "disk", got undefined/,
+    message: /uri\.exportName after formatUri\(\) and parseUri\(\): expected "disk", received undefined/,
     transport: (inner) => {
       const uri = { transport: 'unix', socketPath: '/s', exportName: 'disk' } as const
       return { ...inner, uri }
     },
   },
   {
-    does: 'has another uri after a dial',
+    defect: 'has another uri after a dial',
     scenario: 'uri:',
-    message: /uri after a dial: expected "nbd\+vsock:\/\/2:7\/", got "nbd\+vsock:\/\/3:7\/"/,
+    message: /transport\.uri after a dial: expected "nbd\+vsock:\/\/2:7\/", received "nbd\+vsock:\/\/3:7\/"/,
     transport: (inner) => {
       let cid = 2
       const dial: Transport['dial'] = (options) => {
@@ -79,9 +81,9 @@ export const brokenTransports: readonly BrokenTransport[] = [
     },
   },
   {
-    does: 'has a uri after a dial only',
+    defect: 'has a uri only after a dial',
     scenario: 'uri:',
-    message: /uri after a dial: expected undefined, got "nbd\+unix:\/\/\/\?socket=\/s"/,
+    message: /transport\.uri after a dial: expected undefined, received "nbd\+unix:\/\/\/\?socket=\/s"/,
     transport: (inner) => {
       let uri: UriAddress | undefined
       const dial: Transport['dial'] = (options) => {
@@ -98,33 +100,34 @@ export const brokenTransports: readonly BrokenTransport[] = [
     },
   },
   {
-    does: 'refuses with an error of its own',
-    scenario: 'dial: a refused one rejects',
-    message: /the dial rejected with Error "no", expected a NbdTransportError/,
+    defect: 'rejects a refused dial with an error of another class',
+    scenario: 'dial: if refused, it rejects',
+    message: /the error of the refused dial: expected a NbdTransportError, received Error "no"/,
     refused: (inner) => ({ ...inner, dial: () => Promise.reject(new Error('no')) }),
   },
   {
-    does: 'refuses in the name of another address',
-    scenario: 'dial: a refused one rejects',
-    message: /address of the error: expected "memory:here", got "memory:"/,
+    defect: 'rejects a refused dial with another address',
+    scenario: 'dial: if refused, it rejects',
+    message: /error\.address: expected "memory:here", received "memory:"/,
     refused: (inner) => ({ ...inner, address: 'memory:here' }),
   },
   {
-    does: 'connects where nobody listens',
-    scenario: 'dial: a refused one rejects',
-    message: /refused: the dial resolved, expected it to reject/,
+    defect: 'resolves a refused dial',
+    scenario: 'dial: if refused, it rejects',
+    message: /the refused dial resolved, expected it to reject/,
     refused: (inner) => ({ ...inner, dial: async () => ({ destroy: () => {} }) as Connection }),
   },
   {
-    does: 'dials though it is aborted',
-    scenario: 'dial: aborted before it begins',
-    message: /aborted before: the dial resolved, expected it to reject/,
+    defect: 'ignores a signal that is aborted before the dial',
+    scenario: 'dial: if aborted before',
+    message: /the aborted dial resolved, expected it to reject/,
     transport: (inner) => ({ ...inner, dial: () => inner.dial({ signal: unaborted }) }),
   },
   {
-    does: 'rejects with an error of its own when it is aborted',
-    scenario: 'dial: aborted before it begins',
-    message: /reason: expected Error "aborted by the suite", got Error "aborted by me"/,
+    defect: 'rejects with another error if aborted before the dial',
+    scenario: 'dial: if aborted before',
+    message:
+      /the error of the aborted dial: expected Error "aborted by the suite", received Error "aborted by me"/,
     transport: (inner) => ({
       ...inner,
       dial: (options) =>
@@ -134,9 +137,10 @@ export const brokenTransports: readonly BrokenTransport[] = [
     }),
   },
   {
-    does: 'rejects with an error of its own when it is aborted under way',
-    scenario: 'dial: aborted under way',
-    message: /reason: expected Error "aborted by the suite", got Error "aborted by me"/,
+    defect: 'rejects with another error if aborted during the dial',
+    scenario: 'dial: if aborted meanwhile',
+    message:
+      /the error of the aborted dial: expected Error "aborted by the suite", received Error "aborted by me"/,
     transport: (inner) => ({
       ...inner,
       dial: async ({ signal }) => {
@@ -148,8 +152,8 @@ export const brokenTransports: readonly BrokenTransport[] = [
     }),
   },
   {
-    does: 'leaves a descriptor open when it is aborted under way',
-    scenario: 'dial: aborted under way',
+    defect: 'leaves a descriptor open if aborted during the dial',
+    scenario: 'dial: if aborted meanwhile',
     message: /left open: \d+ descriptors \(\d+ before\)/,
     transport: (inner) => ({
       ...inner,
@@ -161,14 +165,14 @@ export const brokenTransports: readonly BrokenTransport[] = [
     }),
   },
   {
-    does: 'does not obey the signal',
-    scenario: 'dial: never answered',
-    message: /hangs: waited 500 ms for the aborted dial to reject/,
+    defect: 'ignores the signal',
+    scenario: 'dial: if unanswered',
+    message: /hangs: no progress for 200 ms, waiting for the aborted dial to reject/,
     silent: (inner) => ({ ...inner, dial: () => inner.dial({ signal: unaborted }) }),
   },
   {
-    does: 'leaves a timer when it is aborted',
-    scenario: 'dial: never answered',
+    defect: 'leaves a timer if aborted',
+    scenario: 'dial: if unanswered',
     message: /left open: \d+ Timeout \(\d+ before\)/,
     silent: (inner) => ({
       ...inner,
@@ -179,8 +183,8 @@ export const brokenTransports: readonly BrokenTransport[] = [
     }),
   },
   {
-    does: 'leaves a descriptor open when it is refused',
-    scenario: 'dial: a refused one leaves nothing open',
+    defect: 'leaves a descriptor open if refused',
+    scenario: 'dial: if refused, it leaves nothing open',
     message: /left open: \d+ descriptors \(\d+ before\)/,
     refused: (inner) => ({
       ...inner,
@@ -191,9 +195,9 @@ export const brokenTransports: readonly BrokenTransport[] = [
     }),
   },
   {
-    does: 'leaves a listener on the signal when it is refused',
-    scenario: 'dial: a refused one leaves nothing open',
-    message: /listeners left on the signal: expected 0, got 11$/,
+    defect: 'leaves a listener on the signal if refused',
+    scenario: 'dial: if refused, it leaves nothing open',
+    message: /listeners left on the signal: expected 0, received 10$/,
     refused: (inner) => ({
       ...inner,
       dial: (options) => {
@@ -203,9 +207,9 @@ export const brokenTransports: readonly BrokenTransport[] = [
     }),
   },
   {
-    does: 'leaves a listener on the signal once it resolved',
-    scenario: 'dial: once it resolved',
-    message: /listeners left on the signal: expected 0, got [1-9]/,
+    defect: 'leaves a listener on the signal after the dial',
+    scenario: 'dial: once resolved',
+    message: /listeners left on the signal: expected 0, received [1-9]/,
     transport: (inner) => ({
       ...inner,
       dial: (options) => {
@@ -215,9 +219,9 @@ export const brokenTransports: readonly BrokenTransport[] = [
     }),
   },
   {
-    does: 'destroys the connection when the signal is aborted later',
-    scenario: 'dial: once it resolved',
-    message: /hangs: waited 500 ms for 100 bytes at the peer|destroyed the connection/,
+    defect: 'destroys the connection if the signal is aborted after the dial',
+    scenario: 'dial: once resolved',
+    message: /hangs: no progress for 200 ms, waiting for 100 bytes at the peer|destroyed the connection/,
     transport: (inner) => ({
       ...inner,
       dial: async ({ signal }) => {
@@ -232,7 +236,7 @@ export const brokenTransports: readonly BrokenTransport[] = [
     }),
   },
   {
-    does: 'gives the same connection twice',
+    defect: 'returns the same connection twice',
     scenario: 'dial: two connections',
     message: /start\(\) was called twice/,
     transport: (inner) => {

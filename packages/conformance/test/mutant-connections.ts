@@ -1,28 +1,34 @@
 import type { Connection, Receiver } from '@nbdjs/core'
-import { AlteredConnection } from './altered-connection.js'
+import { ForwardingConnection } from './forwarding-connection.js'
 import { leakTimer } from './leaks.js'
 
-export interface BrokenConnection {
-  /** What it does wrong. */
-  readonly does: string
-  /** The scenario that must catch it, by the start of its name. */
+/** A connection with one defect. */
+export interface MutantConnection {
+  /** The defect. */
+  readonly defect: string
+  /** The start of the name of the scenario that must catch it. */
   readonly scenario: string
-  /** What the suite must say. */
+  /** The message of the suite. */
   readonly message: RegExp
   readonly alter: (inner: Connection) => Connection
 }
 
 type Constructor = new (inner: Connection) => Connection
 
-function broken(does: string, scenario: string, message: RegExp, connection: Constructor): BrokenConnection {
-  return { does, scenario, message, alter: (inner) => new connection(inner) }
+function mutant(
+  defect: string,
+  scenario: string,
+  message: RegExp,
+  connection: Constructor,
+): MutantConnection {
+  return { defect, scenario, message, alter: (inner) => new connection(inner) }
 }
 
 const never = new Promise<void>(() => {})
-const later = (body: () => void): unknown => setTimeout(body, 0)
+const soon = (body: () => void): unknown => setTimeout(body, 0)
 
-/** Reads by itself, into memory of its own, and copies it to the receiver. */
-class CopyingConnection extends AlteredConnection {
+/** Reads into its own memory and copies from there into the receiver's views. */
+class CopyingConnection extends ForwardingConnection {
   readonly memory: Uint8Array = new Uint8Array(1024 * 1024)
 
   override buffer(): Uint8Array {
@@ -40,19 +46,18 @@ class CopyingConnection extends AlteredConnection {
   }
 }
 
-export const brokenReading: readonly BrokenConnection[] = [
-  broken(
-    'reads before start() and keeps it all',
+export const readMutants: readonly MutantConnection[] = [
+  mutant(
+    'reads before start()',
     'start: no byte is read before',
     /268435456 bytes were read before start\(\)/,
-    class extends AlteredConnection {
-      readonly kept: Uint8Array[] = []
+    class extends ForwardingConnection {
       constructor(inner: Connection) {
         super(inner)
         const memory = new Uint8Array(1024 * 1024)
         inner.start({
           buffer: () => memory,
-          received: (count) => void this.kept.push(memory.slice(0, count)),
+          received: () => {},
           drained: () => {},
           ended: () => {},
           closed: () => {},
@@ -61,11 +66,11 @@ export const brokenReading: readonly BrokenConnection[] = [
       override start(): void {}
     },
   ),
-  broken(
+  mutant(
     'loses the first byte',
     'start: no byte is read before',
-    /hangs: waited 1500 ms for (\d+) bytes; receiver 1: received (?!\1)\d+ bytes/,
-    class extends AlteredConnection {
+    /hangs: no progress for 200 ms, waiting for (\d+) bytes; receiver 1: (?!\1)\d+ bytes received/,
+    class extends ForwardingConnection {
       #lent: Uint8Array = new Uint8Array(0)
       #isFirst = true
       override buffer(): Uint8Array {
@@ -79,10 +84,10 @@ export const brokenReading: readonly BrokenConnection[] = [
       }
     },
   ),
-  broken(
-    'loses what does not fit into the view',
+  mutant(
+    'loses the bytes that do not fit into the view',
     'buffer: views of 1 byte',
-    /hangs: waited 500 ms for 10000 bytes/,
+    /hangs: no progress for 200 ms, waiting for 10000 bytes/,
     class extends CopyingConnection {
       override received(count: number): void {
         const view = this.receiver.buffer()
@@ -92,10 +97,10 @@ export const brokenReading: readonly BrokenConnection[] = [
       }
     },
   ),
-  broken(
-    'writes behind the view',
+  mutant(
+    'writes after the end of the view',
     'buffer: views of any length',
-    /bytes were written behind the end of the view/,
+    /bytes after the end of the view were overwritten/,
     class extends CopyingConnection {
       override received(count: number): void {
         const view = this.receiver.buffer()
@@ -105,11 +110,11 @@ export const brokenReading: readonly BrokenConnection[] = [
       }
     },
   ),
-  broken(
-    'writes before the view',
+  mutant(
+    'writes before the start of the view',
     'buffer: views of any length',
-    /bytes were written before the start of the view/,
-    class extends AlteredConnection {
+    /bytes before the start of the view were overwritten/,
+    class extends ForwardingConnection {
       override buffer(): Uint8Array {
         const view = super.buffer()
         new Uint8Array(view.buffer).fill(0, 0, view.byteOffset)
@@ -117,10 +122,10 @@ export const brokenReading: readonly BrokenConnection[] = [
       }
     },
   ),
-  broken(
-    'tells of more bytes than the view has',
+  mutant(
+    'reports more bytes than the view has',
     'buffer: views of any length',
-    /received\(\d+\) into a view of \d+ bytes/,
+    /received\(\): count: expected 1 to \d+, the length of the view, received \d+/,
     class extends CopyingConnection {
       override received(count: number): void {
         this.receiver.buffer()
@@ -128,40 +133,40 @@ export const brokenReading: readonly BrokenConnection[] = [
       }
     },
   ),
-  broken(
-    'tells of bytes without a view',
+  mutant(
+    'reports bytes without a view',
     'buffer: views of any length',
-    /received\(\) came without a view from buffer\(\)/,
+    /received\(\) was called without a view from buffer\(\)/,
     class extends CopyingConnection {
       override received(count: number): void {
         this.receiver.received(count)
       }
     },
   ),
-  broken(
-    'never tells of the end',
-    'ended: comes once',
-    /hangs: waited 500 ms for ended\(\)/,
-    class extends AlteredConnection {
+  mutant(
+    'never calls ended()',
+    'ended: is called once',
+    /hangs: no progress for 200 ms, waiting for ended\(\)/,
+    class extends ForwardingConnection {
       override ended(): void {}
     },
   ),
-  broken(
-    'tells of the end twice',
-    'ended: comes once',
+  mutant(
+    'calls ended() twice',
+    'ended: is called once',
     /ended\(\) was called 2 times/,
-    class extends AlteredConnection {
+    class extends ForwardingConnection {
       override ended(): void {
         super.ended()
         super.ended()
       }
     },
   ),
-  broken(
-    'tells of the end before the last bytes',
-    'ended: comes once',
-    /received\(\) came after ended\(\)/,
-    class extends AlteredConnection {
+  mutant(
+    'calls ended() before the last bytes',
+    'ended: is called once',
+    /received\(\) was called after ended\(\)/,
+    class extends ForwardingConnection {
       override received(count: number): void {
         super.received(count)
         this.receiver.ended()
@@ -169,11 +174,11 @@ export const brokenReading: readonly BrokenConnection[] = [
       override ended(): void {}
     },
   ),
-  broken(
-    'closes both directions at the end of one',
-    'ended: comes once',
-    /closed\(\) came though only one direction had ended/,
-    class extends AlteredConnection {
+  mutant(
+    'closes both directions after the end of one',
+    'ended: is called once',
+    /closed\(\) was called after the end of one direction only/,
+    class extends ForwardingConnection {
       override ended(): void {
         super.ended()
         this.inner.close()
@@ -182,12 +187,12 @@ export const brokenReading: readonly BrokenConnection[] = [
   ),
 ]
 
-export const brokenWriting: readonly BrokenConnection[] = [
-  broken(
-    'drops a byte in a million',
-    'write: 16 MiB both ways',
-    /hangs: waited 3000 ms for 16 MiB in both directions/,
-    class extends AlteredConnection {
+export const writeMutants: readonly MutantConnection[] = [
+  mutant(
+    'drops one byte in a million',
+    'write: 16 MiB in both',
+    /hangs: no progress for 200 ms, waiting for 16 MiB in both directions/,
+    class extends ForwardingConnection {
       #length = 0
       override write(chunks: readonly Uint8Array[]): boolean {
         this.#length += chunks[0]?.length ?? 0
@@ -197,11 +202,11 @@ export const brokenWriting: readonly BrokenConnection[] = [
       }
     },
   ),
-  broken(
-    'changes a byte in a million',
-    'write: 16 MiB both ways',
-    /at the peer: byte \d+ of 16777216 is \d+, expected \d+/,
-    class extends AlteredConnection {
+  mutant(
+    'changes one byte in a million',
+    'write: 16 MiB in both',
+    /at the peer: byte \d+ of 16777216: expected \d+, received \d+/,
+    class extends ForwardingConnection {
       #length = 0
       override write(chunks: readonly Uint8Array[]): boolean {
         this.#length += chunks[0]?.length ?? 0
@@ -211,99 +216,99 @@ export const brokenWriting: readonly BrokenConnection[] = [
       }
     },
   ),
-  broken(
-    'sends the chunks of a write in another order',
-    'write: many small ones',
-    /at the peer: byte \d+ of 200000 is \d+, expected \d+/,
-    class extends AlteredConnection {
+  mutant(
+    'reverses the chunks of a write',
+    'write: many small',
+    /at the peer: byte \d+ of 200000: expected \d+, received \d+/,
+    class extends ForwardingConnection {
       override write(chunks: readonly Uint8Array[]): boolean {
         return super.write(chunks.toReversed())
       }
     },
   ),
-  broken(
+  mutant(
     'sends a small write before a large one',
-    'write: many small ones',
-    /at the peer: byte \d+ of 200000 is \d+, expected \d+/,
-    class extends AlteredConnection {
+    'write: many small',
+    /at the peer: byte \d+ of 200000: expected \d+, received \d+/,
+    class extends ForwardingConnection {
       override write(chunks: readonly Uint8Array[]): boolean {
         if ((chunks[0]?.length ?? 0) < 14) return super.write(chunks)
-        later(() => super.write(chunks))
+        soon(() => super.write(chunks))
         return true
       }
     },
   ),
-  broken(
-    'sends the memory around a chunk',
-    'write: many small ones',
-    /at the peer: byte \d+ of 200000 is \d+, expected \d+/,
-    class extends AlteredConnection {
+  mutant(
+    'ignores the byteOffset of a chunk',
+    'write: many small',
+    /at the peer: byte \d+ of 200000: expected \d+, received \d+/,
+    class extends ForwardingConnection {
       override write(chunks: readonly Uint8Array[]): boolean {
         return super.write(chunks.map((chunk) => new Uint8Array(chunk.buffer, 0, chunk.length)))
       }
     },
   ),
-  broken(
-    'takes an empty chunk for the end',
-    'write: no chunk',
-    /the peer saw the end after 0 bytes, 20 were written/,
-    class extends AlteredConnection {
+  mutant(
+    'half-closes after an empty chunk',
+    'write: an empty list',
+    /the peer received 0 bytes before the end, expected 20/,
+    class extends ForwardingConnection {
       override write(chunks: readonly Uint8Array[]): boolean {
         if (chunks.some((chunk) => chunk.length === 0)) this.inner.close()
         return super.write(chunks)
       }
     },
   ),
-  broken(
-    'never asks to wait',
-    'write: returns false when',
-    /write\(\) never returned false: 268435456 bytes were written and nobody read them/,
-    class extends AlteredConnection {
+  mutant(
+    'never returns false from write()',
+    'write: returns false while',
+    /write\(\) never returned false: 268435456 bytes were written while the peer did not read/,
+    class extends ForwardingConnection {
       override write(chunks: readonly Uint8Array[]): boolean {
         super.write(chunks)
         return true
       }
     },
   ),
-  broken(
-    'asks to wait and never calls drained()',
-    'write: returns false when',
-    /hangs: waited 1500 ms for drained\(\) after false/,
-    class extends AlteredConnection {
+  mutant(
+    'never calls drained()',
+    'write: returns false while',
+    /hangs: no progress for 200 ms, waiting for drained\(\) after false/,
+    class extends ForwardingConnection {
       override drained(): void {}
     },
   ),
-  broken(
+  mutant(
     'drops the chunk for which it returns false',
-    'write: returns false when',
-    /hangs: waited 1500 ms for \d+ bytes at the peer; receiver 1: received 0 bytes, drained [12]/,
-    class extends AlteredConnection {
+    'write: returns false while',
+    /hangs: no progress for 200 ms, waiting for \d+ bytes at the peer; receiver 1: 0 bytes received, drained\(\) [12]x/,
+    class extends ForwardingConnection {
       #length = 0
       override write(chunks: readonly Uint8Array[]): boolean {
         this.#length += chunks[0]?.length ?? 0
         if (this.#length < 1_000_000) return super.write(chunks)
-        later(() => this.receiver.drained())
+        soon(() => this.receiver.drained())
         return false
       }
     },
   ),
-  broken(
-    'still writes after close()',
+  mutant(
+    'sends writes after close()',
     'write: ignored after close()',
-    /at the peer: 200 bytes arrived, expected 100/,
-    class extends AlteredConnection {
+    /at the peer: expected 100 bytes, received 200/,
+    class extends ForwardingConnection {
       #closing: Promise<void> | undefined
       override close(): Promise<void> {
-        this.#closing ??= new Promise((resolve) => later(() => resolve(super.close())))
+        this.#closing ??= new Promise((resolve) => soon(() => resolve(super.close())))
         return this.#closing
       }
     },
   ),
-  broken(
-    'throws when written to after destroy()',
+  mutant(
+    'throws from write() after destroy()',
     'write: ignored after destroy()',
     /cannot write/,
-    class extends AlteredConnection {
+    class extends ForwardingConnection {
       #isDestroyed = false
       override write(chunks: readonly Uint8Array[]): boolean {
         if (this.#isDestroyed) throw new Error('cannot write')
@@ -315,14 +320,14 @@ export const brokenWriting: readonly BrokenConnection[] = [
       }
     },
   ),
-  broken(
-    'still writes after destroy()',
+  mutant(
+    'sends writes after destroy()',
     'write: ignored after destroy()',
-    /bytes at the peer after destroy\(\): expected 0, got 100/,
-    class extends AlteredConnection {
+    /the number of bytes at the peer after destroy\(\): expected 0, received 100/,
+    class extends ForwardingConnection {
       override destroy(reason?: Error): void {
         this.closed(reason)
-        later(() => void super.close())
+        soon(() => void super.close())
       }
       override ended(): void {}
       override closed(error?: Error): void {
@@ -333,13 +338,13 @@ export const brokenWriting: readonly BrokenConnection[] = [
   ),
 ]
 
-/** Does nothing, and the promise never settles, when it is closed inside that call. */
-function stuckInside(name: 'received' | 'drained' | 'ended' | 'closed'): BrokenConnection {
-  return broken(
-    `close() never resolves when called inside ${name}()`,
+/** Its close() has no effect and never settles if called inside that call. */
+function neverClosesInside(name: 'received' | 'drained' | 'ended' | 'closed'): MutantConnection {
+  return mutant(
+    `never resolves close() inside ${name}()`,
     `close: safe inside ${name}()`,
-    /hangs: waited 1500 ms for (closed\(\)|close\(\) inside \w+\(\) to resolve)/,
-    class extends AlteredConnection {
+    /hangs: no progress for 200 ms, waiting for (closed\(\)|close\(\) inside \w+\(\) to resolve)/,
+    class extends ForwardingConnection {
       #current: string | undefined
       override close(): Promise<void> {
         return this.#current === name ? never : super.close()
@@ -365,22 +370,22 @@ function stuckInside(name: 'received' | 'drained' | 'ended' | 'closed'): BrokenC
   )
 }
 
-export const brokenClosing: readonly BrokenConnection[] = [
-  broken(
-    'close() resolves at once',
+export const closeMutants: readonly MutantConnection[] = [
+  mutant(
+    'resolves close() at once',
     'close: half-closes',
-    /close\(\) resolved before the peer had closed its direction/,
-    class extends AlteredConnection {
+    /close\(\) resolved before the peer closed its direction/,
+    class extends ForwardingConnection {
       override async close(): Promise<void> {
         void super.close()
       }
     },
   ),
-  broken(
-    'drops the last bytes of the peer',
+  mutant(
+    'drops the bytes that arrive after close()',
     'close: half-closes',
-    /received after close\(\): 0 bytes arrived, expected 2097152/,
-    class extends AlteredConnection {
+    /received after close\(\): expected 2097152 bytes, received 0/,
+    class extends ForwardingConnection {
       #isClosing = false
       override close(): Promise<void> {
         this.#isClosing = true
@@ -391,44 +396,44 @@ export const brokenClosing: readonly BrokenConnection[] = [
       }
     },
   ),
-  broken(
-    'closes as soon as it half-closed',
+  mutant(
+    'closes both directions soon after close()',
     'close: half-closes',
-    /closed\(\) came before the peer had closed its direction|close\(\) resolved before the peer had/,
-    class extends AlteredConnection {
+    /closed\(\) was called before the peer closed its direction|close\(\) resolved before the peer closed/,
+    class extends ForwardingConnection {
       override close(): Promise<void> {
         const closing = super.close()
-        later(() => super.destroy())
+        soon(() => super.destroy())
         return closing
       }
     },
   ),
-  broken(
-    'tells of an error though it was closed in order',
+  mutant(
+    'reports an error after an orderly close',
     'close: after ended()',
-    /the error of closed\(\): expected undefined, got Error "why not"/,
-    class extends AlteredConnection {
+    /the error of closed\(\): expected undefined, received Error "unfounded"/,
+    class extends ForwardingConnection {
       override closed(): void {
-        super.closed(new Error('why not'))
+        super.closed(new Error('unfounded'))
       }
     },
   ),
-  broken(
-    'close() drops what was not flushed',
+  mutant(
+    'drops unflushed bytes in close()',
     'close: flushes',
     /ECONNRESET|destroyed the connection/,
-    class extends AlteredConnection {
+    class extends ForwardingConnection {
       override close(): Promise<void> {
         super.destroy()
         return super.close()
       }
     },
   ),
-  broken(
-    'the second close() rejects',
-    'close: twice',
+  mutant(
+    'rejects the second close()',
+    'close: a second call',
     /closed already/,
-    class extends AlteredConnection {
+    class extends ForwardingConnection {
       #isClosed = false
       override close(): Promise<void> {
         if (this.#isClosed) return Promise.reject(new Error('closed already'))
@@ -437,11 +442,11 @@ export const brokenClosing: readonly BrokenConnection[] = [
       }
     },
   ),
-  broken(
-    'close() waits for the peer though destroyed',
-    'close: resolves when destroy() follows',
-    /hangs: waited 500 ms for close\(\) to resolve after destroy\(\)/,
-    class extends AlteredConnection {
+  mutant(
+    'waits for the peer after destroy()',
+    'close: resolves if destroy() follows',
+    /hangs: no progress for 200 ms, waiting for close\(\) to resolve after destroy\(\)/,
+    class extends ForwardingConnection {
       #isEnded = false
       override async close(): Promise<void> {
         await super.close()
@@ -453,26 +458,26 @@ export const brokenClosing: readonly BrokenConnection[] = [
       }
     },
   ),
-  broken(
-    'close() before start() waits for ever',
+  mutant(
+    'never resolves close() before start()',
     'close: resolves before start()',
-    /hangs: waited 500 ms for close\(\) before start\(\) to resolve/,
-    class extends AlteredConnection {
+    /hangs: no progress for 200 ms, waiting for close\(\) before start\(\) to resolve/,
+    class extends ForwardingConnection {
       override close(): Promise<void> {
         return this.receiver === undefined ? never : super.close()
       }
     },
   ),
-  ...(['received', 'drained', 'ended', 'closed'] as const).map(stuckInside),
+  ...(['received', 'drained', 'ended', 'closed'] as const).map(neverClosesInside),
 ]
 
-/** Calls closed() inside destroy() when that is called inside another call. */
-function closedInside(name: 'received' | 'drained' | 'ended'): BrokenConnection {
-  return broken(
-    `closed() comes inside ${name}() when that destroys`,
+/** Its destroy() calls closed() at once, inside another call. */
+function callsClosedInside(name: 'received' | 'drained' | 'ended'): MutantConnection {
+  return mutant(
+    `calls closed() inside ${name}() if that destroys`,
     `destroy: safe inside ${name}()`,
     new RegExp(`closed\\(\\) was called inside ${name}\\(\\)`),
-    class extends AlteredConnection {
+    class extends ForwardingConnection {
       #isClosed = false
       override destroy(reason?: Error): void {
         super.destroy(reason)
@@ -487,36 +492,36 @@ function closedInside(name: 'received' | 'drained' | 'ended'): BrokenConnection 
   )
 }
 
-export const brokenDestroying: readonly BrokenConnection[] = [
-  broken(
-    'forgets the reason',
-    'destroy: closed() gets the very reason',
-    /the error of closed\(\): expected Error "destroyed by the suite", got undefined/,
-    class extends AlteredConnection {
+export const destroyMutants: readonly MutantConnection[] = [
+  mutant(
+    'drops the reason of destroy()',
+    'destroy: closed() gets the same reason',
+    /the error of closed\(\): expected Error "destroyed by the suite", received undefined/,
+    class extends ForwardingConnection {
       override destroy(): void {
         super.destroy()
       }
     },
   ),
-  broken(
-    'makes up a reason',
+  mutant(
+    'invents a reason for closed()',
     'destroy: without a reason',
-    /the error of closed\(\): expected undefined, got Error "aborted"/,
-    class extends AlteredConnection {
+    /the error of closed\(\): expected undefined, received Error "aborted"/,
+    class extends ForwardingConnection {
       override destroy(reason: Error = new Error('aborted')): void {
         super.destroy(reason)
       }
     },
   ),
-  broken(
+  mutant(
     'writes into lent memory after destroy()',
-    'destroy: after it, no call',
-    /byte \d+ of the memory was written to after destroy\(\)/,
-    class extends AlteredConnection {
+    'destroy: only closed() follows',
+    /byte \d+ of the lent memory was written after destroy\(\)/,
+    class extends ForwardingConnection {
       #lent: Uint8Array | undefined
       override received(count: number): void {
         super.received(count)
-        // Asks early, as Node does.
+        // Node too asks for the next view early.
         this.#lent = this.receiver.buffer()
       }
       override buffer(): Uint8Array {
@@ -525,36 +530,36 @@ export const brokenDestroying: readonly BrokenConnection[] = [
       }
       override destroy(reason?: Error): void {
         super.destroy(reason)
-        later(() => this.#lent?.fill(0))
+        soon(() => this.#lent?.fill(0))
       }
     },
   ),
-  broken(
-    'goes on after destroy()',
-    'destroy: after it, no call',
+  mutant(
+    'calls its receiver after destroy()',
+    'destroy: only closed() follows',
     /buffer\(\) was called after destroy\(\); .*received\(\) was called after destroy\(\)/,
-    class extends AlteredConnection {
+    class extends ForwardingConnection {
       override destroy(reason?: Error): void {
         if (this.receiver === undefined) super.destroy(reason)
-        else setTimeout(() => super.destroy(reason), 20)
+        else soon(() => soon(() => super.destroy(reason)))
       }
     },
   ),
-  broken(
-    'destroy() waits until all is flushed',
-    'destroy: drops what was not flushed',
-    /hangs: waited 1500 ms for closed\(\) while the peer does not read/,
-    class extends AlteredConnection {
+  mutant(
+    'flushes all bytes before it is destroyed',
+    'destroy: drops unflushed bytes',
+    /hangs: no progress for 200 ms, waiting for closed\(\) while the peer does not read/,
+    class extends ForwardingConnection {
       override destroy(): void {
         void super.close()
       }
     },
   ),
-  broken(
-    'close() after destroy() never resolves',
-    'destroy: resolves close()',
-    /hangs: waited 500 ms for close\(\) to resolve/,
-    class extends AlteredConnection {
+  mutant(
+    'never resolves close() after destroy()',
+    'destroy: a later close() resolves',
+    /hangs: no progress for 200 ms, waiting for close\(\) to resolve/,
+    class extends ForwardingConnection {
       #isDestroyed = false
       override close(): Promise<void> {
         return this.#isDestroyed ? never : super.close()
@@ -565,20 +570,20 @@ export const brokenDestroying: readonly BrokenConnection[] = [
       }
     },
   ),
-  broken(
+  mutant(
     'leaves a timer',
     'destroy: leaves nothing open',
     /left open: \d+ Timeout \(\d+ before\)/,
-    class extends AlteredConnection {
+    class extends ForwardingConnection {
       readonly timer = leakTimer()
     },
   ),
-  ...(['received', 'drained', 'ended'] as const).map(closedInside),
-  broken(
-    'destroy() inside closed() closes again',
+  ...(['received', 'drained', 'ended'] as const).map(callsClosedInside),
+  mutant(
+    'calls closed() again if destroyed inside closed()',
     'destroy: safe inside closed()',
-    /calls after destroy\(\): expected "", got "closed"|closed\(\) was called (inside|after) closed\(\)/,
-    class extends AlteredConnection {
+    /the calls after destroy\(\): expected "", received "closed"|closed\(\) was called (inside|after) closed\(\)/,
+    class extends ForwardingConnection {
       #isClosed = false
       #isAgain = false
       override closed(error?: Error): void {
@@ -596,32 +601,32 @@ export const brokenDestroying: readonly BrokenConnection[] = [
   ),
 ]
 
-export const brokenBreaking: readonly BrokenConnection[] = [
-  broken(
-    'takes a reset for the end',
+export const resetMutants: readonly MutantConnection[] = [
+  mutant(
+    'reports a reset as an orderly end',
     'closed: gets a NbdTransportError',
-    /closed\(\) got undefined after a reset, expected a NbdTransportError/,
-    class extends AlteredConnection {
+    /the error of closed\(\) after a reset: expected a NbdTransportError, received undefined/,
+    class extends ForwardingConnection {
       override closed(): void {
         super.closed()
       }
     },
   ),
-  broken(
-    'hands on the native error',
+  mutant(
+    'reports the native error of a reset',
     'closed: gets a NbdTransportError',
-    /closed\(\) got Error "read ECONNRESET" after a reset, expected a NbdTransportError/,
-    class extends AlteredConnection {
+    /the error of closed\(\) after a reset: expected a NbdTransportError, received Error "read ECONNRESET"/,
+    class extends ForwardingConnection {
       override closed(error?: Error): void {
         super.closed(error && new Error('read ECONNRESET'))
       }
     },
   ),
-  broken(
-    'close() never resolves after a reset',
-    'closed: comes when the peer resets while close()',
-    /hangs: waited 500 ms for close\(\) to resolve/,
-    class extends AlteredConnection {
+  mutant(
+    'never resolves close() after a reset',
+    'closed: is called if the peer resets during close()',
+    /hangs: no progress for 200 ms, waiting for close\(\) to resolve/,
+    class extends ForwardingConnection {
       #isBroken = false
       override async close(): Promise<void> {
         await super.close()
@@ -633,48 +638,48 @@ export const brokenBreaking: readonly BrokenConnection[] = [
       }
     },
   ),
-  broken(
-    'never tells of a reset',
-    'closed: comes when the peer resets while a write',
-    /hangs: waited 1500 ms for closed\(\) after the reset/,
-    class extends AlteredConnection {
+  mutant(
+    'never reports a reset',
+    'closed: is called if the peer resets while a write',
+    /hangs: no progress for 200 ms, waiting for closed\(\) after the reset/,
+    class extends ForwardingConnection {
       override closed(error?: Error): void {
         if (error === undefined) super.closed()
       }
     },
   ),
-  broken(
+  mutant(
     'calls closed() twice',
-    'closed: comes once',
-    /calls of closed\(\): expected 1, got 2|closed\(\) was called after closed\(\)/,
-    class extends AlteredConnection {
+    'closed: is the last call',
+    /the number of calls of closed\(\): expected 1, received 2|closed\(\) was called after closed\(\)/,
+    class extends ForwardingConnection {
       override closed(error?: Error): void {
         super.closed(error)
         super.closed(error)
       }
     },
   ),
-  broken(
+  mutant(
     'calls ended() after closed()',
-    'closed: comes once',
-    /the last call: expected "closed", got "ended"|ended\(\) was called after closed\(\)/,
-    class extends AlteredConnection {
+    'closed: is the last call',
+    /the last call: expected "closed", received "ended"|ended\(\) was called after closed\(\)/,
+    class extends ForwardingConnection {
       override closed(error?: Error): void {
         super.closed(error)
         super.ended()
       }
     },
   ),
-  broken(
-    'does not tell of a reset before start()',
-    'closed: comes after start()',
-    /hangs: waited 500 ms for closed\(\) after start\(\)/,
-    class extends AlteredConnection {
+  mutant(
+    'does not report a reset before start()',
+    'closed: is called after start()',
+    /hangs: no progress for 200 ms, waiting for closed\(\) after start\(\)/,
+    class extends ForwardingConnection {
       #isStarted = false
       override start(receiver: Receiver): void {
         super.start(receiver)
-        // By then it was told.
-        later(() => {
+        // closed() is suppressed until then.
+        soon(() => {
           this.#isStarted = true
         })
       }
@@ -685,10 +690,10 @@ export const brokenBreaking: readonly BrokenConnection[] = [
   ),
 ]
 
-export const brokenConnections: readonly BrokenConnection[] = [
-  ...brokenReading,
-  ...brokenWriting,
-  ...brokenClosing,
-  ...brokenDestroying,
-  ...brokenBreaking,
+export const mutantConnections: readonly MutantConnection[] = [
+  ...readMutants,
+  ...writeMutants,
+  ...closeMutants,
+  ...destroyMutants,
+  ...resetMutants,
 ]

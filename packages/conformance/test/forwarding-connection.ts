@@ -1,7 +1,7 @@
 import type { Connection, Receiver } from '@nbdjs/core'
 
-/** Passes everything on, both ways; a broken connection overrides what it breaks. */
-export class AlteredConnection implements Connection, Receiver {
+/** Forwards all calls in both directions. A mutant overrides the methods that it breaks. */
+export class ForwardingConnection implements Connection, Receiver {
   protected readonly inner: Connection
   protected receiver!: Receiver
 
