@@ -200,7 +200,7 @@ const main = async ({ isCheck }) => {
   const { requirements } = await load('spec/requirements.ts')
   /** @type {typeof import('../spec/libnbd.js')} */
   const { callSections, libnbdSections } = await load('spec/libnbd.ts')
-  const { edges } = await load('packages/core/src/machine/phase.ts')
+  const { edges } = await load('packages/core/src/protocol/phase.ts')
   const citations = readCitations()
 
   const kept = requirements.filter(({ status }) => status === 'kept').map(({ id }) => id)

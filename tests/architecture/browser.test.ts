@@ -4,7 +4,7 @@ import { build } from 'esbuild'
 import { repository } from './source-files.js'
 
 // esbuild refuses an import of Node's own modules for this platform.
-it.each(['index.js', 'wire/index.js', 'adapters/memory.js', 'adapters/upgradable-connection.js'])(
+it.each(['index.js', 'wire/index.js', 'in-process.js', 'upgrade.js'])(
   'bundles core for a browser: dist/%s',
   async (entry) => {
     const { metafile, errors, warnings } = await build({

@@ -28,7 +28,7 @@ const partsOfCore: Readonly<Record<string, RegExp>> = {
   'tls.ts': /^(transport|uri\/nbd-uri)\.ts$/,
 }
 
-/** What an input changes at once and what only a clock or a promise brings about are apart: see machine/. */
+/** protocol/ is free of I/O, clocks and promises: timers and promises belong to handle/. */
 const clocksAndPromises = [
   'Promise',
   'async',
@@ -96,8 +96,8 @@ describe('core', () => {
     expect(wrong).toEqual([])
   })
 
-  it.each(forms)('has no clock and no promise in its machine (%s)', (_, folder, ending) => {
-    expect(mentions(filesIn(`${folder}/machine`, ending), clocksAndPromises)).toEqual([])
+  it.each(forms)('has no clock and no promise in its protocol (%s)', (_, folder, ending) => {
+    expect(mentions(filesIn(`${folder}/protocol`, ending), clocksAndPromises)).toEqual([])
     expect(mentions(filesIn(`${folder}/wire`, ending), clocksAndPromises)).toEqual([])
   })
 

@@ -1,5 +1,5 @@
 import { NbdUsageError } from './errors.js'
-import { parseSignal } from './handle/arguments.js'
+import { parseSignal } from './handle/commands.js'
 import { Handle, keepUri, type SignalOptions } from './handle/handle.js'
 import type { HandleOptions } from './options.js'
 import type { TlsProvider, UriTls } from './tls.js'

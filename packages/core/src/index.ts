@@ -34,7 +34,7 @@ export {
   NbdUsageError,
 } from './errors.js'
 export { Context, describeFlags, ExtentFlag } from './extent-flags.js'
-export type { CommandOptions } from './handle/arguments.js'
+export type { CommandOptions } from './handle/commands.js'
 export type {
   BlockStatusOptions,
   ConnectResult,
@@ -47,14 +47,13 @@ export type {
 } from './handle/handle.js'
 export { connect, Handle } from './handle/handle.js'
 export type { State } from './handle/state.js'
-export type { BlockSizeInfo, ExportInfo } from './machine/export-info.js'
-export type { Limits } from './machine/limits.js'
-export type { Protocol, Session } from './machine/session.js'
-export type { Stats } from './machine/stats.js'
-export type { Extent } from './machine/transmission/block-status.js'
-export type { ReadChunk } from './machine/transmission/read-chunk.js'
 export type { HandleOptions, Settings, Strict, Timeouts } from './options.js'
 export { escapeUnprintable, quote } from './quote.js'
+export type { BlockSizeInfo, ExportInfo } from './protocol/export-info.js'
+export type { Limits } from './protocol/limits.js'
+export type { Protocol, Session, Stats } from './protocol/session.js'
+export type { ReadChunk } from './protocol/transmission/command.js'
+export type { Extent } from './protocol/transmission/extents.js'
 export type { TlsHandover, TlsProvider, UriTls } from './tls.js'
 export {
   type Connection,

@@ -1,7 +1,7 @@
 import * as z from 'zod/mini'
 import { NbdUsageError } from './errors.js'
 import { misuse, misuseMessage } from './handle/misuse.js'
-import { defaultLimits, type Limits } from './machine/limits.js'
+import { defaultLimits, type Limits } from './protocol/limits.js'
 import type { TlsProvider } from './tls.js'
 import { encodeText, MAX_STRING_BYTES } from './wire/text.js'
 

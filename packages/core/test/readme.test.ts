@@ -14,7 +14,7 @@ import {
 } from '@nbdjs/core/wire'
 import { ready } from './handle/connected.js'
 import { ScriptedServer } from './handle/scripted-server.js'
-import { rejection } from './handle/settled.js'
+import { rejection } from './handle/settle-promises.js'
 import { cells } from './handle/state-table.js'
 import { firstExport } from './readme/first-export.js'
 import { readAll } from './readme/read-all.js'

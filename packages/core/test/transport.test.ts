@@ -9,7 +9,7 @@ import {
 } from '@nbdjs/core'
 import { expectTypeOf } from 'expect-type'
 import fc from 'fast-check'
-import { octets, repeated } from './octets.js'
+import { octets, repeated } from './bytes.js'
 
 type Call = readonly ['buffer', Uint8Array] | readonly ['received', number]
 

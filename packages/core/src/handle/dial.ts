@@ -1,6 +1,6 @@
 import { NbdError, type NbdErrorDetails, NbdTransportError } from '../errors.js'
 import type { Connection, Transport } from '../transport.js'
-import { deadline } from './deadline.js'
+import { startTimeout } from './watchers.js'
 
 /**
  * Dials, at most `timeoutMs` long. Rejects with the signal's reason when aborted, else with an
@@ -15,7 +15,7 @@ export async function dial(
   const attempt = new AbortController()
   const aborted = rejectionOf(attempt.signal)
   const abort = (): void => attempt.abort(signal.reason)
-  const cancel = deadline(timeoutMs, () => {
+  const cancel = startTimeout(timeoutMs, () => {
     const message = `no connection within ${timeoutMs} ms (timeouts.dialMs)`
     attempt.abort(failure(transport, message, { errno: 'ETIMEDOUT' }))
   })

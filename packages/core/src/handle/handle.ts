@@ -1,14 +1,5 @@
 import { EventEmitter } from 'eventemitter3'
-import { UpgradableConnection } from '../adapters/upgradable-connection.js'
 import { NbdClosedError, NbdStateError, NbdUsageError } from '../errors.js'
-import type { ExportInfo } from '../machine/export-info.js'
-import type { NegotiationSettings } from '../machine/negotiation/negotiation.js'
-import type { Operation, OperationResults } from '../machine/negotiation/operation.js'
-import type { Phase } from '../machine/phase.js'
-import type { Session } from '../machine/session.js'
-import type { Stats } from '../machine/stats.js'
-import type { BlockStatus, Extent } from '../machine/transmission/block-status.js'
-import type { ReadChunk } from '../machine/transmission/read-chunk.js'
 import {
   checkName,
   checkQuery,
@@ -18,38 +9,48 @@ import {
   type Settings,
   type Strict,
 } from '../options.js'
+import type { ExportInfo } from '../protocol/export-info.js'
+import type { NegotiationSettings } from '../protocol/negotiation/negotiation.js'
+import type { Operation, OperationResults } from '../protocol/negotiation/operations.js'
+import type { Phase } from '../protocol/phase.js'
+import type { Session, Stats } from '../protocol/session.js'
+import type { ReadChunk } from '../protocol/transmission/command.js'
+import type { Extent, ExtentCollector } from '../protocol/transmission/extents.js'
 import type { UriTls } from '../tls.js'
 import type { Connection, Transport, UriAddress } from '../transport.js'
+import { UpgradableConnection } from '../upgrade.js'
 import { connectionUri } from '../uri/connection-uri.js'
 import { uriAddress } from '../uri/uri-address.js'
 import type { ListEntry } from '../wire/option-reply.js'
 import {
+  blockStatusPayload,
+  type CheckContext,
   type CommandOptions,
+  type CommandRule,
   checkBoolean,
+  checkCommand,
   checkOffset,
   checkQueries,
   checkRangeLength,
   checkTransport,
+  chunkedDestination,
+  dataArgument,
+  destinationArgument,
+  flagsToSend,
+  lengthArgument,
+  noArgument,
+  type PayloadParser,
   parseBlockStatusOptions,
   parseCommandOptions,
   parseShutdownOptions,
   parseSignal,
-} from './arguments.js'
-import { blockStatusTarget } from './block-status-target.js'
-import { type CommandRule, checkWish, flagsToSend, type Ground, rules } from './command-rules.js'
-import {
-  fromData,
-  intoBuffer,
-  intoChunks,
-  ofLength,
-  ofRange,
-  ofWhole,
-  type TargetOf,
-} from './command-target.js'
-import { Conversation } from './conversation.js'
+  rangeArgument,
+  rules,
+} from './commands.js'
+import { ConnectionDriver } from './connection-driver.js'
 import { dial } from './dial.js'
 import type { PendingCommand } from './pending-command.js'
-import { type CallKind, legalAfterGoodbye, legalStates, type State, stateOf } from './state.js'
+import { allowedDuringShutdown, type CallKind, legalStates, type State, stateOf } from './state.js'
 
 /**
  * The events of a Handle, and what their listeners get. A listener may call the handle. One that throws does not
@@ -129,15 +130,15 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
   /** Aborts the dial. */
   readonly #dialling: AbortController = new AbortController()
   /** The state and its reason, as long as there is no conversation that tells both. */
-  #early: 'created' | 'connecting' | 'dead' = 'created'
-  #earlyFailure: Error | undefined
-  #conversation: Conversation | undefined
+  #preConnectState: 'created' | 'connecting' | 'dead' = 'created'
+  #preConnectError: Error | undefined
+  #driver: ConnectionDriver | undefined
   /** Where `connect` leads, if a URI can name it. */
   #address: UriAddress | undefined
   /** What the URI said of TLS, when there was one. */
   #uriTls: UriTls = {}
   /** What commands are checked by, from the first one on: it does not change while they are legal. */
-  #ground: Ground | undefined
+  #checkContext: CheckContext | undefined
   #settleClosed!: { readonly resolve: () => void; readonly reject: (error: Error) => void }
 
   static {
@@ -164,7 +165,7 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
   // --- what is known -------------------------------------------------------------------------------------
 
   get state(): State {
-    return this.#conversation === undefined ? this.#early : stateOf[this.#conversation.machine.phase]
+    return this.#driver === undefined ? this.#preConnectState : stateOf[this.#driver.protocol.phase]
   }
 
   /**
@@ -181,7 +182,7 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
    * another name is set; still when `closed`. Else throws an {@link NbdStateError}.
    */
   get info(): ExportInfo {
-    const { info } = this.#requireConversation('ask', 'info').machine
+    const { info } = this.#requireDriver('ask', 'info').protocol
     if (info?.name === this.#settings.exportName) return info
     throw this.#stateError('info', 'the export is not known: optInfo() and optGo() ask for it')
   }
@@ -191,9 +192,9 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
    * are asked for and none were selected yet.
    */
   canMetaContext(name: string): boolean {
-    const { machine } = this.#requireConversation('ask', 'canMetaContext')
+    const { protocol } = this.#requireDriver('ask', 'canMetaContext')
     checkName('canMetaContext: name', name)
-    const contexts = [...machine.metaContexts.values()]
+    const contexts = [...protocol.metaContexts.values()]
     if (contexts.length === 0 && this.state === 'negotiating' && this.#settings.metaContexts.length > 0) {
       throw this.#stateError('canMetaContext', 'no meta context was selected: optInfo() and optGo() do it')
     }
@@ -202,13 +203,13 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
 
   /** What was agreed on. Legal in `negotiating`, `ready` and `closed`. */
   get session(): Session {
-    return this.#requireConversation('ask', 'session').machine.session
+    return this.#requireDriver('ask', 'session').protocol.session
   }
 
   /** What was moved so far: all 0 before `connect`, and kept after the end. */
   get stats(): Stats {
     return (
-      this.#conversation?.machine.stats ?? {
+      this.#driver?.protocol.stats ?? {
         bytesSent: 0,
         bytesReceived: 0,
         chunksSent: 0,
@@ -219,7 +220,7 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
 
   /** Commands that wait for a reply, sent or in line. */
   get inFlight(): number {
-    return this.#conversation?.machine.inFlight ?? 0
+    return this.#driver?.protocol.inFlight ?? 0
   }
 
   /**
@@ -237,7 +238,7 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
     this.#require('locate', 'uri')
     if (this.#address === undefined) return undefined
     const { tls, tlsProvider } = this.#options
-    const isOn = this.#conversation?.machine.session.tls === true
+    const isOn = this.#driver?.protocol.session.tls === true
     const ofProvider = isOn || tls !== 'disable' ? tlsProvider?.uri : undefined
     const { user, ...tlsParameters } = { ...ofProvider, ...this.#uriTls }
     return connectionUri({
@@ -338,12 +339,12 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
    * asked for it unless `options.tls` is `disable`. A TLS handshake that fails leaves the handle `dead`.
    */
   async optStartTls(options?: SignalOptions): Promise<boolean> {
-    const { machine } = this.#requireConversation('opt', 'optStartTls')
+    const { protocol } = this.#requireDriver('opt', 'optStartTls')
     if (this.#options.tlsProvider === undefined) {
       throw new NbdUsageError('optStartTls: expected options.tlsProvider, such as nodeTls() of @nbdjs/tls')
     }
     // "Client-side requirements": not a second time.
-    if (machine.session.tls) throw this.#stateError('optStartTls', 'TLS is on already')
+    if (protocol.session.tls) throw this.#stateError('optStartTls', 'TLS is on already')
     return await this.#operate('optStartTls', 'startTls', options)
   }
 
@@ -377,8 +378,8 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
 
   /** NBD_OPT_ABORT: says goodbye and closes. */
   async optAbort(options?: SignalOptions): Promise<void> {
-    const conversation = this.#requireConversation('opt', 'optAbort')
-    await this.#abortable(parseSignal('optAbort', options), () => this.#leave(conversation))
+    const driver = this.#requireDriver('opt', 'optAbort')
+    await this.#abortable(parseSignal('optAbort', options), () => this.#beginShutdown(driver))
   }
 
   // --- commands ------------------------------------------------------------------------------------------
@@ -388,7 +389,7 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
    * `ready`, like the other commands.
    */
   pread(length: number, offset: number | bigint, options?: CommandOptions): Promise<Uint8Array> {
-    return this.#command(rules.pread, offset, options, ofLength, length, dataOf)
+    return this.#command(rules.pread, offset, options, lengthArgument, length, dataOf)
   }
 
   /**
@@ -400,7 +401,7 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
    * which not every transport takes.
    */
   preadInto(buffer: Uint8Array, offset: number | bigint, options?: CommandOptions): Promise<void> {
-    return this.#command(rules.preadInto, offset, options, intoBuffer, buffer, nothing)
+    return this.#command(rules.preadInto, offset, options, destinationArgument, buffer, nothing)
   }
 
   /**
@@ -413,7 +414,14 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
     onChunk: (chunk: ReadChunk) => void,
     options?: StructuredReadOptions,
   ): Promise<void> {
-    return this.#command(rules.preadStructured, offset, options, intoChunks, { buffer, onChunk }, nothing)
+    return this.#command(
+      rules.preadStructured,
+      offset,
+      options,
+      chunkedDestination,
+      { buffer, onChunk },
+      nothing,
+    )
   }
 
   /**
@@ -428,16 +436,16 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
     options?: BlockStatusOptions,
   ): Promise<Map<string, Extent[]>> {
     try {
-      const { machine } = this.#requireConversation('command', 'blockStatus')
+      const { protocol } = this.#requireDriver('command', 'blockStatus')
       const { contexts, isOne, rest } = parseBlockStatusOptions(options)
       const ground = {
-        info: machine.info as ExportInfo,
-        negotiated: machine.metaContexts,
+        info: protocol.info as ExportInfo,
+        negotiated: protocol.metaContexts,
         maxExtents: this.#options.limits.extents,
       }
-      const target: TargetOf<number | bigint> = ({ name }, subject, at) => {
+      const target: PayloadParser<number | bigint> = ({ name }, subject, at) => {
         const range = { offset: at, length: checkRangeLength(name, subject), contexts }
-        return blockStatusTarget({ ...range, isOne }, ground)
+        return blockStatusPayload({ ...range, isOne }, ground)
       }
       return this.#command(rules.blockStatus, offset, rest, target, length, extentsOf)
     } catch (error) {
@@ -450,22 +458,22 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
    * sent it. Of a SharedArrayBuffer a copy is taken. At most `info.blockSize.payload` bytes.
    */
   pwrite(data: Uint8Array, offset: number | bigint, options?: WriteOptions): Promise<void> {
-    return this.#command(rules.pwrite, offset, options, fromData, data, nothing)
+    return this.#command(rules.pwrite, offset, options, dataArgument, data, nothing)
   }
 
   /** Makes `length` bytes at `offset` read as zeroes. Needs `info.canZero`. */
   zero(length: number | bigint, offset: number | bigint, options?: ZeroOptions): Promise<void> {
-    return this.#command(rules.zero, offset, options, ofRange, length, nothing)
+    return this.#command(rules.zero, offset, options, rangeArgument, length, nothing)
   }
 
   /** Tells the server that `length` bytes at `offset` are no longer needed. Needs `info.canTrim`. */
   trim(length: number | bigint, offset: number | bigint, options?: WriteOptions): Promise<void> {
-    return this.#command(rules.trim, offset, options, ofRange, length, nothing)
+    return this.#command(rules.trim, offset, options, rangeArgument, length, nothing)
   }
 
   /** Tells the server that `length` bytes at `offset` will be read soon. Needs `info.canCache`. */
   cache(length: number | bigint, offset: number | bigint, options?: CommandOptions): Promise<void> {
-    return this.#command(rules.cache, offset, options, ofRange, length, nothing)
+    return this.#command(rules.cache, offset, options, rangeArgument, length, nothing)
   }
 
   /**
@@ -473,7 +481,7 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
    * first. Needs `info.canFlush`.
    */
   flush(options?: CommandOptions): Promise<void> {
-    return this.#command(rules.flush, 0, options, ofWhole, undefined, nothing)
+    return this.#command(rules.flush, 0, options, noArgument, undefined, nothing)
   }
 
   // --- the end -------------------------------------------------------------------------------------------
@@ -484,9 +492,9 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
    * was called before; no other call is taken after it. An aborted signal ends the handle at once.
    */
   async shutdown(options?: ShutdownOptions): Promise<void> {
-    const conversation = this.#requireConversation('shutdown', 'shutdown')
+    const driver = this.#requireDriver('shutdown', 'shutdown')
     const { abandonPending, signal } = parseShutdownOptions(options)
-    await this.#abortable(signal, () => this.#leave(conversation, abandonPending))
+    await this.#abortable(signal, () => this.#beginShutdown(driver, abandonPending))
   }
 
   /**
@@ -495,11 +503,11 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
    */
   destroy(reason?: unknown): void {
     const error = isError(reason) ? reason : destroyed(reason)
-    if (this.#conversation !== undefined) {
-      this.#conversation.fail(error)
+    if (this.#driver !== undefined) {
+      this.#driver.fail(error)
       return
     }
-    this.#die(error)
+    this.#failBeforeConnect(error)
     this.#dialling.abort(error)
   }
 
@@ -514,32 +522,32 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
   async #dial(transport: Transport): Promise<ExportInfo | undefined> {
     const { signal } = this.#dialling
     if (transport.uri !== undefined) this.#address ??= uriAddress(transport.uri)
-    this.#early = 'connecting'
-    this.#tell('state', 'connecting', 'created')
+    this.#preConnectState = 'connecting'
+    this.#emit('state', 'connecting', 'created')
     try {
       const connection = await dial(transport, this.#options.timeouts.dialMs, signal)
       // Destroyed in the moment between: nobody else knows of the connection.
       if (signal.aborted) connection.destroy()
       signal.throwIfAborted()
-      this.#conversation = this.#converse(connection, transport)
+      this.#driver = this.#createDriver(connection, transport)
     } catch (error) {
-      this.#die(error as Error)
+      this.#failBeforeConnect(error as Error)
       throw error
     }
-    return await this.#conversation.open()
+    return await this.#driver.open()
   }
 
-  #converse(connection: Connection, { address, hostName }: Transport): Conversation {
+  #createDriver(connection: Connection, { address, hostName }: Transport): ConnectionDriver {
     const { limits, timeouts, tlsProvider } = this.#options
-    return new Conversation(
+    return new ConnectionDriver(
       tlsProvider === undefined
         ? connection
         : new UpgradableConnection(connection, tlsProvider, { address, hostName }),
       { address, settings: this.#settings, limits, timeouts },
       {
-        entered: (next, previous) => this.#entered(next, previous),
-        debug: (message) => this.#tell('debug', `${this.name}: ${message}`),
-        disconnected: () => this.#disconnected(),
+        onPhase: (next, previous) => this.#onPhase(next, previous),
+        onDebug: (message) => this.#emit('debug', `${this.name}: ${message}`),
+        onDisconnected: () => this.#onDisconnected(),
         isDebugging: () => this.listenerCount('debug') > 0,
       },
     )
@@ -551,14 +559,14 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
     options: SignalOptions | undefined,
     queries: unknown = this.#settings.metaContexts,
   ): Promise<OperationResults[K]> {
-    const conversation = this.#requireConversation('opt', call)
+    const driver = this.#requireDriver('opt', call)
     const names = checkQueries(call, queries)
     const signal = parseSignal(call, options)
-    return await this.#abortable(signal, () => conversation.operate(operation, call, names))
+    return await this.#abortable(signal, () => driver.operate(operation, call, names))
   }
 
-  async #leave(conversation: Conversation, abandonPending = false): Promise<void> {
-    conversation.leave(abandonPending)
+  async #beginShutdown(driver: ConnectionDriver, abandonPending = false): Promise<void> {
+    driver.beginShutdown(abandonPending)
     await this.closed
   }
 
@@ -566,31 +574,31 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
     rule: CommandRule,
     offset: number | bigint,
     options: CommandOptions | undefined,
-    targetOf: TargetOf<Subject>,
+    targetOf: PayloadParser<Subject>,
     subject: Subject,
     result: (command: PendingCommand) => Result,
   ): Promise<Result> {
     try {
-      const conversation = this.#requireConversation('command', rule.name)
-      this.#ground ??= groundOf(conversation.machine, this.#options.strict)
+      const driver = this.#requireDriver('command', rule.name)
+      this.#checkContext ??= checkContextOf(driver.protocol, this.#options.strict)
       const { flags, signal } = parseCommandOptions(rule.name, options)
       const at = checkOffset(rule.name, offset)
       const target = targetOf(rule, subject, at, options)
-      checkWish(rule, flags, at, target.length, this.#ground)
+      checkCommand(rule, flags, at, target.length, this.#checkContext)
       const init = {
         name: rule.name,
         type: rule.type,
-        flags: flagsToSend(rule.type, flags, target.data, this.#ground),
+        flags: flagsToSend(rule.type, flags, target.data, this.#checkContext),
         offset: at,
         length: target.length,
         data: target.data,
         destination: target.destination,
-        lendable: target.lendable,
+        canReceiveInPlace: target.canReceiveInPlace,
         status: target.status,
         wantsChunks: target.wantsChunks,
         onChunk: target.onChunk,
       }
-      return conversation.submit(init, signal, result)
+      return driver.submit(init, signal, result)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -611,22 +619,22 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
     }
   }
 
-  #requireConversation(kind: CallKind, call: string): Conversation {
+  #requireDriver(kind: CallKind, call: string): ConnectionDriver {
     this.#require(kind, call)
-    return this.#conversation as Conversation
+    return this.#driver as ConnectionDriver
   }
 
   #require(kind: CallKind, call: string): void {
     if (!legalStates[kind].includes(this.state)) {
       throw this.#stateError(call, `it is legal in ${legalStates[kind].join(' and ')} only`)
     }
-    if (this.#conversation?.isLeaving !== true || legalAfterGoodbye.includes(kind)) return
+    if (this.#driver?.isShuttingDown !== true || allowedDuringShutdown.includes(kind)) return
     throw this.#stateError(call, 'the connection is being shut down')
   }
 
   #stateError(call: string, why: string): NbdStateError {
     const { state } = this
-    const cause = this.#conversation?.machine.failure ?? this.#earlyFailure
+    const cause = this.#driver?.protocol.failure ?? this.#preConnectError
     return new NbdStateError(`${call}: invalid state ${state}: ${why}`, {
       // As libnbd has it: not connected yet, or else the wrong time.
       errno: state === 'created' ? 'ENOTCONN' : 'EINVAL',
@@ -634,34 +642,34 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
     })
   }
 
-  /** It failed before there was a conversation. */
-  #die(error: Error): void {
-    const previous = this.#early
+  /** It failed before there was a driver. */
+  #failBeforeConnect(error: Error): void {
+    const previous = this.#preConnectState
     if (previous === 'dead') return
-    this.#early = 'dead'
-    this.#earlyFailure = error
-    this.#tell('state', 'dead', previous)
-    this.#tellDead(error)
+    this.#preConnectState = 'dead'
+    this.#preConnectError = error
+    this.#emit('state', 'dead', previous)
+    this.#emitDead(error)
   }
 
-  #entered(next: Phase, previous: Phase): void {
-    if (stateOf[next] !== stateOf[previous]) this.#tell('state', stateOf[next], stateOf[previous])
-    if (next === 'dead') this.#tellDead(this.#conversation?.machine.failure as Error)
+  #onPhase(next: Phase, previous: Phase): void {
+    if (stateOf[next] !== stateOf[previous]) this.#emit('state', stateOf[next], stateOf[previous])
+    if (next === 'dead') this.#emitDead(this.#driver?.protocol.failure as Error)
   }
 
-  #tellDead(error: Error): void {
+  #emitDead(error: Error): void {
     this.#settleClosed.reject(error)
-    this.#tell('dead', error)
+    this.#emit('dead', error)
   }
 
-  #disconnected(): void {
+  #onDisconnected(): void {
     if (this.state !== 'closed') return
     this.#settleClosed.resolve()
-    this.#tell('close')
+    this.#emit('close')
   }
 
   /** A listener that throws must not stop the conversation: its error surfaces on its own. */
-  #tell<E extends keyof HandleEvents>(event: E, ...args: HandleEvents[E]): void {
+  #emit<E extends keyof HandleEvents>(event: E, ...args: HandleEvents[E]): void {
     try {
       this.emit(event, ...(args as EventEmitter.EventArgs<HandleEvents, E>))
     } catch (error) {
@@ -678,15 +686,15 @@ function dataOf(command: PendingCommand): Uint8Array {
 
 function nothing(): void {}
 
-function groundOf(
-  { info, structuredReplies, extendedHeaders }: Conversation['machine'],
+function checkContextOf(
+  { info, structuredReplies, extendedHeaders }: ConnectionDriver['protocol'],
   strict: Strict,
-): Ground {
+): CheckContext {
   return { info: info as ExportInfo, structuredReplies, extendedHeaders, strict }
 }
 
 function extentsOf(command: PendingCommand): Map<string, Extent[]> {
-  return (command.status as BlockStatus).extents
+  return (command.status as ExtentCollector).extents
 }
 
 /** Also of another realm, as the reason of an AbortSignal may be: there, `instanceof` fails. */

@@ -1,5 +1,5 @@
-import { Command, type CommandInit } from '../machine/transmission/command.js'
-import type { ReadChunk } from '../machine/transmission/read-chunk.js'
+import type { ReadChunk } from '../protocol/transmission/command.js'
+import { Command, type CommandInit } from '../protocol/transmission/command.js'
 
 export interface PendingInit extends CommandInit {
   /** Goes with `wantsChunks`. */
@@ -32,7 +32,7 @@ export class PendingCommand extends Command {
   }
 
   /** A chunk came. What the caller's function throws fails the command, and nothing else. */
-  tell(chunk: ReadChunk): void {
+  deliverChunk(chunk: ReadChunk): void {
     if (this.abandoned) return
     try {
       this.#onChunk?.(chunk)

@@ -1,4 +1,4 @@
-import type { Phase } from '../machine/phase.js'
+import type { Phase } from '../protocol/phase.js'
 
 /**
  * The states of a handle, as its user sees them.
@@ -39,4 +39,4 @@ export const legalStates: Readonly<Record<CallKind, readonly State[]>> = {
 }
 
 /** Of these, what is legal still when the handle says goodbye. */
-export const legalAfterGoodbye: readonly CallKind[] = ['shutdown', 'ask', 'locate']
+export const allowedDuringShutdown: readonly CallKind[] = ['shutdown', 'ask', 'locate']

@@ -1,4 +1,5 @@
 import { viewOf } from './bytes.js'
+import { Chunk } from './constants.js'
 import { getU64, setU64, type U64 } from './u64.js'
 
 /**
@@ -6,15 +7,21 @@ import { getU64, setU64, type U64 } from './u64.js'
  * and flags each ("Structured reply types", NBD_REPLY_TYPE_BLOCK_STATUS and NBD_REPLY_TYPE_BLOCK_STATUS_EXT).
  */
 export interface BlockStatusLayout {
+  /** The type of the chunk. */
+  readonly type: Chunk
   /** Bytes in front of the first descriptor. */
   readonly headLength: number
   readonly descriptorLength: number
 }
 
 /** NBD_REPLY_TYPE_BLOCK_STATUS: 32-bit lengths and flags. */
-export const blockStatus: BlockStatusLayout = { headLength: 4, descriptorLength: 8 }
+export const blockStatus: BlockStatusLayout = { type: Chunk.BlockStatus, headLength: 4, descriptorLength: 8 }
 /** NBD_REPLY_TYPE_BLOCK_STATUS_EXT: 64-bit lengths and flags. */
-export const blockStatusExt: BlockStatusLayout = { headLength: 8, descriptorLength: 16 }
+export const blockStatusExt: BlockStatusLayout = {
+  type: Chunk.BlockStatusExt,
+  headLength: 8,
+  descriptorLength: 16,
+}
 
 /** One extent as it stands in a chunk. Consecutive ones adjoin. */
 export interface BlockDescriptor {

@@ -1,7 +1,6 @@
 import { NbdProtocolError } from '../errors.js'
-import { hex, viewOf } from './bytes.js'
-import { requireAtLeast } from './length.js'
-import { Magic } from './magic.js'
+import { hex, requireAtLeast, viewOf } from './bytes.js'
+import { Magic } from './constants.js'
 import { getU64, setU64, type U64 } from './u64.js'
 
 /** How a server introduces itself: the two magic words tell which negotiation follows. */
@@ -66,7 +65,7 @@ export function decodeClientFlags(bytes: Uint8Array): number {
 }
 
 /** Size and transmission flags: what every way into transmission tells at least. */
-export interface ExportShape {
+export interface SizeAndFlags {
   /** Size of the export in bytes. */
   readonly size: U64
   readonly transmissionFlags: number
@@ -78,14 +77,14 @@ export const EXPORT_NAME_REPLY_LENGTH = 10
 export const RESERVED_ZEROES = 124
 
 /** Throws an `NbdProtocolError` when bytes are missing. */
-export function decodeExportNameReply(bytes: Uint8Array): ExportShape {
+export function decodeExportNameReply(bytes: Uint8Array): SizeAndFlags {
   requireAtLeast('the reply to NBD_OPT_EXPORT_NAME', bytes, EXPORT_NAME_REPLY_LENGTH)
   const view = viewOf(bytes)
   return { size: getU64(view, 0), transmissionFlags: view.getUint16(8) }
 }
 
 /** The answer to NBD_OPT_EXPORT_NAME, with the reserved zeroes unless they were agreed away. */
-export function encodeExportNameReply(shape: ExportShape, noZeroes: boolean): Uint8Array {
+export function encodeExportNameReply(shape: SizeAndFlags, noZeroes: boolean): Uint8Array {
   const bytes = new Uint8Array(EXPORT_NAME_REPLY_LENGTH + (noZeroes ? 0 : RESERVED_ZEROES))
   const view = viewOf(bytes)
   setU64(view, 0, shape.size)
@@ -94,7 +93,7 @@ export function encodeExportNameReply(shape: ExportShape, noZeroes: boolean): Ui
 }
 
 /** What an oldstyle greeting tells after its magic words. */
-export interface OldstyleExport extends ExportShape {
+export interface OldstyleExport extends SizeAndFlags {
   /** The upper half of the flags, which must be zero in oldstyle. */
   readonly handshakeFlags: number
 }

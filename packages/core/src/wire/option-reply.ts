@@ -1,9 +1,7 @@
 import { NbdProtocolError } from '../errors.js'
-import { concat, hex, viewOf } from './bytes.js'
-import type { ExportShape } from './greeting.js'
-import { badLength, requireAtLeast } from './length.js'
-import { Magic } from './magic.js'
-import { Info, infoName } from './option.js'
+import { concat, hex, lengthError, requireAtLeast, viewOf } from './bytes.js'
+import { Info, infoName, Magic } from './constants.js'
+import type { SizeAndFlags } from './greeting.js'
 import { decodeDescription, decodeMessage, decodeName, decodeNameOrNone, encodeText } from './text.js'
 import { getU64, setU64 } from './u64.js'
 
@@ -63,7 +61,7 @@ export function decodeListEntry(bytes: Uint8Array): ListEntry | undefined {
   requireAtLeast('NBD_REP_SERVER', bytes, 4)
   const nameLength = viewOf(bytes).getUint32(0)
   if (nameLength > bytes.length - 4) {
-    throw badLength('NBD_REP_SERVER', `a name of at most ${bytes.length - 4} bytes`, nameLength)
+    throw lengthError('NBD_REP_SERVER', `a name of at most ${bytes.length - 4} bytes`, nameLength)
   }
   const name = decodeNameOrNone(bytes.subarray(4, 4 + nameLength), 'NBD_REP_SERVER: the export name')
   const description = decodeDescription(bytes.subarray(4 + nameLength), 'NBD_REP_SERVER: the description')
@@ -88,7 +86,7 @@ export interface BlockSizes {
 
 /** What an NBD_REP_INFO tells. */
 export type InfoReply =
-  | ({ readonly kind: 'export' } & ExportShape)
+  | ({ readonly kind: 'export' } & SizeAndFlags)
   | { readonly kind: 'name'; readonly name: string }
   | { readonly kind: 'description'; readonly description: string }
   | ({ readonly kind: 'blockSize' } & BlockSizes)
@@ -127,7 +125,7 @@ export function decodeInfo(bytes: Uint8Array): InfoReply {
 }
 
 /** The data of an NBD_REP_INFO with NBD_INFO_EXPORT. */
-export function encodeInfoExport({ size, transmissionFlags }: ExportShape): Uint8Array {
+export function encodeInfoExport({ size, transmissionFlags }: SizeAndFlags): Uint8Array {
   const bytes = new Uint8Array(12)
   const view = viewOf(bytes)
   view.setUint16(0, Info.Export)
@@ -182,5 +180,5 @@ export function decodeErrorText(bytes: Uint8Array): string {
 }
 
 function requireLength(type: number, bytes: Uint8Array, length: number): void {
-  if (bytes.length !== length) throw badLength(infoName(type), `${length} bytes`, bytes.length)
+  if (bytes.length !== length) throw lengthError(infoName(type), `${length} bytes`, bytes.length)
 }

@@ -1,8 +1,6 @@
 import { NbdProtocolError } from '../errors.js'
-import { concat, hex, viewOf } from './bytes.js'
-import { badLength, requireAtLeast } from './length.js'
-import { Magic } from './magic.js'
-import { optName } from './option.js'
+import { concat, hex, lengthError, requireAtLeast, viewOf } from './bytes.js'
+import { Magic, optName } from './constants.js'
 import { decodeName, encodeText } from './text.js'
 
 /** Magic, option and length of the data ("Newstyle negotiation"). */
@@ -70,10 +68,10 @@ export function decodeInfoRequest(bytes: Uint8Array, option: number): InfoReques
   const view = viewOf(bytes)
   const nameLength = view.getUint32(0)
   if (nameLength > bytes.length - 6)
-    throw badLength(what, `a name of at most ${bytes.length - 6} bytes`, nameLength)
+    throw lengthError(what, `a name of at most ${bytes.length - 6} bytes`, nameLength)
   const count = view.getUint16(4 + nameLength)
   if (bytes.length !== 6 + nameLength + 2 * count) {
-    throw badLength(
+    throw lengthError(
       what,
       `${6 + nameLength + 2 * count} bytes for ${count} information requests`,
       bytes.length,
@@ -99,14 +97,14 @@ export function decodeMetaContextRequest(bytes: Uint8Array, option: number): Met
   const what = optName(option)
   let at = 0
   const u32 = (): number => {
-    if (bytes.length - at < 4) throw badLength(what, `4 bytes at ${at}`, bytes.length - at)
+    if (bytes.length - at < 4) throw lengthError(what, `4 bytes at ${at}`, bytes.length - at)
     at += 4
     return viewOf(bytes).getUint32(at - 4)
   }
   const string = (of: string): string => {
     const length = u32()
     if (length > bytes.length - at)
-      throw badLength(what, `${of} of at most ${bytes.length - at} bytes`, length)
+      throw lengthError(what, `${of} of at most ${bytes.length - at} bytes`, length)
     at += length
     return decodeName(bytes.subarray(at - length, at), `${what}: ${of}`)
   }
@@ -114,9 +112,9 @@ export function decodeMetaContextRequest(bytes: Uint8Array, option: number): Met
   const count = u32()
   // Each query takes 4 bytes at least: a count beyond that is refused before anything is allocated.
   if (count > (bytes.length - at) / 4)
-    throw badLength(what, `at most ${(bytes.length - at) >> 2} queries`, count)
+    throw lengthError(what, `at most ${(bytes.length - at) >> 2} queries`, count)
   const queries = Array.from({ length: count }, () => string('a query'))
-  if (at !== bytes.length) throw badLength(what, `${at} bytes`, bytes.length)
+  if (at !== bytes.length) throw lengthError(what, `${at} bytes`, bytes.length)
   return { exportName, queries }
 }
 

@@ -1,6 +1,6 @@
+import { type BlockStatusLayout, blockStatus, blockStatusExt } from './block-status.js'
 import { concat, viewOf } from './bytes.js'
-import { Chunk } from './command.js'
-import { Magic } from './magic.js'
+import { Chunk, Magic } from './constants.js'
 import { decodeMessage, encodeMessage } from './text.js'
 import { getU64, setU64, type U64 } from './u64.js'
 
@@ -128,4 +128,75 @@ export function decodeErrorPayload(type: number, bytes: Uint8Array): ErrorPayloa
     message: decodeMessage(bytes.subarray(6, messageEnd)),
     offset: withOffset ? getU64(view, messageEnd) : undefined,
   }
+}
+
+/** In front of the data of NBD_REPLY_TYPE_OFFSET_DATA. */
+const DATA_OFFSET_LENGTH = 8
+
+/** The kinds of replies that were negotiated: each brings what the one before it lacks. */
+export type ReplyMode = 'simple' | 'structured' | 'extended'
+
+/** How a chunk begins. */
+export interface ChunkHeader {
+  readonly magic: number
+  readonly length: number
+  /** Where the length of the payload stands, in its lower 32 bits. */
+  readonly payloadLengthAt: number
+  /** Where its upper 32 bits stand, if there are any. */
+  readonly payloadLengthHighAt: number | undefined
+}
+
+/** "Structured reply chunk message" */
+const structured: ChunkHeader = {
+  magic: Magic.StructuredReply,
+  length: CHUNK_HEADER_LENGTH,
+  payloadLengthAt: CHUNK_PAYLOAD_LENGTH,
+  payloadLengthHighAt: undefined,
+}
+
+/** With extended headers, every reply is a chunk. */
+const extended: ChunkHeader = {
+  magic: Magic.ExtendedReply,
+  length: EXTENDED_CHUNK_HEADER_LENGTH,
+  payloadLengthAt: EXTENDED_CHUNK_PAYLOAD_LENGTH + 4,
+  payloadLengthHighAt: EXTENDED_CHUNK_PAYLOAD_LENGTH,
+}
+
+/** How replies begin in one mode. */
+export interface ReplyHeaders {
+  readonly takesSimple: boolean
+  readonly chunk: ChunkHeader | undefined
+  /** Bytes in front of the data of a read. */
+  readonly dataHeadLength: number
+  /** The layout of a block status chunk. Simple replies have none: the layout of structured replies stands in. */
+  readonly status: BlockStatusLayout
+}
+
+/** How replies begin in each mode. */
+export const replyHeaders: Readonly<Record<ReplyMode, ReplyHeaders>> = {
+  simple: {
+    takesSimple: true,
+    chunk: undefined,
+    dataHeadLength: SIMPLE_REPLY_LENGTH,
+    status: blockStatus,
+  },
+  structured: {
+    takesSimple: true,
+    chunk: structured,
+    dataHeadLength: CHUNK_HEADER_LENGTH + DATA_OFFSET_LENGTH,
+    status: blockStatus,
+  },
+  extended: {
+    takesSimple: false,
+    chunk: extended,
+    dataHeadLength: EXTENDED_CHUNK_HEADER_LENGTH + DATA_OFFSET_LENGTH,
+    status: blockStatusExt,
+  },
+}
+
+/** The payload length in the chunk header at `start`: exact below 2^53, which is beyond every limit. */
+export function chunkPayloadLength(view: DataView, start: number, header: ChunkHeader): number {
+  const { payloadLengthAt, payloadLengthHighAt } = header
+  const high = payloadLengthHighAt === undefined ? 0 : view.getUint32(start + payloadLengthHighAt)
+  return high * 2 ** 32 + view.getUint32(start + payloadLengthAt)
 }

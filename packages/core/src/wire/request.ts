@@ -1,4 +1,4 @@
-import { Magic } from './magic.js'
+import { Magic } from './constants.js'
 import { getU64, setU64, type U64 } from './u64.js'
 
 /** Magic, flags, type, cookie, offset and length ("Request message"). */

@@ -2,11 +2,11 @@ import { runInNewContext } from 'node:vm'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { connect, Handle, NbdUsageError } from '@nbdjs/core'
 import { Cmd } from '@nbdjs/core/wire'
-import { octets } from '../octets.js'
+import { octets } from '../bytes.js'
 import { type Pair, ready } from './connected.js'
 import { watchLeaks } from './leaks.js'
 import { ScriptedServer } from './scripted-server.js'
-import { rejection, settled } from './settled.js'
+import { rejection, settled } from './settle-promises.js'
 
 watchLeaks()
 

@@ -21,11 +21,11 @@ import {
   TransmissionFlag,
   viewOf,
 } from '@nbdjs/core/wire'
-import { octets } from '../octets.js'
+import { octets } from '../bytes.js'
 import { ready as readyWith } from './connected.js'
 import { watchLeaks } from './leaks.js'
 import { EVERYTHING, ScriptedServer } from './scripted-server.js'
-import { rejection } from './settled.js'
+import { rejection } from './settle-promises.js'
 
 watchLeaks()
 

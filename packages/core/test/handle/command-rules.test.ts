@@ -4,7 +4,7 @@ import { Cmd, CommandFlag, encodeInfoBlockSize, TransmissionFlag } from '@nbdjs/
 import { ready } from './connected.js'
 import { watchLeaks } from './leaks.js'
 import { EVERYTHING, type Offer, type ReceivedRequest } from './scripted-server.js'
-import { rejection, settled } from './settled.js'
+import { rejection, settled } from './settle-promises.js'
 
 watchLeaks()
 

@@ -13,11 +13,11 @@ import {
   ReplyFlag,
   TransmissionFlag,
 } from '@nbdjs/core/wire'
-import { octets, repeated } from '../octets.js'
+import { octets, repeated } from '../bytes.js'
 import { ready } from './connected.js'
 import { watchLeaks } from './leaks.js'
 import { EVERYTHING, type ReceivedRequest } from './scripted-server.js'
-import { outcomeOf, rejection, settled } from './settled.js'
+import { outcomeOf, rejection, settled } from './settle-promises.js'
 
 watchLeaks()
 

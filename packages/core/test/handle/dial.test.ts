@@ -2,9 +2,9 @@ import { getEventListeners } from 'node:events'
 import { describe, expect, jest, test } from '@jest/globals'
 import type { Connection, Transport } from '@nbdjs/core'
 import { dial } from '../../src/handle/dial.js'
-import { HandConnection } from './hand-connection.js'
 import { watchLeaks } from './leaks.js'
-import { rejection, settled } from './settled.js'
+import { HandConnection } from './manual-connection.js'
+import { rejection, settled } from './settle-promises.js'
 
 watchLeaks()
 

@@ -22,11 +22,11 @@ import {
   Rep,
   ReplyFlag,
 } from '@nbdjs/core/wire'
-import { octets, repeated } from '../octets.js'
+import { octets, repeated } from '../bytes.js'
 import { negotiating, ready } from './connected.js'
 import { watchLeaks } from './leaks.js'
 import { ScriptedServer } from './scripted-server.js'
-import { rejection, settled } from './settled.js'
+import { rejection, settled } from './settle-promises.js'
 
 watchLeaks()
 

@@ -11,11 +11,11 @@ import {
   Rep,
   ReplyFlag,
 } from '@nbdjs/core/wire'
-import { octets } from '../octets.js'
+import { octets } from '../bytes.js'
 import { negotiating, ready } from './connected.js'
 import { watchLeaks } from './leaks.js'
 import { EVERYTHING, ScriptedServer } from './scripted-server.js'
-import { rejection, settled } from './settled.js'
+import { rejection, settled } from './settle-promises.js'
 
 watchLeaks()
 

@@ -21,7 +21,7 @@ import {
   Rep,
   ReplyFlag,
 } from '@nbdjs/core/wire'
-import { joined, octets, repeated } from '../octets.js'
+import { joined, octets, repeated } from '../bytes.js'
 import { negotiating, ready } from './connected.js'
 import { watchLeaks } from './leaks.js'
 import {
@@ -36,14 +36,14 @@ import {
   type Session,
 } from './recorded-session.js'
 import { type ReceivedRequest, ScriptedServer } from './scripted-server.js'
-import { rejection } from './settled.js'
+import { rejection } from './settle-promises.js'
 
 watchLeaks()
 
 const text = (message: string): Uint8Array => new TextEncoder().encode(message)
 const { Done } = ReplyFlag
 
-/** Hundreds of sessions take some seconds, on a busy machine. */
+/** Hundreds of sessions take some seconds, on a busy protocol. */
 const MANY_SESSIONS_MS = 60_000
 
 type Steps = Awaited<ReturnType<typeof record>>

@@ -12,11 +12,11 @@ import {
   Rep,
   TransmissionFlag,
 } from '@nbdjs/core/wire'
-import { octets } from '../octets.js'
+import { octets } from '../bytes.js'
 import { negotiating, ready } from './connected.js'
 import { watchLeaks } from './leaks.js'
 import { EVERYTHING, ScriptedServer } from './scripted-server.js'
-import { rejection } from './settled.js'
+import { rejection } from './settle-promises.js'
 
 watchLeaks()
 

@@ -11,9 +11,9 @@ import {
   Opt,
   ReplyFlag,
 } from '@nbdjs/core/wire'
-import { repeated } from '../octets.js'
+import { repeated } from '../bytes.js'
 import { EVERYTHING, ScriptedServer, SIZE } from './scripted-server.js'
-import { settled } from './settled.js'
+import { settled } from './settle-promises.js'
 
 /** What the server sends, once it has received so many bytes in all. */
 interface Step {

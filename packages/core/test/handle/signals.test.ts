@@ -4,11 +4,11 @@ import { runInNewContext } from 'node:vm'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { Handle, type NbdClosedError, type Transport } from '@nbdjs/core'
 import { Cmd, encodeOffsetData, encodeSimpleReply, Opt, ReplyFlag } from '@nbdjs/core/wire'
-import { octets, repeated } from '../octets.js'
+import { octets, repeated } from '../bytes.js'
 import { negotiating, ready } from './connected.js'
 import { watchLeaks } from './leaks.js'
 import { ScriptedServer } from './scripted-server.js'
-import { microtasks, outcomeOf, rejection, settled } from './settled.js'
+import { microtasks, outcomeOf, rejection, settled } from './settle-promises.js'
 
 watchLeaks()
 

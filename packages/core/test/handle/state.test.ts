@@ -4,7 +4,7 @@ import { Cmd, encodeListEntry, Opt, Rep } from '@nbdjs/core/wire'
 import { negotiating, ready } from './connected.js'
 import { watchLeaks } from './leaks.js'
 import { EVERYTHING, ScriptedServer } from './scripted-server.js'
-import { rejection, settled } from './settled.js'
+import { rejection, settled } from './settle-promises.js'
 import { calls, cells, legality, synchronous } from './state-table.js'
 
 watchLeaks()

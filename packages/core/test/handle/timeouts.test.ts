@@ -1,11 +1,11 @@
 import { describe, expect, jest, test } from '@jest/globals'
 import { Handle, type NbdTransportError, type Transport } from '@nbdjs/core'
 import { Cmd, encodeSimpleReply, Opt } from '@nbdjs/core/wire'
-import { octets, repeated } from '../octets.js'
+import { octets, repeated } from '../bytes.js'
 import { negotiating, ready } from './connected.js'
 import { watchLeaks } from './leaks.js'
 import { ScriptedServer } from './scripted-server.js'
-import { outcomeOf, rejection, settled } from './settled.js'
+import { outcomeOf, rejection, settled } from './settle-promises.js'
 
 watchLeaks()
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import { Handle, type HandleOptions, NbdProtocolError, NbdStateError, NbdUsageError } from '@nbdjs/core'
 import { encodeGreeting, encodeOptionReply, HandshakeFlag, Opt, Rep } from '@nbdjs/core/wire'
 import { concat } from '../../src/wire/bytes.js'
-import { octets } from '../octets.js'
+import { octets } from '../bytes.js'
 import { ScriptedServer, SIZE } from './scripted-server.js'
 import { CLIENT_HELLO, SERVER_HELLO, StandInTls } from './stand-in-tls.js'
 

@@ -12,7 +12,7 @@ import { Opt, Rep } from '@nbdjs/core/wire'
 import { negotiating } from './connected.js'
 import { watchLeaks } from './leaks.js'
 import { ScriptedServer } from './scripted-server.js'
-import { rejection, settled } from './settled.js'
+import { rejection, settled } from './settle-promises.js'
 import { CLIENT_HELLO, SERVER_HELLO, StandInTls } from './stand-in-tls.js'
 
 watchLeaks()

@@ -1,15 +1,15 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import type { Handle } from '@nbdjs/core'
 import { CommandFlag, decodeRequest, encodeOffsetData, ReplyFlag, viewOf } from '@nbdjs/core/wire'
-import { joined, repeated } from '../octets.js'
-import { end, readyOn } from './connected-by-hand.js'
-import { HandConnection } from './hand-connection.js'
+import { joined, repeated } from '../bytes.js'
 import { watchLeaks } from './leaks.js'
-import { settled } from './settled.js'
+import { HandConnection } from './manual-connection.js'
+import { end, readyOn } from './manual-connections.js'
+import { settled } from './settle-promises.js'
 
 /*
  * What a request costs, counted and not timed: memory that is made, bytes that are copied. A change that makes these
- * numbers grow makes the library slower, on whatever machine.
+ * numbers grow makes the library slower, on whatever protocol.
  */
 
 watchLeaks()

@@ -4,7 +4,7 @@ import { encodeMetaContext, Opt, Rep } from '@nbdjs/core/wire'
 import { negotiating, type Pair } from '../handle/connected.js'
 import { watchLeaks } from '../handle/leaks.js'
 import type { ScriptedServer } from '../handle/scripted-server.js'
-import { rejection, settled } from '../handle/settled.js'
+import { rejection, settled } from '../handle/settle-promises.js'
 
 watchLeaks()
 

@@ -9,7 +9,7 @@ import {
   encodeBlockStatusFilter,
   viewOf,
 } from '@nbdjs/core/wire'
-import { embedded, octets } from '../octets.js'
+import { embedded, octets } from '../bytes.js'
 
 // "Structured reply types", NBD_REPLY_TYPE_BLOCK_STATUS: a context id, then 32 bits of length and of flags each.
 const narrow = octets('00 00 00 07', '00 01 00 00 00 00 00 00', '00 00 02 00 00 00 00 03')

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { concat, hex, viewOf } from '@nbdjs/core/wire'
-import { embedded, octets } from '../octets.js'
+import { embedded, octets } from '../bytes.js'
 
 describe('viewOf', () => {
   test('covers exactly the bytes, wherever they lie in their buffer', () => {

@@ -7,7 +7,6 @@ import {
   decodeHandshakeFlags,
   decodeOldstyle,
   EXPORT_NAME_REPLY_LENGTH,
-  type ExportShape,
   encodeClientFlags,
   encodeExportNameReply,
   encodeGreeting,
@@ -17,12 +16,13 @@ import {
   OLDSTYLE_LENGTH,
   type OldstyleExport,
   RESERVED_ZEROES,
+  type SizeAndFlags,
   type U64,
 } from '@nbdjs/core/wire'
 import { expectTypeOf } from 'expect-type'
 import fc from 'fast-check'
 import { u16, u32, u64 } from '../arbitraries.js'
-import { embedded, joined, octets, refusal, repeated, truncations } from '../octets.js'
+import { embedded, joined, octets, refusal, repeated, truncations } from '../bytes.js'
 
 // "Oldstyle negotiation"
 const oldstyleMagic = octets('4e 42 44 4d 41 47 49 43', '00 00 42 02 81 86 12 53')
@@ -219,9 +219,9 @@ test('there and back', () => {
 })
 
 test('the types', () => {
-  expectTypeOf<ExportShape>().toEqualTypeOf<{ readonly size: U64; readonly transmissionFlags: number }>()
-  expectTypeOf<OldstyleExport>().toExtend<ExportShape>()
-  expectTypeOf(decodeExportNameReply).returns.toEqualTypeOf<ExportShape>()
+  expectTypeOf<SizeAndFlags>().toEqualTypeOf<{ readonly size: U64; readonly transmissionFlags: number }>()
+  expectTypeOf<OldstyleExport>().toExtend<SizeAndFlags>()
+  expectTypeOf(decodeExportNameReply).returns.toEqualTypeOf<SizeAndFlags>()
   expectTypeOf(decodeOldstyle).returns.toEqualTypeOf<OldstyleExport>()
   expect(encodeExportNameReply).toHaveLength(2)
 })

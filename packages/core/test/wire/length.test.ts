@@ -1,10 +1,10 @@
 import { expect, test } from '@jest/globals'
 import { NbdProtocolError } from '../../src/errors.js'
-import { badLength, requireAtLeast } from '../../src/wire/length.js'
-import { octets, refusal } from '../octets.js'
+import { lengthError, requireAtLeast } from '../../src/wire/bytes.js'
+import { octets, refusal } from '../bytes.js'
 
 test('badLength says what, what would fit, and what came', () => {
-  const error = badLength('NBD_INFO_EXPORT', '12 bytes', 13)
+  const error = lengthError('NBD_INFO_EXPORT', '12 bytes', 13)
   expect(error).toBeInstanceOf(NbdProtocolError)
   expect(error).toMatchObject({
     message: 'NBD_INFO_EXPORT: expected 12 bytes, received 13',

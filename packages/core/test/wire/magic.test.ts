@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { Magic } from '@nbdjs/core/wire'
-import { octets } from '../octets.js'
+import { octets } from '../bytes.js'
 
 const ascii = (text: string): bigint =>
   [...text].reduce((word, letter) => word * 256n + BigInt(letter.charCodeAt(0)), 0n)

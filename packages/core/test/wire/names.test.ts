@@ -1,27 +1,27 @@
 import { describe, expect, test } from '@jest/globals'
-import { flagNamesOf, namesOf } from '../../src/wire/names.js'
+import { codeNames, flagNames } from '../../src/wire/bytes.js'
 
 test.each([
   ['Go', 'NBD_GO'],
   ['BlockStatus', 'NBD_BLOCK_STATUS'],
   ['ErrBlockSizeReqd', 'NBD_ERR_BLOCK_SIZE_REQD'],
 ])('%s is spelled %s', (key, name) => {
-  expect(namesOf('NBD_', { [key]: 7 })(7)).toBe(name)
+  expect(codeNames('NBD_', { [key]: 7 })(7)).toBe(name)
 })
 
 test('a code that is not in the table is shown as a number', () => {
-  const nameOf = namesOf('NBD_OPT_', { Go: 7 })
+  const nameOf = codeNames('NBD_OPT_', { Go: 7 })
   expect(nameOf(8)).toBe('NBD_OPT_? (8)')
   expect(nameOf(0)).toBe('NBD_OPT_? (0)')
   expect(nameOf(0xffffffff)).toBe('NBD_OPT_? (4294967295)')
 })
 
 test('of two keys for one code the later one names it', () => {
-  expect(namesOf('NBD_OPT_', { StartTls: 5, Starttls: 5 })(5)).toBe('NBD_OPT_STARTTLS')
+  expect(codeNames('NBD_OPT_', { StartTls: 5, Starttls: 5 })(5)).toBe('NBD_OPT_STARTTLS')
 })
 
 describe('flags', () => {
-  const names = flagNamesOf({ Fua: 1, NoHole: 2, Last: 0x80000000 })
+  const names = flagNames({ Fua: 1, NoHole: 2, Last: 0x80000000 })
 
   test.each([
     [0, '0'],

@@ -6,7 +6,6 @@ import {
   decodeListEntry,
   decodeMetaContext,
   decodeOptionReplyHeader,
-  type ExportShape,
   encodeInfoBlockSize,
   encodeInfoExport,
   encodeInfoText,
@@ -21,12 +20,13 @@ import {
   Opt,
   type OptionReplyHeader,
   Rep,
+  type SizeAndFlags,
   type U64,
 } from '@nbdjs/core/wire'
 import { expectTypeOf } from 'expect-type'
 import fc from 'fast-check'
 import { damaged, decodedOrRefused, name, u16, u32, u64 } from '../arbitraries.js'
-import { embedded, joined, octets, refusal, repeated, truncations } from '../octets.js'
+import { embedded, joined, octets, refusal, repeated, truncations } from '../bytes.js'
 
 describe('an option reply', () => {
   // "Fixed newstyle negotiation": 64 bits magic, 32 bits option, 32 bits reply type, 32 bits length, data.
@@ -392,7 +392,7 @@ describe('NBD_REP_INFO', () => {
     expectTypeOf<InfoReply['kind']>().toEqualTypeOf<
       'export' | 'name' | 'description' | 'blockSize' | 'unknown'
     >()
-    expectTypeOf<Extract<InfoReply, { kind: 'export' }>>().toExtend<ExportShape>()
+    expectTypeOf<Extract<InfoReply, { kind: 'export' }>>().toExtend<SizeAndFlags>()
     expectTypeOf<Extract<InfoReply, { kind: 'blockSize' }>>().toExtend<BlockSizes>()
     expectTypeOf<Extract<InfoReply, { kind: 'export' }>['size']>().toEqualTypeOf<U64>()
     expectTypeOf(encodeInfoText).parameter(0).toEqualTypeOf<1 | 2>()

@@ -15,7 +15,7 @@ import {
 import { expectTypeOf } from 'expect-type'
 import fc from 'fast-check'
 import { damaged, decodedOrRefused, name, u16, u32 } from '../arbitraries.js'
-import { embedded, joined, octets, refusal, repeated, truncations } from '../octets.js'
+import { embedded, joined, octets, refusal, repeated, truncations } from '../bytes.js'
 
 describe('an option', () => {
   // "Newstyle negotiation": 64 bits IHAVEOPT, 32 bits option, 32 bits length, data.

@@ -25,7 +25,7 @@ import {
 import { expectTypeOf } from 'expect-type'
 import fc from 'fast-check'
 import { cookie as cookies, damaged, name, u16, u32, u64 } from '../arbitraries.js'
-import { embedded, joined, octets, repeated, truncations } from '../octets.js'
+import { embedded, joined, octets, repeated, truncations } from '../bytes.js'
 
 const cookie: Cookie = { cookieHigh: 0x01234567, cookieLow: 0x89abcdef }
 

@@ -16,7 +16,7 @@ import {
 import { expectTypeOf } from 'expect-type'
 import fc from 'fast-check'
 import { cookie, u16, u32, u64 } from '../arbitraries.js'
-import { embedded, octets, repeated, truncations } from '../octets.js'
+import { embedded, octets, repeated, truncations } from '../bytes.js'
 
 function encode(view: DataView, at: number, request: Request): void {
   const { flags, type, cookieHigh, cookieLow, offset, length } = request

@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals'
 import { decodeMessage, decodeName, encodeMessage, encodeText, MAX_STRING_BYTES } from '@nbdjs/core/wire'
 import fc from 'fast-check'
 import { decodedOrRefused, name } from '../arbitraries.js'
-import { embedded, joined, octets, refusal, repeated } from '../octets.js'
+import { embedded, joined, octets, refusal, repeated } from '../bytes.js'
 
 // "Conventions": a string is UTF-8, not terminated, without NUL, and at most 4096 bytes long.
 const strings = [

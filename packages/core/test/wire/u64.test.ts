@@ -3,7 +3,7 @@ import { distance, getU64, setU64, type U64, u64, viewOf } from '@nbdjs/core/wir
 import { expectTypeOf } from 'expect-type'
 import fc from 'fast-check'
 import { u64Bigint } from '../arbitraries.js'
-import { embedded, octets, repeated, truncations } from '../octets.js'
+import { embedded, octets, repeated, truncations } from '../bytes.js'
 
 // "Conventions": numbers are big-endian. The canonical value is a number up to 2^53-1 and a bigint above.
 const values: readonly (readonly [string, U64, bigint])[] = [

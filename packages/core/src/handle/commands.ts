@@ -1,0 +1,544 @@
+import { type Errno, NbdUsageError } from '../errors.js'
+import { checkName, checkQuery, type Strict } from '../options.js'
+import { type ExportInfo, MAX_PAYLOAD } from '../protocol/export-info.js'
+import type { MetaContexts } from '../protocol/session.js'
+import type { CommandInit, ReadChunk } from '../protocol/transmission/command.js'
+import { ExtentCollector } from '../protocol/transmission/extents.js'
+import type { Transport } from '../transport.js'
+import { encodeBlockStatusFilter } from '../wire/block-status.js'
+import { hex } from '../wire/bytes.js'
+import { Cmd, CommandFlag } from '../wire/constants.js'
+import { type U64, u64 } from '../wire/u64.js'
+import { misuse } from './misuse.js'
+import type { PendingInit } from './pending-command.js'
+
+/** What goes by name with every command. */
+export interface CommandOptions {
+  /** Rejects the promise at once with the signal's reason; the connection and other commands live on. */
+  readonly signal?: AbortSignal | undefined
+  /**
+   * Further flags as bits (`CommandFlag` of `@nbdjs/core/wire`), from 0 to 65535, for trying out servers: what does not
+   * belong to the command is sent with `strict: { flags: false }` only.
+   */
+  readonly flags?: number | undefined
+}
+
+/** The flags of all commands by name. Which of them belong to a command: see `rules`. */
+export const flagOf: Readonly<Record<string, number>> = {
+  fua: CommandFlag.Fua,
+  noHole: CommandFlag.NoHole,
+  df: CommandFlag.Df,
+  reqOne: CommandFlag.ReqOne,
+  fastZero: CommandFlag.FastZero,
+  payloadLen: CommandFlag.PayloadLen,
+}
+
+/** Options of a command, taken apart. */
+export interface ParsedCommandOptions {
+  /** CommandFlag bits. */
+  readonly flags: number
+  readonly signal: AbortSignal | undefined
+}
+
+const noCommandOptions: ParsedCommandOptions = { flags: 0, signal: undefined }
+const namesOfCommandOptions = [...Object.keys(flagOf), 'flags', 'signal']
+/** A request has 16 bits for flags ("Request message"). */
+const MAX_FLAGS = 0xffff
+
+/** The options of a command: flags by name, and a signal. */
+export function parseCommandOptions(command: string, options: unknown): ParsedCommandOptions {
+  if (options === undefined) return noCommandOptions
+  const { signal, flags: bits, ...flagOptions } = checkOptions(command, options, namesOfCommandOptions)
+  let flags = parseFlags(command, bits)
+  for (const [name, wish] of Object.entries(flagOptions)) {
+    if (wish !== undefined && checkBoolean(command, name, wish)) flags |= flagOf[name] as number
+  }
+  return { flags, signal: checkSignal(command, signal) }
+}
+
+function parseFlags(command: string, flags: unknown = 0): number {
+  if (typeof flags === 'number' && Number.isInteger(flags) && flags >= 0 && flags <= MAX_FLAGS) return flags
+  throw misuse(`${command}: flags`, 'an integer, from 0 to 65535', flags)
+}
+
+/** The options of `blockStatus`: the contexts apart from what every command takes. */
+export function parseBlockStatusOptions(options: unknown): {
+  readonly contexts: readonly string[] | undefined
+  /** NBD_CMD_FLAG_REQ_ONE */
+  readonly isOne: boolean
+  readonly rest: object | undefined
+} {
+  if (options === undefined) return { contexts: undefined, isOne: false, rest: undefined }
+  const { contexts, ...rest } = checkOptions('blockStatus', options, [...namesOfCommandOptions, 'contexts'])
+  return {
+    contexts: contexts === undefined ? undefined : checkNames('blockStatus', 'contexts', contexts),
+    isOne: (parseCommandOptions('blockStatus', rest).flags & CommandFlag.ReqOne) !== 0,
+    rest,
+  }
+}
+
+/** A list of names, each at most 4096 bytes of UTF-8. */
+export function checkNames(
+  call: string,
+  what: string,
+  names: unknown,
+  check: (where: string, name: unknown) => void = checkName,
+): readonly string[] {
+  if (!Array.isArray(names)) throw misuse(`${call}: ${what}`, 'an array of strings', names)
+  names.forEach((name, index) => {
+    check(`${call}: ${what}.${index}`, name)
+  })
+  return names
+}
+
+/** A list of queries for meta contexts. */
+export function checkQueries(call: string, queries: unknown): readonly string[] {
+  return checkNames(call, 'queries', queries, checkQuery)
+}
+
+export function checkFunction(call: string, name: string, value: unknown): void {
+  if (typeof value !== 'function') throw misuse(`${call}: ${name}`, 'a function', value)
+}
+
+/** The options of a call that takes a signal and nothing else. */
+export function parseSignal(call: string, options: unknown = {}): AbortSignal | undefined {
+  return checkSignal(call, checkOptions(call, options, ['signal'])['signal'])
+}
+
+/** Options of `shutdown`, taken apart. */
+export interface ParsedShutdownOptions {
+  readonly abandonPending: boolean
+  readonly signal: AbortSignal | undefined
+}
+
+export function parseShutdownOptions(options: unknown = {}): ParsedShutdownOptions {
+  const { signal, abandonPending = false } = checkOptions('shutdown', options, ['abandonPending', 'signal'])
+  return {
+    abandonPending: checkBoolean('shutdown', 'abandonPending', abandonPending),
+    signal: checkSignal('shutdown', signal),
+  }
+}
+
+function checkOptions(call: string, options: unknown, known: readonly string[]): Record<string, unknown> {
+  // A signal in place of the options has no property of its own: it would go unnoticed, and so would an array.
+  if (tagOf(options) !== '[object Object]') {
+    throw misuse(`${call}: options`, 'an object', options)
+  }
+  const unknown = Object.keys(options as object).find((name) => !known.includes(name))
+  if (unknown === undefined) return options as Record<string, unknown>
+  throw new NbdUsageError(`${call}: ${unknown}: unknown option, expected one of ${known.join(', ')}`)
+}
+
+function checkSignal(call: string, value: unknown): AbortSignal | undefined {
+  if (value === undefined) return undefined
+  const isSignal =
+    typeof value === 'object' && value !== null && 'aborted' in value && 'addEventListener' in value
+  if (!isSignal) throw misuse(`${call}: signal`, 'an AbortSignal', value)
+  return value as AbortSignal
+}
+
+export function checkBoolean(call: string, name: string, value: unknown): boolean {
+  if (typeof value !== 'boolean') throw misuse(`${call}: ${name}`, 'a boolean', value)
+  return value
+}
+
+export function checkTransport(transport: unknown): asserts transport is Transport {
+  const isTransport =
+    typeof transport === 'object' &&
+    transport !== null &&
+    'dial' in transport &&
+    typeof transport.dial === 'function' &&
+    'address' in transport &&
+    typeof transport.address === 'string'
+  if (!isTransport) {
+    throw misuse('connect: transport', "a Transport, such as tcp('localhost') makes one", transport)
+  }
+}
+
+/** A position in the export, canonical: a number wherever it is a safe integer. */
+export function checkOffset(command: string, offset: unknown): U64 {
+  if (typeof offset === 'number' && Number.isSafeInteger(offset) && offset >= 0) return offset
+  if (typeof offset === 'bigint' && offset >= 0n && offset < 2n ** 63n) return u64(offset)
+  throw misuse(`${command}: offset`, 'a safe integer or a bigint, from 0 to 2^63-1', offset)
+}
+
+export function checkLength(command: string, length: unknown): number {
+  if (typeof length === 'number' && Number.isSafeInteger(length) && length >= 0) return length
+  throw misuse(`${command}: length`, 'a safe integer, from 0 to 2^53-1', length)
+}
+
+/** The length of a range, which may be given as a bigint: it can be longer than any buffer. */
+export function checkRangeLength(command: string, length: unknown): number {
+  if (typeof length === 'number' && Number.isSafeInteger(length) && length >= 0) return length
+  if (typeof length === 'bigint' && length >= 0n && length <= Number.MAX_SAFE_INTEGER) return Number(length)
+  throw misuse(`${command}: length`, 'a safe integer or a bigint, from 0 to 2^53-1', length)
+}
+
+/** Memory of the caller's: a Uint8Array (a Buffer is one) that is not detached. */
+export function checkBytes(command: string, name: string, bytes: unknown): Uint8Array {
+  if (!isBytes(bytes)) {
+    throw misuse(`${command}: ${name}`, 'a Uint8Array', bytes)
+  }
+  if (bytes.byteLength === 0 && isDetached(bytes.buffer)) {
+    throw new NbdUsageError(
+      `${command}: ${name}: its memory was detached: it was transferred to somebody else`,
+    )
+  }
+  return bytes
+}
+
+/** Not by instanceof alone, which is the faster: the array may come from another realm. */
+function isBytes(value: unknown): value is Uint8Array {
+  return value instanceof Uint8Array || (ArrayBuffer.isView(value) && tagOf(value) === '[object Uint8Array]')
+}
+
+/** Whether several threads may see these bytes: not every transport takes such memory. */
+export function isShared(bytes: Uint8Array): boolean {
+  return !(bytes.buffer instanceof ArrayBuffer) && tagOf(bytes.buffer) === '[object SharedArrayBuffer]'
+}
+
+function isDetached(buffer: ArrayBufferLike): boolean {
+  try {
+    new Uint8Array(buffer)
+    return false
+  } catch {
+    return true
+  }
+}
+
+function tagOf(value: unknown): string {
+  return Object.prototype.toString.call(value)
+}
+
+/** What a server tells by a transmission flag. */
+type Feature = { [K in keyof ExportInfo]: ExportInfo[K] extends boolean ? K : never }[keyof ExportInfo]
+
+/** What the specification ("Request types", "Command flags") and libnbd ask of a command. */
+export interface CommandRule {
+  readonly name: CommandName
+  readonly type: Cmd
+  /** What the caller gives its length by. */
+  readonly lengthFrom: 'length' | 'buffer' | 'data'
+  /** The flags that belong to it. */
+  readonly flags: number
+  /** The longest that one request can be. */
+  readonly maxLength: number
+  /** Where the server must have advertised it. */
+  readonly feature?: Feature
+  readonly isWrite: boolean
+  /** It has no range. */
+  readonly hasNoRange?: boolean
+  readonly outOfBounds: Errno
+}
+
+export type CommandName =
+  | 'pread'
+  | 'preadInto'
+  | 'preadStructured'
+  | 'blockStatus'
+  | 'pwrite'
+  | 'flush'
+  | 'trim'
+  | 'zero'
+  | 'cache'
+
+const MAX_U32 = 0xffffffff
+const readDefaults = { isWrite: false, outOfBounds: 'EINVAL', lengthFrom: 'length' } as const
+const writeDefaults = { isWrite: true, outOfBounds: 'ENOSPC', lengthFrom: 'length' } as const
+const { Fua, NoHole, Df, ReqOne, FastZero, PayloadLen } = CommandFlag
+
+export const rules: Readonly<Record<CommandName, CommandRule>> = {
+  pread: { ...readDefaults, name: 'pread', type: Cmd.Read, flags: 0, maxLength: MAX_PAYLOAD },
+  preadInto: {
+    ...readDefaults,
+    name: 'preadInto',
+    type: Cmd.Read,
+    lengthFrom: 'buffer',
+    flags: 0,
+    maxLength: MAX_PAYLOAD,
+  },
+  preadStructured: {
+    ...readDefaults,
+    name: 'preadStructured',
+    type: Cmd.Read,
+    lengthFrom: 'buffer',
+    flags: Df,
+    maxLength: MAX_PAYLOAD,
+  },
+  blockStatus: {
+    ...readDefaults,
+    name: 'blockStatus',
+    type: Cmd.BlockStatus,
+    flags: ReqOne | PayloadLen,
+    maxLength: MAX_U32,
+  },
+  pwrite: {
+    ...writeDefaults,
+    name: 'pwrite',
+    type: Cmd.Write,
+    lengthFrom: 'data',
+    flags: Fua | PayloadLen,
+    maxLength: MAX_PAYLOAD,
+  },
+  flush: {
+    ...readDefaults,
+    name: 'flush',
+    type: Cmd.Flush,
+    flags: 0,
+    maxLength: 0,
+    feature: 'canFlush',
+    hasNoRange: true,
+  },
+  trim: {
+    ...writeDefaults,
+    name: 'trim',
+    type: Cmd.Trim,
+    flags: Fua,
+    maxLength: MAX_U32,
+    feature: 'canTrim',
+  },
+  zero: {
+    ...writeDefaults,
+    name: 'zero',
+    type: Cmd.WriteZeroes,
+    flags: Fua | NoHole | FastZero,
+    maxLength: MAX_U32,
+    feature: 'canZero',
+  },
+  cache: {
+    ...readDefaults,
+    name: 'cache',
+    type: Cmd.Cache,
+    flags: 0,
+    maxLength: MAX_U32,
+    feature: 'canCache',
+  },
+}
+
+/** Flags that the server must have advertised, wherever they are used. */
+const featureOfFlag: readonly { readonly flag: number; readonly feature: Feature; readonly name: string }[] =
+  [
+    { flag: Fua, feature: 'canFua', name: 'fua' },
+    { flag: FastZero, feature: 'canFastZero', name: 'fastZero' },
+    { flag: Df, feature: 'canDf', name: 'df' },
+  ]
+
+/**
+ * NBD_CMD_FLAG_PAYLOAD_LEN belongs to every request with a payload under extended headers, and to no other. A write has
+ * its payload in any case; in front of another command's the flag never lacks, or the server would take it for requests.
+ */
+export function flagsToSend(
+  type: Cmd,
+  flags: number,
+  data: Uint8Array | undefined,
+  { extendedHeaders, strict }: CheckContext,
+): number {
+  if (!strict.autoFlag) return type !== Cmd.Write && data !== undefined ? flags | PayloadLen : flags
+  return extendedHeaders && data !== undefined ? flags | PayloadLen : flags & ~PayloadLen
+}
+
+/** What the checks go by. */
+export interface CheckContext {
+  readonly info: ExportInfo
+  readonly structuredReplies: boolean
+  readonly extendedHeaders: boolean
+  readonly strict: Strict
+}
+
+/** Refuses what can be known to fail, in libnbd's order of checks. */
+export function checkCommand(
+  rule: CommandRule,
+  flags: number,
+  offset: U64,
+  length: number,
+  ground: CheckContext,
+): void {
+  const { info, strict } = ground
+  if (flags !== 0 && strict.flags) checkFlags(rule, flags)
+  if (strict.commands) checkFeatures(rule, flags, info)
+  if (rule.hasNoRange === true) return
+  if (length === 0 && strict.zeroSize)
+    throw usageError(rule, `${rule.lengthFrom}: expected at least 1 byte, received 0`, 'EINVAL')
+  if (strict.bounds) checkBounds(rule, offset, length, info.size)
+  if (strict.align) checkAlignment(rule, offset, length, info.blockSize.minimum)
+  checkMaximum(rule, length, ground)
+}
+
+function checkFlags(rule: CommandRule, flags: number): void {
+  const invalidFlags = flags & ~rule.flags
+  if (invalidFlags === 0) return
+  const name = Object.keys(flagOf).find((name) => ((flagOf[name] as number) & invalidFlags) !== 0)
+  const which = name ?? `flags ${hex(invalidFlags, 4)}`
+  throw usageError(rule, `${which}: this flag does not belong to the command`, 'EINVAL')
+}
+
+function checkFeatures(rule: CommandRule, flags: number, info: ExportInfo): void {
+  if (rule.isWrite && info.readOnly) throw usageError(rule, 'the export is read-only', 'EPERM')
+  if (rule.type === Cmd.BlockStatus && info.metaContexts.length === 0) {
+    throw usageError(rule, 'no meta context was negotiated (see the option metaContexts)', 'ENOTSUP')
+  }
+  if (rule.feature !== undefined && !info[rule.feature]) {
+    throw usageError(rule, `the server does not offer it (${rule.feature} is false)`, 'EINVAL')
+  }
+  if (flags === 0) return
+  for (const { flag, feature, name } of featureOfFlag) {
+    if ((flags & flag) !== 0 && !info[feature]) {
+      throw usageError(rule, `${name}: the server does not offer it (${feature} is false)`, 'EINVAL')
+    }
+  }
+}
+
+function checkBounds(rule: CommandRule, offset: U64, length: number, size: bigint): void {
+  // Without a bigint wherever the sum is exact.
+  if (typeof offset === 'number' && Number.isSafeInteger(offset + length) && offset + length <= size) return
+  if (BigInt(offset) + BigInt(length) <= size) return
+  const why = `${length} bytes at offset ${offset} reach beyond the end of the export, ${size} bytes`
+  throw usageError(rule, why, rule.outOfBounds)
+}
+
+function checkAlignment(rule: CommandRule, offset: U64, length: number, minimum: number): void {
+  if (minimum <= 1) return
+  const isAligned = length % minimum === 0 && BigInt(offset) % BigInt(minimum) === 0n
+  if (isAligned) return
+  const why = `${length} bytes at offset ${offset} are not aligned to info.blockSize.minimum, ${minimum} bytes`
+  throw usageError(rule, why, 'EINVAL')
+}
+
+function checkMaximum(rule: CommandRule, length: number, ground: CheckContext): void {
+  const { info, extendedHeaders, strict } = ground
+  const { payload } = info.blockSize
+  if (strict.payload && length > payload && isLimitedByPayload(rule, ground)) {
+    const why = `${rule.lengthFrom}: expected at most ${payload} bytes (info.blockSize.payload), received ${length}`
+    throw usageError(rule, why, 'ERANGE')
+  }
+  // Extended headers have 64 bits for lengths without a payload.
+  const maxLength = extendedHeaders && rule.maxLength === MAX_U32 ? Number.MAX_SAFE_INTEGER : rule.maxLength
+  if (length > maxLength) {
+    const why = `${rule.lengthFrom}: expected at most ${maxLength} bytes, received ${length}`
+    throw usageError(rule, why, 'ERANGE')
+  }
+}
+
+/**
+ * "Size constraints": writes, and reads whose reply is one piece. Where the server told no maximum there is none for
+ * reads: 32 MiB is but what every server takes.
+ */
+function isLimitedByPayload({ type }: CommandRule, { info, structuredReplies }: CheckContext): boolean {
+  if (type === Cmd.Write) return true
+  return type === Cmd.Read && !structuredReplies && info.blockSize.maximum !== 0
+}
+
+function usageError(rule: CommandRule, why: string, errno: Errno): NbdUsageError {
+  return new NbdUsageError(`${rule.name}: ${why}`, { errno })
+}
+
+/** What a command moves: how much, from where or to where. */
+export type CommandPayload = Omit<PendingInit, 'type' | 'name' | 'flags' | 'offset'>
+
+/**
+ * Checks what the caller gave, and makes a target of it. A function of its own for each kind and no closure, for it
+ * runs once per command.
+ */
+export type PayloadParser<Subject> = (
+  rule: CommandRule,
+  subject: Subject,
+  offset: U64,
+  options: CommandOptions | undefined,
+) => CommandPayload
+
+/** So many bytes, into memory that is made for them. */
+export const lengthArgument: PayloadParser<number> = ({ name }, length) => ({
+  length: checkLength(name, length),
+})
+
+/** So many bytes that do not travel. */
+export const rangeArgument: PayloadParser<number | bigint> = ({ name }, length) => ({
+  length: checkRangeLength(name, length),
+})
+
+/** No bytes in particular. */
+export const noArgument: PayloadParser<undefined> = () => ({ length: 0 })
+
+/** Into the caller's memory, which cannot be lent to the connection where the caller may take it back. */
+export const destinationArgument: PayloadParser<Uint8Array> = ({ name }, buffer, _offset, options) => {
+  const destination = checkBytes(name, 'buffer', buffer)
+  const canReceiveInPlace = options?.signal === undefined && !isShared(destination)
+  return { length: destination.length, destination, canReceiveInPlace }
+}
+
+/** The caller's memory, and who is told of each chunk. */
+export interface ChunkedRead {
+  readonly buffer: Uint8Array
+  readonly onChunk: (chunk: ReadChunk) => void
+}
+
+export const chunkedDestination: PayloadParser<ChunkedRead> = (
+  rule,
+  { buffer, onChunk },
+  offset,
+  options,
+) => {
+  const target = destinationArgument(rule, buffer, offset, options)
+  checkFunction(rule.name, 'onChunk', onChunk)
+  return { ...target, wantsChunks: true, onChunk }
+}
+
+/** From the caller's memory. Of memory that others may change meanwhile, a copy is taken. */
+export const dataArgument: PayloadParser<Uint8Array> = ({ name }, data) => {
+  const bytes = checkBytes(name, 'data', data)
+  return { length: bytes.length, data: isShared(bytes) ? new Uint8Array(bytes) : bytes }
+}
+
+/** What a block status asks about. */
+export interface BlockStatusRange {
+  readonly offset: U64
+  readonly length: number
+  /** Names of contexts, or all. */
+  readonly contexts: readonly string[] | undefined
+  readonly isOne: boolean
+}
+
+/** What is known of the export and its contexts. */
+export interface StatusContext {
+  readonly info: ExportInfo
+  readonly negotiated: MetaContexts
+  /** How many extents are kept, of all contexts together. */
+  readonly maxExtents: number
+}
+
+/**
+ * Where the extents of a block status go, and the payload that restricts it to some contexts. A server that cannot
+ * be asked for some is asked for all, and the others are passed over.
+ */
+export function blockStatusPayload(
+  { offset, length, contexts, isOne }: BlockStatusRange,
+  { info, negotiated, maxExtents }: StatusContext,
+): Pick<CommandInit, 'length' | 'data' | 'status'> {
+  const wanted = contexts === undefined ? negotiated : pick(contexts, negotiated)
+  const query = {
+    offset: BigInt(offset),
+    length: BigInt(length),
+    exportSize: info.size,
+    contexts: wanted,
+    isOne,
+    maxExtents: Math.max(1, Math.floor(maxExtents / wanted.size)),
+  }
+  const status = new ExtentCollector(query)
+  if (wanted.size === negotiated.size || !info.canBlockStatusPayload) return { length, status }
+  return { length, status, data: encodeBlockStatusFilter({ length, contextIds: [...wanted.keys()] }) }
+}
+
+function pick(names: readonly string[], negotiated: MetaContexts): MetaContexts {
+  if (names.length === 0)
+    throw new NbdUsageError('blockStatus: contexts: expected at least one name, received none')
+  const picked = new Map([...negotiated].filter(([, name]) => names.includes(name)))
+  const known = new Set(picked.values())
+  const missing = names.find((name) => !known.has(name))
+  if (missing === undefined) return picked
+  const which = `blockStatus: contexts: ${JSON.stringify(missing)} was not negotiated`
+  if (negotiated.size === 0) {
+    const why = 'no meta context was negotiated (see the option metaContexts)'
+    throw new NbdUsageError(`${which}: ${why}`, { errno: 'ENOTSUP' })
+  }
+  throw new NbdUsageError(`${which}, only ${JSON.stringify([...negotiated.values()])}`)
+}

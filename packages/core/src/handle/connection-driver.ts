@@ -1,0 +1,288 @@
+import { type NbdErrorDetails, NbdTransportError } from '../errors.js'
+import type { Timeouts } from '../options.js'
+import { ClientProtocol, type ClientProtocolOptions } from '../protocol/client-protocol.js'
+import type { ExportInfo } from '../protocol/export-info.js'
+import type { Operation, OperationResults } from '../protocol/negotiation/operations.js'
+import type { Phase } from '../protocol/phase.js'
+import type { Outcome, ProtocolEvent } from '../protocol/session.js'
+import type { Connection, Receiver } from '../transport.js'
+import { PendingCommand, type PendingInit } from './pending-command.js'
+import { AbortListeners, StallTimer, startTimeout } from './watchers.js'
+import { WriteBatcher } from './write-batcher.js'
+
+/** A connection that can switch to TLS: see UpgradableConnection. */
+type DrivenConnection = Connection & { startTls?(): Promise<void> }
+
+/** Receives what happens on a connection. */
+export interface ConnectionListener {
+  onPhase(next: Phase, previous: Phase): void
+  onDebug(message: string): void
+  /** The connection is closed in both directions. The last call, after every event. */
+  onDisconnected(): void
+  /** Whether `onDebug` messages are wanted. */
+  isDebugging(): boolean
+}
+
+export interface ConnectionDriverOptions extends ClientProtocolOptions {
+  readonly timeouts: Timeouts
+}
+
+/**
+ * Joins the protocol and a connection: passes bytes in and out, and adds what the protocol does not know: promises,
+ * abort signals and timers.
+ */
+export class ConnectionDriver implements Receiver {
+  readonly protocol: ClientProtocol<PendingCommand>
+  readonly #connection: DrivenConnection
+  readonly #listener: ConnectionListener
+  readonly #address: string
+  readonly #timeouts: Timeouts
+  readonly #writeBatcher: WriteBatcher = new WriteBatcher(() => this.#drain())
+  readonly #abortListeners: AbortListeners<PendingCommand>
+  readonly #stallTimer: StallTimer
+  /** Callers that await an operation of the handshake: two when a listener begins one as another ends. */
+  readonly #operationCallbacks: ((outcome: Outcome) => void)[] = []
+  #isWriteBlocked = false
+  #isDraining = false
+  /** The connection is closed, and `onDisconnected` is still to be called. */
+  #disconnectPending = false
+  #cancelCloseTimeout: () => void = () => {}
+
+  /** `settings.tls` other than `disable` needs a connection with `startTls`. */
+  constructor(connection: DrivenConnection, options: ConnectionDriverOptions, listener: ConnectionListener) {
+    this.protocol = new ClientProtocol(options)
+    this.#connection = connection
+    this.#listener = listener
+    this.#address = options.address
+    this.#timeouts = options.timeouts
+    this.#abortListeners = new AbortListeners((command, reason) => this.#abandon(command, reason))
+    this.#stallTimer = new StallTimer(options.timeouts.requestMs, (ticks) => this.#checkProgress(ticks))
+  }
+
+  // --- for the handle ------------------------------------------------------------------------------------
+
+  /** NBD_CMD_DISC or NBD_OPT_ABORT was sent, or waits for the commands in flight: no command is accepted. */
+  get isShuttingDown(): boolean {
+    return this.protocol.isDisconnecting || this.protocol.phase === 'aborting'
+  }
+
+  /** Starts the connection. Settles once the handshake is done; in opt mode, once it waits for the caller. */
+  async open(): Promise<ExportInfo | undefined> {
+    const outcome = this.#outcome<'connect'>('the handshake')
+    try {
+      this.#run((protocol) => {
+        protocol.begin('connect')
+        this.#connection.start(this)
+      })
+    } catch (error) {
+      this.fail(this.#transportError('the connection could not be started', 'dial', { cause: error }))
+    }
+    return await outcome
+  }
+
+  /** Runs one step of the handshake. */
+  async operate<K extends Operation>(
+    operation: K,
+    call: string,
+    queries?: readonly string[],
+  ): Promise<OperationResults[K]> {
+    const outcome = this.#outcome<K>(call)
+    this.#run((protocol) => protocol.begin(operation, queries))
+    return await outcome
+  }
+
+  /**
+   * Queues a command; its promise settles with `result` once the reply is complete. All requests of one turn leave in
+   * one write.
+   */
+  submit<T>(
+    init: PendingInit,
+    signal: AbortSignal | undefined,
+    result: (command: PendingCommand) => T,
+  ): Promise<T> {
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted === true) {
+        reject(signal.reason)
+        return
+      }
+      const command = new PendingCommand(init, signal, result, resolve, reject)
+      this.#abortListeners.add(command)
+      this.#stallTimer.start()
+      this.protocol.submit(command)
+      this.#writeBatcher.schedule()
+    })
+  }
+
+  /**
+   * Begins an orderly end: NBD_OPT_ABORT while negotiating, else NBD_CMD_DISC once every command is answered. With
+   * `abandonPending`, commands that were not sent fail instead of being sent.
+   */
+  beginShutdown(abandonPending: boolean): void {
+    this.#run((protocol) => {
+      if (protocol.phase === 'negotiating') protocol.abort()
+      else if (protocol.phase === 'transmission') protocol.disconnect({ abandonPending })
+    })
+  }
+
+  /** Ends everything at once. */
+  fail(error: Error): void {
+    this.#run((protocol) => protocol.fail(error))
+    // Where the protocol had ended before, the connection may still be closing.
+    this.#connection.destroy(error)
+  }
+
+  // --- Receiver ------------------------------------------------------------------------------------------
+
+  buffer(): Uint8Array {
+    return this.protocol.buffer()
+  }
+
+  received(count: number): void {
+    this.#updateTracing()
+    if (this.protocol.received(count)) this.#drain()
+  }
+
+  drained(): void {
+    this.#isWriteBlocked = false
+    this.#drain()
+  }
+
+  ended(): void {
+    this.#run((protocol) => protocol.ended())
+  }
+
+  closed(error?: Error): void {
+    this.#disconnectPending = true
+    this.#run((protocol) => protocol.disconnected(error))
+  }
+
+  // --- the loop ------------------------------------------------------------------------------------------
+
+  /** Runs `action` on the protocol, then writes its output and dispatches its events. */
+  #run(action: (protocol: ClientProtocol<PendingCommand>) => void): void {
+    this.#updateTracing()
+    // A listener to an event may call the handle: the loop that is running dispatches what follows from that call.
+    if (this.#isDraining) {
+      action(this.protocol)
+      return
+    }
+    this.#isDraining = true
+    try {
+      action(this.protocol)
+      while (this.#drainOnce()) this.#updateTracing()
+    } finally {
+      this.#isDraining = false
+    }
+    if (!this.#disconnectPending) return
+    this.#disconnectPending = false
+    this.#cancelCloseTimeout()
+    this.#listener.onDisconnected()
+  }
+
+  #drain(): void {
+    this.#run(doNothing)
+  }
+
+  /** Output first, then chunks and settled commands, then one event. False when no code was called that may call the handle. */
+  #drainOnce(): boolean {
+    this.#write()
+    const chunks = this.protocol.takeChunks()
+    for (const { command, chunk } of chunks) command.deliverChunk(chunk)
+    const settled = this.protocol.takeSettled()
+    if (settled.length > 0) this.#writeBatcher.expectRequests(settled.length)
+    for (const command of settled) {
+      this.#abortListeners.remove(command)
+      command.settle()
+    }
+    const event = this.protocol.nextEvent()
+    if (event !== undefined) this.#dispatch(event)
+    return event !== undefined || chunks.length > 0
+  }
+
+  /** A `debug` listener may have been added or removed. */
+  #updateTracing(): void {
+    this.protocol.isTracing = this.#listener.isDebugging()
+  }
+
+  #write(): void {
+    while (!this.#isWriteBlocked) {
+      const chunks = this.protocol.takeOutput()
+      if (chunks.length === 0) return
+      this.#isWriteBlocked = !this.#connection.write(chunks)
+    }
+  }
+
+  #dispatch(event: ProtocolEvent): void {
+    switch (event.kind) {
+      case 'phase':
+        if (event.next === 'closed' || event.next === 'dead') this.#stallTimer.stop()
+        this.#listener.onPhase(event.next, event.previous)
+        return
+      case 'operation':
+        this.#operationCallbacks.shift()?.(event.outcome)
+        return
+      case 'startTls':
+        this.#startTls()
+        return
+      case 'close':
+        void this.#connection.close()
+        this.#cancelCloseTimeout = startTimeout(this.#timeouts.closeMs, () => this.#connection.destroy())
+        return
+      case 'destroy':
+        this.#connection.destroy(event.error)
+        return
+      case 'debug':
+        this.#listener.onDebug(event.message)
+        return
+    }
+  }
+
+  #startTls(): void {
+    this.#isWriteBlocked = false
+    this.#connection.startTls?.().then(
+      () => this.#run((protocol) => protocol.tlsStarted()),
+      // Never back to plaintext: the server has agreed to TLS.
+      (error) => this.#run((protocol) => protocol.fail(error)),
+    )
+  }
+
+  // --- timers and signals --------------------------------------------------------------------------------
+
+  /** The outcome of the operation that is about to begin, at most `handshakeMs` from now. */
+  async #outcome<K extends Operation>(step: string): Promise<OperationResults[K]> {
+    const { handshakeMs } = this.#timeouts
+    const cancel = startTimeout(handshakeMs, () => {
+      this.#timeOut(`${step} was not done within ${handshakeMs} ms (timeouts.handshakeMs)`)
+    })
+    const outcome = await new Promise<Outcome>((resolve) => this.#operationCallbacks.push(resolve))
+    cancel()
+    if (!outcome.ok) throw outcome.error
+    return outcome.value as OperationResults[K]
+  }
+
+  /** The caller no longer awaits `command`. Requests that this lets through leave at the end of the turn. */
+  #abandon(command: PendingCommand, reason: unknown): void {
+    this.protocol.abandon(command)
+    this.#writeBatcher.schedule()
+    command.abort(reason)
+  }
+
+  #checkProgress(ticks: number): 'busy' | 'idle' {
+    const stalled = this.protocol.tick(ticks)
+    if (stalled !== undefined) {
+      this.#timeOut(`${stalled} made no progress for ${this.#timeouts.requestMs} ms (timeouts.requestMs)`)
+    }
+    return this.protocol.inFlight > 0 ? 'busy' : 'idle'
+  }
+
+  #timeOut(message: string): void {
+    this.fail(this.#transportError(message, 'read', { errno: 'ETIMEDOUT' }))
+  }
+
+  #transportError(message: string, operation: string, details: NbdErrorDetails): NbdTransportError {
+    const address = this.#address
+    return new NbdTransportError(`${address}: ${message}`, { ...details, operation, address })
+  }
+}
+
+function doNothing(): void {}

@@ -1,0 +1,468 @@
+import {
+  NbdClosedError,
+  NbdError,
+  NbdNegotiationError,
+  NbdProtocolError,
+  NbdTransportError,
+} from '../errors.js'
+import { Cmd, Opt } from '../wire/constants.js'
+import { discardedBytesLine, phaseLine } from './debug/format-handshake.js'
+import { disconnectLine } from './debug/format-transmission.js'
+import { Trace } from './debug/trace.js'
+import type { ExportInfo } from './export-info.js'
+import type { Limits } from './limits.js'
+import { HandshakeRunner } from './negotiation/handshake-runner.js'
+import { Negotiation, type NegotiationSettings } from './negotiation/negotiation.js'
+import { type Operation, operations } from './negotiation/operations.js'
+import { sendOption } from './negotiation/option-exchange.js'
+import { isOver, type Phase, requireEdge } from './phase.js'
+import { ReceiveBuffer } from './receive-buffer.js'
+import { SendQueue } from './send-queue.js'
+import {
+  type MetaContexts,
+  type Outcome,
+  type ProtocolEvent,
+  type Session,
+  type Stats,
+  StatsCounter,
+} from './session.js'
+import type { Command } from './transmission/command.js'
+import { type CommandChunk, Transmission } from './transmission/transmission.js'
+
+/**
+ * One read of the connection takes at most this many bytes, unless they go into a command's own memory: more than
+ * a unix socket holds at a time.
+ */
+const STAGING_LENGTH = 256 * 1024
+/** One write to the connection takes at most this many bytes: what waits in line can still be dropped. */
+const BATCH_LENGTH = 1024 * 1024
+const NO_OUTPUT: readonly Uint8Array[] = []
+
+export interface ClientProtocolOptions {
+  /** Where the peer is, for messages. */
+  readonly address: string
+  readonly settings: NegotiationSettings
+  readonly limits: Limits
+}
+
+/**
+ * The client's side of one NBD conversation, without I/O: no socket, no clock, no promise, no callback.
+ *
+ * Put bytes in with `buffer()`, `received()`, `ended()`, `disconnected()` and `tlsStarted()`; put the caller's wishes in with
+ * `begin()`, `abort()`, `submit()`, `abandon()`, `disconnect()`, `tick()` and `fail()`. After each, take out
+ * what is due, output first: `takeOutput()`, then `takeChunks()`, then `takeSettled()`, then `nextEvent()`
+ * until it has none. Bytes of the peer never make a method throw; once `closed` or `dead`, the protocol absorbs
+ * everything.
+ */
+export class ClientProtocol<C extends Command> {
+  readonly #address: string
+  readonly #stats: StatsCounter = new StatsCounter()
+  readonly #trace: Trace = new Trace((message) => this.#events.push({ kind: 'debug', message }))
+  readonly #receiveBuffer: ReceiveBuffer = new ReceiveBuffer(STAGING_LENGTH)
+  readonly #sendQueue: SendQueue = new SendQueue()
+  readonly #negotiation: Negotiation
+  readonly #handshake: HandshakeRunner = new HandshakeRunner(this.#receiveBuffer)
+  readonly #transmission: Transmission<C>
+  readonly #events: ProtocolEvent[] = []
+
+  #phase: Phase = 'opening'
+  #failure: Error | undefined
+  #operation: Operation = 'connect'
+  #hasPeerEnded = false
+  #silentTicks = 0
+  #bytesAtLastTick = 0
+
+  constructor({ address, settings, limits }: ClientProtocolOptions) {
+    this.#address = address
+    this.#transmission = new Transmission({
+      receiveBuffer: this.#receiveBuffer,
+      sendQueue: this.#sendQueue,
+      limits,
+      stats: this.#stats,
+      trace: this.#trace,
+    })
+    this.#negotiation = new Negotiation(settings, limits, this.#stats, this.#trace, (bytes) =>
+      this.#sendQueue.append(bytes),
+    )
+  }
+
+  get phase(): Phase {
+    return this.#phase
+  }
+
+  /** Why the phase is `dead`. */
+  get failure(): Error | undefined {
+    return this.#failure
+  }
+
+  get info(): ExportInfo | undefined {
+    return this.#negotiation.info
+  }
+
+  /** The meta contexts that block status replies use. */
+  get metaContexts(): MetaContexts {
+    return this.#negotiation.activeContexts
+  }
+
+  /** Whether NBD_OPT_STRUCTURED_REPLY was agreed. */
+  get structuredReplies(): boolean {
+    return this.#negotiation.structuredReplies
+  }
+
+  /** Whether NBD_OPT_EXTENDED_HEADERS was agreed. */
+  get extendedHeaders(): boolean {
+    return this.#negotiation.extendedHeaders
+  }
+
+  get session(): Session {
+    return this.#negotiation.session()
+  }
+
+  /** Commands in line and on their way. */
+  get inFlight(): number {
+    return this.#transmission.inFlight
+  }
+
+  /** No more commands are taken: the goodbye was said, or waits for the commands in flight. */
+  get isDisconnecting(): boolean {
+    return this.#transmission.isDisconnecting
+  }
+
+  get stats(): Stats {
+    return { ...this.#stats }
+  }
+
+  /** Whether somebody wants `debug` events: they cost nothing otherwise. May change at any time. */
+  get isTracing(): boolean {
+    return this.#trace.isOn
+  }
+
+  set isTracing(isTracing: boolean) {
+    this.#trace.isOn = isTracing
+  }
+
+  // --- from the connection -------------------------------------------------------------------------------
+
+  /** Where the next bytes go. Lent until the next call of `received()`, or until the connection is gone. */
+  buffer(): Uint8Array {
+    return this.#transmission.isUnderWay ? this.#transmission.buffer() : this.#receiveBuffer.writable()
+  }
+
+  /** `count` bytes are in the view that `buffer()` gave last. False when nothing can have come of them yet. */
+  received(count: number): boolean {
+    this.#stats.bytesReceived += count
+    if (this.#transmission.isUnderWay) return this.#receiveReplies(count)
+    this.#receiveHandshake(count)
+    return true
+  }
+
+  /** The peer sent its last byte. */
+  ended(): void {
+    this.#hasPeerEnded = true
+    switch (this.#phase) {
+      case 'opening':
+      case 'haggling':
+        this.#abortHandshake(
+          this.#disconnectError(
+            `during the handshake, in ${this.#negotiation.pendingReply}: ${this.#missingBytes}`,
+          ),
+        )
+        return
+      case 'negotiating':
+        this.fail(this.#disconnectError('during the handshake, between two options'))
+        return
+      case 'transmission':
+        this.#endTransmission()
+        return
+      case 'aborting':
+      case 'disconnecting':
+        this.#end('closed', () => unanswered('the connection was shut down'))
+        return
+      case 'closed':
+      case 'dead':
+        return
+    }
+  }
+
+  /** The connection that `startTls` asked for is there: from here on, bytes are what was encrypted. */
+  tlsStarted(): void {
+    this.#finishStep(this.#handshake.tlsStarted())
+  }
+
+  /** The connection is gone. */
+  disconnected(error?: Error): void {
+    // After the goodbye nothing can be lost: some servers reset the connection instead of closing it.
+    if (error === undefined || this.#phase === 'aborting' || this.#phase === 'disconnecting') {
+      this.ended()
+      return
+    }
+    this.#hasPeerEnded = true
+    this.#abortHandshake(error instanceof NbdError ? error : this.#connectionError(error))
+  }
+
+  // --- from the caller -----------------------------------------------------------------------------------
+
+  /**
+   * Begins an operation of the handshake: `connect` first and once, the others while `negotiating`. After the
+   * end it fails.
+   */
+  begin(operation: Operation, queries: readonly string[] = []): void {
+    if (isOver(this.#phase)) {
+      this.#events.push({ kind: 'operation', outcome: { ok: false, error: this.#endError } })
+      return
+    }
+    if (operation !== 'connect') this.#enter('haggling')
+    this.#operation = operation
+    this.#finishStep(this.#handshake.begin(operations[operation](this.#negotiation, queries)))
+  }
+
+  /** NBD_OPT_ABORT, while `negotiating`: says goodbye without waiting for the answer. */
+  abort(): void {
+    if (isOver(this.#phase)) return
+    this.#enter('aborting')
+    if (this.#negotiation.protocol === 'newstyle-fixed') sendOption(this.#negotiation, Opt.Abort)
+    this.#events.push({ kind: 'close' })
+  }
+
+  /** Lines up a command, in `transmission` and before `disconnect()`. After the end it fails. */
+  submit(command: C): void {
+    if (isOver(this.#phase)) this.#transmission.fail([command], this.#endError)
+    else this.#transmission.submit(command)
+  }
+
+  /**
+   * Nobody waits for `command` any more. One that was not sent is forgotten; the reply to one that was sent
+   * is drained.
+   */
+  abandon(command: C): void {
+    this.#transmission.abandon(command)
+  }
+
+  /**
+   * NBD_CMD_DISC as soon as every command is answered ("Terminating the transmission phase": a client should
+   * wait). With `abandonPending`, commands that were not yet sent fail instead of being sent.
+   */
+  disconnect({ abandonPending = false }: { readonly abandonPending?: boolean } = {}): void {
+    this.#transmission.disconnect(abandonPending)
+  }
+
+  /**
+   * Time passes. Returns the oldest command on its way once `ticks` of them in a row saw not one byte move, in
+   * either direction. Bytes of other commands count: on a slow line the replies wait for one another.
+   */
+  tick(ticks: number): C | undefined {
+    const bytes = this.#stats.bytesSent + this.#stats.bytesReceived
+    this.#silentTicks = bytes === this.#bytesAtLastTick ? this.#silentTicks + 1 : 0
+    this.#bytesAtLastTick = bytes
+    return this.#silentTicks >= ticks ? this.#transmission.oldest : undefined
+  }
+
+  /** Ends it all: whatever waits is settled with `error`. */
+  fail(error: Error): void {
+    if (isOver(this.#phase)) return
+    this.#enterDead(error)
+    this.#events.push({ kind: 'destroy', error })
+  }
+
+  // --- to the driver -------------------------------------------------------------------------------------
+
+  /** The next chunks to be written, none if there are none. They are lent until flushed. */
+  takeOutput(): readonly Uint8Array[] {
+    const breakage = this.#sendQueue.length > 0 ? this.#transmission.detachedDataError : undefined
+    if (breakage !== undefined) this.fail(breakage)
+    if (this.#phase === 'transmission' && this.#transmission.fill(BATCH_LENGTH)) this.#sendDisconnect()
+    const { length } = this.#sendQueue
+    if (length === 0) return NO_OUTPUT
+    const chunks = this.#sendQueue.take(BATCH_LENGTH)
+    this.#stats.bytesSent += length - this.#sendQueue.length
+    if (this.#sendQueue.length === 0) this.#transmission.outputDrained()
+    return chunks
+  }
+
+  /** The chunks of reads that asked for them since the last call. They come before what is settled. */
+  takeChunks(): readonly CommandChunk<C>[] {
+    return this.#transmission.takeChunks()
+  }
+
+  /** The commands that were settled since the last call, in the order of their replies. */
+  takeSettled(): readonly C[] {
+    return this.#transmission.takeSettled()
+  }
+
+  nextEvent(): ProtocolEvent | undefined {
+    return this.#events.shift()
+  }
+
+  // --- within: the handshake -----------------------------------------------------------------------------
+
+  #receiveHandshake(count: number): void {
+    this.#receiveBuffer.commit(count)
+    this.#finishStep(this.#handshake.read())
+  }
+
+  /** The bytes that are awaited will never come. */
+  #abortHandshake(error: Error): void {
+    if (this.#handshake.isReading) this.#finishStep(this.#handshake.interrupt(error))
+    else this.fail(error)
+  }
+
+  #finishStep(outcome: Outcome | undefined): void {
+    if (outcome?.ok === true) this.#operationDone(outcome.value)
+    if (outcome?.ok === false) this.#operationFailed(outcome.error)
+    if (this.#handshake.isAwaitingTls) this.#awaitTls()
+    if (!this.#handshake.isReading && this.#receiveBuffer.length > 0) this.#rejectUnexpectedBytes()
+  }
+
+  /** Whoever speaks in plaintext after the agreement need not be the server: it may not say a word. */
+  #awaitTls(): void {
+    const { length } = this.#receiveBuffer
+    if (length === 0) {
+      this.#events.push({ kind: 'startTls' })
+      return
+    }
+    this.#trace.log(discardedBytesLine, length)
+    this.fail(
+      new NbdProtocolError(
+        `NBD_OPT_STARTTLS: received ${length} bytes in plaintext after NBD_REP_ACK: somebody may be tampering with the connection`,
+        { expected: 'a TLS handshake', received: `${length} bytes` },
+      ),
+    )
+  }
+
+  /** Bytes that no operation asked for. */
+  #rejectUnexpectedBytes(): void {
+    const { length } = this.#receiveBuffer
+    if (this.#transmission.isUnderWay) {
+      this.#receiveReplies(0)
+      return
+    }
+    if (this.#phase === 'opening') return
+    this.#trace.log(discardedBytesLine, length)
+    if (this.#phase === 'negotiating') {
+      this.fail(
+        new NbdProtocolError(`received ${length} bytes while no option was waiting for a reply`, {
+          expected: 'nothing',
+          received: `${length} bytes`,
+        }),
+      )
+    } else {
+      this.#receiveBuffer.clear()
+    }
+  }
+
+  #operationDone(value: unknown): void {
+    const isGone = this.#operation === 'go' || (this.#operation === 'connect' && value !== undefined)
+    if (isGone) this.#beginTransmission()
+    else this.#enter('negotiating')
+    this.#events.push({ kind: 'operation', outcome: { ok: true, value } })
+  }
+
+  /** An operation failed: back to the caller where it can go on, else a goodbye where one can be said. */
+  #operationFailed(error: Error): void {
+    const isRefusal = error instanceof NbdNegotiationError && !this.#hasPeerEnded
+    // "Termination of the session during option haggling": after NBD_REP_ERR_SHUTDOWN a client must leave.
+    if (isRefusal && this.#phase === 'haggling' && error.errno !== 'ESHUTDOWN') {
+      this.#enter('negotiating')
+      this.#events.push({ kind: 'operation', outcome: { ok: false, error } })
+      return
+    }
+    if (!isRefusal || this.#negotiation.protocol !== 'newstyle-fixed') {
+      this.fail(error)
+      return
+    }
+    this.#enterDead(error)
+    sendOption(this.#negotiation, Opt.Abort)
+    this.#events.push({ kind: 'close' })
+  }
+
+  // --- within: transmission ------------------------------------------------------------------------------
+
+  #beginTransmission(): void {
+    this.#enter('transmission')
+    this.#transmission.begin(this.#negotiation.replyMode)
+  }
+
+  #receiveReplies(count: number): boolean {
+    try {
+      return this.#transmission.received(count)
+    } catch (error) {
+      this.fail(error as Error)
+      return true
+    }
+  }
+
+  /** NBD_CMD_DISC: offset and length are zero, there is no reply, and nothing may follow. */
+  #sendDisconnect(): void {
+    this.#stats.chunksSent++
+    this.#trace.log(disconnectLine)
+    this.#sendQueue.request(0, Cmd.Disc, 0, 0, 0, 0)
+    this.#enter('disconnecting')
+    this.#events.push({ kind: 'close' })
+  }
+
+  // --- within: the end -----------------------------------------------------------------------------------
+
+  /** The server may end between two replies; in one, it broke. */
+  #endTransmission(): void {
+    if (this.#transmission.isBetweenReplies) {
+      this.#end('closed', () => unanswered('the server closed the connection'))
+      this.#events.push({ kind: 'close' })
+    } else {
+      this.fail(this.#disconnectError(`in ${this.#transmission.progress}`))
+    }
+  }
+
+  #enterDead(error: Error): void {
+    const wasOperating = this.#phase === 'opening' || this.#phase === 'haggling'
+    this.#failure = error
+    this.#end('dead', () => error)
+    if (wasOperating) this.#events.push({ kind: 'operation', outcome: { ok: false, error } })
+  }
+
+  /** Nothing that waits is sent any more, nothing is understood, and nobody's memory is lent. */
+  #end(phase: 'closed' | 'dead', reason: () => Error): void {
+    this.#enter(phase)
+    this.#handshake.stop()
+    this.#receiveBuffer.clear()
+    this.#sendQueue.clear()
+    this.#transmission.end(reason)
+  }
+
+  #enter(next: Phase): void {
+    const previous = this.#phase
+    requireEdge(previous, next)
+    this.#phase = next
+    this.#events.push({ kind: 'phase', next, previous })
+    this.#trace.log(phaseLine, previous, next, this.#failure)
+  }
+
+  /** What a wish fails with that comes after the end. */
+  get #endError(): Error {
+    return this.#failure ?? new NbdClosedError('the connection is closed')
+  }
+
+  get #missingBytes(): string {
+    return `expected ${this.#handshake.wanted} bytes, received ${this.#receiveBuffer.length}`
+  }
+
+  #disconnectError(when: string): NbdTransportError {
+    return new NbdTransportError(`${this.#address}: the server disconnected ${when}`, {
+      errno: 'ENOTCONN',
+      operation: 'read',
+      address: this.#address,
+    })
+  }
+
+  /** For a connection that does not say it in our words. */
+  #connectionError(cause: Error): NbdTransportError {
+    return new NbdTransportError(`${this.#address}: the connection broke: ${cause.message}`, {
+      operation: 'read',
+      address: this.#address,
+      cause,
+    })
+  }
+}
+
+function unanswered(reason: string): NbdClosedError {
+  return new NbdClosedError(`${reason} before the command was answered`)
+}

@@ -1,0 +1,58 @@
+/**
+ * What goes over the wire, line by line, for people. A line is made when the frame is understood, or refused;
+ * the payload of a read or a write is left out, and may still be on its way.
+ */
+export class Trace {
+  readonly #write: (line: string) => void
+
+  /** Whether anybody listens. What runs once per command asks here first, so that it is one check and no more. */
+  isOn = false
+
+  constructor(write: (line: string) => void) {
+    this.#write = write
+  }
+
+  /** Makes a line out of the facts. While nobody listens, `line` is not called. */
+  log<Facts extends readonly unknown[]>(line: (...facts: Facts) => string, ...facts: Facts): void {
+    if (this.isOn) this.#write(line(...facts))
+  }
+}
+
+/** The longest text of the peer that is shown, in UTF-16 code units. */
+const LONGEST = 256
+
+/** Controls, formats and separators: what a terminal obeys, turns around, or does not show. */
+const unprintable = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu
+
+/** A name or a text of the peer, in quotes, on one line. */
+export function quote(text: string): string {
+  const shown = text.slice(0, LONGEST)
+  const rest = text.length - shown.length
+  return `${escapeAll(JSON.stringify(shown))}${rest === 0 ? '' : `... (${text.length} characters)`}`
+}
+
+/** Text of ours that may hold some of the peer's, on one line. */
+export function printable(text: string): string {
+  return escapeAll(text.length > 4 * LONGEST ? `${text.slice(0, 4 * LONGEST)}...` : text)
+}
+
+function escapeAll(text: string): string {
+  return text.replace(unprintable, (unit) => `\\u{${(unit.codePointAt(0) as number).toString(16)}}`)
+}
+
+/** The first bytes of what is not understood, in hexadecimal and as text. */
+export function dump(bytes: Uint8Array): string {
+  const shown = bytes.subarray(0, 16)
+  const octets = Array.from(shown, (octet) => octet.toString(16).padStart(2, '0'))
+  const text = Array.from(shown, (octet) =>
+    octet >= 0x20 && octet < 0x7f ? String.fromCharCode(octet) : '.',
+  )
+  const more = bytes.length > shown.length ? ' ...' : ''
+  return `${octets.join(' ')}${more} |${text.join('')}|`
+}
+
+/** The first of many, the others as a number. */
+export function list(items: readonly string[]): string {
+  const shown = items.slice(0, 16).join(',')
+  return items.length > 16 ? `${shown},... (${items.length})` : shown
+}

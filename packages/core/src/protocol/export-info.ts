@@ -1,0 +1,133 @@
+import { NbdProtocolError } from '../errors.js'
+import { TransmissionFlag } from '../wire/constants.js'
+import type { SizeAndFlags } from '../wire/greeting.js'
+import type { BlockSizes } from '../wire/option-reply.js'
+
+/** What the server told of the export ("NBD_REP_INFO", "Transmission flags", "Size constraints"). */
+export interface ExportInfo {
+  /** The name that was asked for. */
+  readonly name: string
+  /** The server's own name for it, if it sent one (ask by `fullInfo`). */
+  readonly canonicalName: string | undefined
+  /** Text for people, if the server sent one (ask by `fullInfo`). */
+  readonly description: string | undefined
+  /** In bytes. */
+  readonly size: bigint
+  readonly readOnly: boolean
+  readonly rotational: boolean
+  readonly canFlush: boolean
+  readonly canFua: boolean
+  readonly canTrim: boolean
+  readonly canZero: boolean
+  readonly canFastZero: boolean
+  readonly canDf: boolean
+  /** Several connections see one another's writes after a flush: commands may be spread over them. */
+  readonly canMultiConn: boolean
+  readonly canCache: boolean
+  /** Block status may be asked for some of the meta contexts only (needs extended headers). */
+  readonly canBlockStatusPayload: boolean
+  readonly blockSize: BlockSizeInfo
+  /** The names of the meta contexts that were negotiated for this export. */
+  readonly metaContexts: readonly string[]
+}
+
+/** Block sizes in bytes; 0 where the server advertised none, or none that the specification allows. */
+export interface BlockSizeInfo {
+  /** Offsets and lengths must be multiples of it. */
+  readonly minimum: number
+  /** Aligned requests of at least this size are efficient. */
+  readonly preferred: number
+  /** The advertised maximum payload; 0xffffffff: none. */
+  readonly maximum: number
+  /**
+   * The longest pwrite, never 0: `maximum`, but at most 64 MiB, or 32 MiB if none was told. Where replies are simple it
+   * goes for reads too, if the server told it.
+   */
+  readonly payload: number
+}
+
+/** The longest payload of one request or one reply, whatever a server advertises. */
+export const MAX_PAYLOAD = 67_108_864
+/** "Size constraints": every server takes this much unless it said otherwise. */
+const DEFAULT_PAYLOAD = 32 * 1024 * 1024
+const MAX_SIZE = 2n ** 63n - 1n
+
+/** What the replies to one NBD_OPT_GO, NBD_OPT_INFO or NBD_OPT_EXPORT_NAME told. */
+export interface ExportReply {
+  readonly name: string
+  readonly shape: SizeAndFlags
+  readonly canonicalName?: string | undefined
+  readonly description?: string | undefined
+  readonly blockSizes?: BlockSizes | undefined
+}
+
+/** What client and server agreed on before the export was chosen, and what it means for the export. */
+export interface AgreedFeatures {
+  readonly structuredReplies: boolean
+  readonly extendedHeaders: boolean
+  readonly metaContexts: readonly string[]
+}
+
+export function exportInfo(facts: ExportReply, agreed: AgreedFeatures): ExportInfo {
+  const { transmissionFlags } = facts.shape
+  if (transmissionFlags === 0) {
+    // "Transmission flags": NBD_FLAG_HAS_FLAGS is always set. Zero tells a server that sends no flags at all.
+    throw new NbdProtocolError(`export ${JSON.stringify(facts.name)}: the transmission flags are 0`, {
+      expected: 'NBD_FLAG_HAS_FLAGS',
+      received: '0',
+    })
+  }
+  const has = (flag: number): boolean => (transmissionFlags & flag) !== 0
+  const canZero = has(TransmissionFlag.SendWriteZeroes)
+  return Object.freeze({
+    name: facts.name,
+    canonicalName: facts.canonicalName,
+    description: facts.description,
+    size: exportSize(facts),
+    readOnly: has(TransmissionFlag.ReadOnly),
+    rotational: has(TransmissionFlag.Rotational),
+    canFlush: has(TransmissionFlag.SendFlush),
+    canFua: has(TransmissionFlag.SendFua),
+    canTrim: has(TransmissionFlag.SendTrim),
+    canZero,
+    // "Transmission flags": none of these may be set without the other feature; such a flag is void.
+    canFastZero: canZero && has(TransmissionFlag.SendFastZero),
+    canDf: agreed.structuredReplies && has(TransmissionFlag.SendDf),
+    canMultiConn: has(TransmissionFlag.CanMultiConn),
+    canCache: has(TransmissionFlag.SendCache),
+    canBlockStatusPayload: agreed.extendedHeaders && has(TransmissionFlag.BlockStatusPayload),
+    blockSize: Object.freeze(blockSizeInfo(facts.blockSizes)),
+    metaContexts: Object.freeze([...agreed.metaContexts]),
+  })
+}
+
+function exportSize({ name, shape }: ExportReply): bigint {
+  const size = BigInt(shape.size)
+  if (size > MAX_SIZE) {
+    throw new NbdProtocolError(
+      `export ${JSON.stringify(name)}: the size ${size} is beyond 2^63-1 bytes, where no file system goes`,
+      { errno: 'EOVERFLOW', expected: `at most ${MAX_SIZE}`, received: String(size) },
+    )
+  }
+  return size
+}
+
+/** Sizes that break the rules of "Size constraints" are ignored, as if the server had advertised none. */
+function blockSizeInfo(sizes: BlockSizes | undefined): BlockSizeInfo {
+  if (sizes === undefined || !isLegal(sizes)) {
+    return { minimum: 0, preferred: 0, maximum: 0, payload: DEFAULT_PAYLOAD }
+  }
+  const { minimum, preferred, maximum } = sizes
+  return { minimum, preferred, maximum, payload: Math.min(MAX_PAYLOAD, maximum) }
+}
+
+function isLegal({ minimum, preferred, maximum }: BlockSizes): boolean {
+  if (!isPowerOf2(minimum) || minimum > 65536) return false
+  if (!isPowerOf2(preferred) || preferred < Math.max(512, minimum)) return false
+  if (maximum < preferred) return false
+  return maximum === 0xffffffff || maximum % minimum === 0
+}
+
+function isPowerOf2(value: number): boolean {
+  return value !== 0 && (value & (value - 1)) === 0
+}

@@ -1,0 +1,107 @@
+import { NbdNegotiationError, NbdTransportError } from '../../errors.js'
+import { concat } from '../../wire/bytes.js'
+import { Info, Opt, Rep } from '../../wire/constants.js'
+import { decodeExportNameReply, EXPORT_NAME_REPLY_LENGTH, RESERVED_ZEROES } from '../../wire/greeting.js'
+import { decodeInfo } from '../../wire/option-reply.js'
+import { encodeInfoRequest } from '../../wire/option-request.js'
+import { encodeText } from '../../wire/text.js'
+import { exportNameReplyLine } from '../debug/format-handshake.js'
+import { type ExportInfo, type ExportReply, exportInfo } from '../export-info.js'
+import type { Negotiation, NegotiationSettings } from './negotiation.js'
+import { selectMetaContexts } from './opt-meta-context.js'
+import { type HandshakeSteps, optionError, receiveReply, sendOption } from './option-exchange.js'
+
+/** Into transmission, by the best way that the server knows. */
+export function* optGo(negotiation: Negotiation): HandshakeSteps<ExportInfo> {
+  // "Newstyle negotiation": without fixed newstyle there is this one option and no other.
+  if (negotiation.protocol !== 'newstyle-fixed') return yield* optExportName(negotiation)
+  try {
+    return yield* optInfo(negotiation, Opt.Go)
+  } catch (error) {
+    // "NBD_OPT_INFO and NBD_OPT_GO": old servers do not know it; fall back to NBD_OPT_EXPORT_NAME.
+    if (!(error instanceof NbdNegotiationError && error.reply === 'NBD_REP_ERR_UNSUP')) throw error
+  }
+  return yield* optExportName(negotiation)
+}
+
+/**
+ * NBD_OPT_INFO and NBD_OPT_GO: the same question and the same answers; only NBD_OPT_GO goes on to
+ * transmission. A refusal forgets what was known of the export before.
+ */
+export function* optInfo(
+  negotiation: Negotiation,
+  option: typeof Opt.Info | typeof Opt.Go,
+): HandshakeSteps<ExportInfo> {
+  const { exportName } = negotiation.settings
+  negotiation.info = undefined
+  yield* selectMetaContexts(negotiation)
+  sendOption(negotiation, option, encodeInfoRequest({ exportName, infos: infosOf(negotiation.settings) }))
+  const facts = yield* receiveExportReply(negotiation, option)
+  if (facts.shape === undefined) throw optionError(option, 'NBD_INFO_EXPORT before NBD_REP_ACK', 'none')
+  negotiation.info = exportInfo({ ...facts, name: exportName, shape: facts.shape }, negotiation.agreed)
+  return negotiation.info
+}
+
+/** NBD_INFO_EXPORT comes unasked. */
+function infosOf({ fullInfo, requestBlockSize }: NegotiationSettings): number[] {
+  return [...(requestBlockSize ? [Info.BlockSize] : []), ...(fullInfo ? [Info.Name, Info.Description] : [])]
+}
+
+/** In any order, any number of times, the last one counts; what we do not know is passed over ("NBD_REP_INFO"). */
+function* receiveExportReply(
+  negotiation: Negotiation,
+  option: number,
+): HandshakeSteps<Partial<Mutable<ExportReply>>> {
+  const facts: Partial<Mutable<ExportReply>> = {}
+  for (;;) {
+    const { reply, data } = yield* receiveReply(negotiation, option, Rep.Info)
+    if (reply === Rep.Ack) return facts
+    const info = decodeInfo(data)
+    switch (info.kind) {
+      case 'export':
+        facts.shape = info
+        break
+      case 'name':
+        facts.canonicalName = info.name
+        break
+      case 'description':
+        facts.description = info.description
+        break
+      case 'blockSize':
+        facts.blockSizes = info
+        break
+      case 'unknown':
+    }
+  }
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+
+/** NBD_OPT_EXPORT_NAME: the only way into transmission that every newstyle server knows. */
+export function* optExportName(negotiation: Negotiation): HandshakeSteps<ExportInfo> {
+  const { exportName } = negotiation.settings
+  negotiation.info = undefined
+  sendOption(negotiation, Opt.ExportName, encodeText(exportName))
+  const grant = (yield* firstByte(exportName)).slice()
+  const shape = decodeExportNameReply(concat(grant, yield EXPORT_NAME_REPLY_LENGTH - 1))
+  negotiation.trace.log(exportNameReplyLine, shape)
+  if (!negotiation.handshakeFlags.noZeroes) yield RESERVED_ZEROES
+  negotiation.info = exportInfo({ name: exportName, shape }, negotiation.agreed)
+  return negotiation.info
+}
+
+/**
+ * This option has no error reply: a server that does not grant the export hangs up instead. One that hangs up
+ * later has granted it, and broke.
+ */
+function* firstByte(exportName: string): HandshakeSteps<Uint8Array> {
+  try {
+    return yield 1
+  } catch (cause) {
+    if (!(cause instanceof NbdTransportError)) throw cause
+    throw new NbdNegotiationError(
+      `NBD_OPT_EXPORT_NAME: the server hung up: it has no export ${JSON.stringify(exportName)}, or does not grant it`,
+      { cause, errno: 'ENOENT', option: 'NBD_OPT_EXPORT_NAME' },
+    )
+  }
+}

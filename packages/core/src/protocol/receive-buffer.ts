@@ -1,0 +1,89 @@
+/** How long the buffer is at first: a handshake needs no more. */
+const FIRST_CAPACITY = 16 * 1024
+
+/**
+ * Bytes that arrived and were not yet understood. One staging buffer, filled by the connection at its end and
+ * consumed at its start; what is left moves to the front after every turn, and that is less than one header.
+ *
+ * It begins short and doubles whenever it was filled to its end: a handle that reads little costs little memory.
+ */
+export class ReceiveBuffer {
+  readonly #maxCapacity: number
+  #bytes: Uint8Array
+  #view: DataView
+  #start = 0
+  #end = 0
+  #wasFull = false
+
+  /** It grows to `maxCapacity` by itself, and beyond that only by `reserve()`. */
+  constructor(maxCapacity: number) {
+    this.#maxCapacity = maxCapacity
+    this.#bytes = new Uint8Array(Math.min(FIRST_CAPACITY, maxCapacity))
+    this.#view = new DataView(this.#bytes.buffer)
+  }
+
+  get length(): number {
+    return this.#end - this.#start
+  }
+
+  /** For reading integers at `start + n`. Valid until the next `room()`. */
+  get view(): DataView {
+    return this.#view
+  }
+
+  /** Where the unread bytes begin in `view`. */
+  get start(): number {
+    return this.#start
+  }
+
+  /** Free room behind the unread bytes, at most `maxLength` of it. */
+  writable(maxLength: number = Number.POSITIVE_INFINITY): Uint8Array {
+    this.#compact()
+    if (this.#wasFull) this.#grow()
+    const end = Math.min(this.#bytes.length, this.#end + maxLength)
+    return this.#bytes.subarray(this.#end, end)
+  }
+
+  commit(count: number): void {
+    this.#end += count
+    this.#wasFull = this.#end === this.#bytes.length
+  }
+
+  skip(count: number): void {
+    this.#start += count
+  }
+
+  /** The next `length` bytes, consumed. A view, valid until the next `room()`. */
+  take(length: number): Uint8Array {
+    this.#start += length
+    return this.#bytes.subarray(this.#start - length, this.#start)
+  }
+
+  clear(): void {
+    this.#start = 0
+    this.#end = 0
+  }
+
+  /** Makes sure that `length` bytes can be gathered in one piece. */
+  reserve(length: number): void {
+    if (length <= this.#bytes.length) return
+    const grown = new Uint8Array(length)
+    grown.set(this.#bytes.subarray(this.#start, this.#end))
+    this.#end -= this.#start
+    this.#start = 0
+    this.#bytes = grown
+    this.#view = new DataView(grown.buffer)
+  }
+
+  #grow(): void {
+    this.#wasFull = false
+    this.reserve(Math.min(2 * this.#bytes.length, this.#maxCapacity))
+  }
+
+  #compact(): void {
+    if (this.#start === 0) return
+    if (this.#start < this.#end) this.#bytes.copyWithin(0, this.#start, this.#end)
+    this.#end -= this.#start
+    this.#start = 0
+  }
+}

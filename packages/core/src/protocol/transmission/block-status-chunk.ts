@@ -1,0 +1,109 @@
+import { type BlockStatusLayout, decodeDescriptor } from '../../wire/block-status.js'
+import { type Chunk, chunkName } from '../../wire/constants.js'
+import { blockStatusLine } from '../debug/format-transmission.js'
+import type { Trace } from '../debug/trace.js'
+import { MAX_PAYLOAD } from '../export-info.js'
+import type { ReceiveBuffer } from '../receive-buffer.js'
+import type { Command } from './command.js'
+
+/**
+ * The longest payload of a block status chunk. NBD_CMD_BLOCK_STATUS advises servers to send at most 2^20 descriptors,
+ * 8 MiB of them or 16: what comes beyond does no harm as long as it is not kept.
+ */
+export const MAX_STATUS_PAYLOAD: number = MAX_PAYLOAD
+
+/** What of a payload the next bytes are. */
+type Part =
+  /** The context, and in the extended form the count of the descriptors. */
+  | 'head'
+  | 'descriptors'
+  /** What cannot be understood, up to an end that is known. */
+  | 'nonsense'
+
+/** The block status chunk that is being received: a head, then at least one descriptor ("Structured reply types"). */
+export class BlockStatusChunkReader {
+  readonly #layout: BlockStatusLayout
+  readonly #receiveBuffer: ReceiveBuffer
+  readonly #trace: Trace
+  #flags = 0
+  #part: Part = 'head'
+
+  constructor(layout: BlockStatusLayout, receiveBuffer: ReceiveBuffer, trace: Trace) {
+    this.#layout = layout
+    this.#receiveBuffer = receiveBuffer
+    this.#trace = trace
+  }
+
+  /** Which of the types of chunks it is. */
+  get type(): Chunk {
+    return this.#layout.type
+  }
+
+  /** How long a payload can be, for messages. */
+  get lengthFormula(): string {
+    const { headLength, descriptorLength } = this.#layout
+    return `${headLength} + n * ${descriptorLength}`
+  }
+
+  /** A payload of `length` bytes is to come. False when it can hold nothing but nonsense: the command is spoilt by it. */
+  begin(command: Command, flags: number, length: number): boolean {
+    const count = this.#descriptorsIn(length)
+    this.#flags = flags
+    this.#part = Number.isInteger(count) && count >= 1 ? 'head' : 'nonsense'
+    if (this.#part === 'head') return true
+    command.status?.fail(
+      `${chunkName(this.type)} of ${this.lengthFormula} bytes, n at least 1`,
+      `${length} bytes`,
+    )
+    return false
+  }
+
+  /** Takes what has arrived of the `remaining` bytes. Returns how many that were: 0 when more are needed. */
+  take(command: Command, remaining: number): number {
+    switch (this.#part) {
+      case 'head':
+        return this.#takeHead(command, remaining)
+      case 'descriptors':
+        return this.#takeDescriptors(command, remaining)
+      case 'nonsense':
+        return this.#skip(Math.min(this.#receiveBuffer.length, remaining))
+    }
+  }
+
+  #takeHead(command: Command, remaining: number): number {
+    const { headLength } = this.#layout
+    const { view, start, length } = this.#receiveBuffer
+    if (length < headLength) return 0
+    const count = this.#descriptorsIn(remaining)
+    const told = headLength > 4 ? view.getUint32(start + 4) : count
+    const contextId = view.getUint32(start)
+    if (this.#trace.isOn) this.#trace.log(blockStatusLine, command, this.type, this.#flags, contextId, told)
+    if (told === count) command.status?.begin(contextId)
+    else command.status?.fail(`${count} descriptors, as the length of the chunk says`, `${told}`)
+    this.#part = told === count ? 'descriptors' : 'nonsense'
+    return this.#skip(headLength)
+  }
+
+  /** As many as have arrived: the whole chunk can be longer than the receive buffer. */
+  #takeDescriptors(command: Command, remaining: number): number {
+    const layout = this.#layout
+    const { descriptorLength } = layout
+    const { view, start, length } = this.#receiveBuffer
+    const count = Math.floor(Math.min(length, remaining) / descriptorLength)
+    for (let index = 0; index < count && !command.abandoned; index++) {
+      const descriptor = decodeDescriptor(layout, view, start + index * descriptorLength)
+      command.status?.add(descriptor.length, descriptor.flags)
+    }
+    return this.#skip(count * descriptorLength)
+  }
+
+  #skip(count: number): number {
+    this.#receiveBuffer.skip(count)
+    return count
+  }
+
+  #descriptorsIn(length: number): number {
+    const { headLength, descriptorLength } = this.#layout
+    return (length - headLength) / descriptorLength
+  }
+}

@@ -1,0 +1,97 @@
+import { Cmd } from '../../wire/constants.js'
+import type { U64 } from '../../wire/u64.js'
+import type { Coverage } from './coverage.js'
+import type { ExtentCollector } from './extents.js'
+
+export interface CommandInit {
+  readonly type: Cmd
+  /** What the caller calls it: `pread`. */
+  readonly name: string
+  /** CommandFlag bits. */
+  readonly flags: number
+  readonly offset: U64
+  readonly length: number
+  /** What goes with the request: what a write sends. Lent until the command is settled; abandoned, until the connection has sent it. */
+  readonly data?: Uint8Array | undefined
+  /** Where a read goes. Without it, memory is made for it: see read-data.ts. */
+  readonly destination?: Uint8Array | undefined
+  /**
+   * Whether the connection may write to `destination` directly. Such memory cannot be taken back when the
+   * command is abandoned, so it must not be the caller's where that can happen.
+   */
+  readonly canReceiveInPlace?: boolean | undefined
+  /** Where the extents of a block status go. */
+  readonly status?: ExtentCollector | undefined
+  /** Whether each chunk of a read is told of. */
+  readonly wantsChunks?: boolean | undefined
+}
+
+/** One request and what became of it. */
+export class Command {
+  readonly type: Cmd
+  readonly name: string
+  readonly flags: number
+  readonly offset: U64
+  readonly length: number
+  /** The length that the request tells: of its payload if it has one, else of its effect. */
+  readonly requestLength: number
+  readonly data: Uint8Array | undefined
+  readonly canReceiveInPlace: boolean
+  readonly status: ExtentCollector | undefined
+  readonly wantsChunks: boolean
+  destination: Uint8Array | undefined
+
+  state: 'waiting' | 'sent' | 'settled' = 'waiting'
+  /** Nobody waits for it any more: its reply is drained into nothing. */
+  abandoned = false
+  /** The first error counts. */
+  error: Error | undefined = undefined
+  /** The part of a read that has arrived in structured reply chunks; undefined before the first. */
+  coverage: Coverage | undefined = undefined
+
+  /** Its cookie: the place in the table, and a number that tells it from earlier tenants. */
+  slot = 0
+  serial = 0
+
+  constructor(init: CommandInit) {
+    this.type = init.type
+    this.name = init.name
+    this.flags = init.flags
+    this.offset = init.offset
+    this.length = init.length
+    this.requestLength = init.data?.length ?? init.length
+    this.data = init.data
+    this.destination = init.destination
+    this.canReceiveInPlace = init.canReceiveInPlace ?? true
+    this.status = init.status
+    this.wantsChunks = init.wantsChunks ?? false
+  }
+
+  /** `pread of 4096 bytes at 1048576` */
+  toString(): string {
+    return this.length === 0 ? this.name : `${this.name} of ${this.length} bytes at ${this.offset}`
+  }
+}
+
+/** The bytes that travel with it, in whichever direction. */
+export function payloadLength({ type, length }: Command): number {
+  return type === Cmd.Read || type === Cmd.Write ? length : 0
+}
+
+/** How long the reply to a block status is, nobody knows before: longer than any view. */
+const UNKNOWN_LENGTH = 2 ** 20
+
+/** About how much its reply brings, without what is in front of data. */
+export function replyLength({ type, length }: Command): number {
+  if (type === Cmd.Read) return length
+  return type === Cmd.BlockStatus ? UNKNOWN_LENGTH : 0
+}
+
+/** One piece of the answer to a read, as the server sent it. */
+export type ReadChunk =
+  /** `data` is a view of the caller's buffer. */
+  | { readonly kind: 'data'; readonly offset: bigint; readonly data: Uint8Array }
+  /** `length` bytes read as zeroes; the buffer holds them already. */
+  | { readonly kind: 'hole'; readonly offset: bigint; readonly length: number }
+  /** Reading failed at `offset`. The whole command rejects with its first error in the end. */
+  | { readonly kind: 'error'; readonly offset: bigint; readonly error: Error }

@@ -1,0 +1,78 @@
+import { NbdUsageError } from '../../errors.js'
+import { Cmd, CommandFlag } from '../../wire/constants.js'
+import { distance, type U64 } from '../../wire/u64.js'
+import type { Command } from './command.js'
+import { Coverage, MAX_PIECES } from './coverage.js'
+import { protocolViolation } from './reply-errors.js'
+
+// Where the data of a read goes.
+
+/**
+ * The memory of reads of this length or more is made when they are sent, that of others when their data comes. So there
+ * is always some of it in use, and malloc keeps the rest; when it is all made, used and dropped one by one, glibc gives
+ * it back to the kernel each time. Reads of 256 KiB, 16 in flight, took 100 us that way instead of 165, of 128 KiB 56
+ * instead of 72; of 64 KiB the same, of 4 KiB 9.8 instead of 9.
+ */
+const PREALLOCATE_LENGTH = 128 * 1024
+
+/** Makes the memory of a long read that is about to be sent, unless it has some. Returns why that cannot be. */
+export function preallocate(command: Command): NbdUsageError | undefined {
+  if (command.type !== Cmd.Read || command.length < PREALLOCATE_LENGTH) return undefined
+  try {
+    destinationOf(command)
+    return undefined
+  } catch (cause) {
+    return new NbdUsageError(`${command}: there is no memory for it: read less at once`, {
+      errno: 'ENOMEM',
+      cause,
+    })
+  }
+}
+
+/** The memory of a read. A server cannot make us allocate what was not asked for. */
+export function destinationOf(command: Command): Uint8Array {
+  command.destination ??= new Uint8Array(command.length)
+  return command.destination
+}
+
+/** Whether data of `command` has a place to go to: the caller may have given up, or given the memory away. */
+export function canReceive(command: Command): boolean {
+  if (command.abandoned) return false
+  if (command.destination === undefined || command.destination.length === command.length) return true
+  command.error ??= new NbdUsageError(`${command}: the buffer was detached or resized before the reply came`)
+  return false
+}
+
+/**
+ * Notes what a content chunk is about, and tells where in the destination that is. NBD_CMD_READ, "Structured
+ * replies": inside of the request, at least one byte, no byte twice.
+ */
+export function recordRange(command: Command, offset: U64, length: number): number {
+  const at = distance(offset, command.offset)
+  if (length === 0) throw protocolViolation(command, 'at least one byte in a chunk', 'none')
+  if (at < 0 || at + length > command.length)
+    throw protocolViolation(command, 'data within the request', `${length} bytes at ${offset}`)
+  if (command.coverage === undefined) command.coverage = new Coverage()
+  else if ((command.flags & CommandFlag.Df) !== 0)
+    throw protocolViolation(command, 'one content chunk, for NBD_CMD_FLAG_DF was set', 'another')
+  if (!command.coverage.add(at, at + length)) {
+    throw protocolViolation(
+      command,
+      `each byte once, in at most ${MAX_PIECES} pieces apart`,
+      `again or scattered: ${length} bytes at ${offset}`,
+    )
+  }
+  return at
+}
+
+/** "Structured replies": unless an error came, every byte did. */
+export function checkComplete(command: Command): void {
+  const count = command.coverage?.length ?? 0
+  if (command.error !== undefined || count === command.length) return
+  throw protocolViolation(command, `all ${command.length} bytes before the end of the reply`, `${count}`)
+}
+
+/** A place in the export. */
+export function exportOffset(command: Command, at: number): bigint {
+  return BigInt(command.offset) + BigInt(at)
+}

@@ -1,0 +1,475 @@
+import { NbdProtocolError } from '../../errors.js'
+import { hex } from '../../wire/bytes.js'
+import { Chunk, Cmd, chunkName, isErrorChunk, Magic, ReplyFlag } from '../../wire/constants.js'
+import {
+  CHUNK_COOKIE,
+  CHUNK_FLAGS,
+  CHUNK_TYPE,
+  type ChunkHeader,
+  chunkPayloadLength,
+  decodeErrorPayload,
+  type ReplyMode,
+  replyHeaders,
+  SIMPLE_REPLY_COOKIE,
+  SIMPLE_REPLY_ERROR,
+  SIMPLE_REPLY_LENGTH,
+} from '../../wire/reply.js'
+import { distance, getU64 } from '../../wire/u64.js'
+import {
+  errorLine,
+  noneLine,
+  offsetDataLine,
+  offsetHoleLine,
+  refusedReplyLine,
+  simpleReplyLine,
+} from '../debug/format-transmission.js'
+import type { Trace } from '../debug/trace.js'
+import type { ReceiveBuffer } from '../receive-buffer.js'
+import type { StatsCounter } from '../session.js'
+import { BlockStatusChunkReader, MAX_STATUS_PAYLOAD } from './block-status-chunk.js'
+import type { Command, ReadChunk } from './command.js'
+import type { InFlight } from './in-flight.js'
+import { canReceive, checkComplete, destinationOf, exportOffset, recordRange } from './read-data.js'
+import { chunkLengthError, protocolViolation, serverError } from './reply-errors.js'
+
+/**
+ * Data of this length or more goes straight into the caller's memory. Below, a copy costs less than the read of the
+ * socket that it saves. Processor time of one reply, copied and not, over a unix socket: 16 KiB 8 and 12 us, 64 KiB 18
+ * and 19 us, 128 KiB both 30 us, 256 KiB 56 and 50 us.
+ */
+const DIRECT_LENGTH = 128 * 1024
+/** An error chunk holds a message of at most 4096 bytes and, in types unknown today, a little more. */
+const MAX_ERROR_PAYLOAD = 32 * 1024
+
+/** What the next bytes are. */
+type ReadState =
+  | 'header'
+  /** The offset in front of a data chunk's bytes. */
+  | 'dataOffset'
+  /** Bytes of a read. */
+  | 'data'
+  | 'hole'
+  | 'error'
+  /** Of a block status chunk. */
+  | 'status'
+
+/** Who is told what the replies bring. */
+export interface ReplyListener<C extends Command> {
+  /** The reply to a command is complete. */
+  answered(command: C): void
+  /** A chunk of a read that wants to be told of its chunks is complete. */
+  chunk(command: C, chunk: ReadChunk): void
+}
+
+/**
+ * Understands replies. A switch on an explicit state and not a generator as in the handshake: per reply it is
+ * five times faster (16 ns against 77).
+ *
+ * Whatever breaks the protocol is thrown as a NbdProtocolError and ends the conversation: after a reply that
+ * cannot be, no byte that follows can be trusted.
+ */
+export class ReplyParser<C extends Command> {
+  readonly #receiveBuffer: ReceiveBuffer
+  readonly #inFlight: InFlight<C>
+  readonly #stats: StatsCounter
+  readonly #trace: Trace
+  readonly #mode: ReplyMode
+  readonly #takesSimple: boolean
+  readonly #chunkHeader: ChunkHeader | undefined
+  readonly #statusChunk: BlockStatusChunkReader
+  readonly #headLength: number
+  readonly #dataHeadLength: number
+  readonly #listener: ReplyListener<C>
+
+  #state: ReadState = 'header'
+  /** Whom the present reply answers, and with which chunk. */
+  #command: C | undefined
+  #flags = 0
+  #type = 0
+  /** Bytes of payload that are still to come. */
+  #remaining = 0
+  /** Where in the destination the next byte of data goes. */
+  #at = 0
+  /** Where its first byte went. */
+  #dataStart = 0
+  /** How much data the last chunk brought: the next is likely to bring as much. */
+  #dataLength = 0
+  /** The connection holds a view of the command's memory, not of the receive buffer. */
+  #readsInPlace = false
+
+  constructor(
+    receiveBuffer: ReceiveBuffer,
+    inFlight: InFlight<C>,
+    stats: StatsCounter,
+    trace: Trace,
+    mode: ReplyMode,
+    listener: ReplyListener<C>,
+  ) {
+    this.#receiveBuffer = receiveBuffer
+    this.#inFlight = inFlight
+    this.#stats = stats
+    this.#trace = trace
+    this.#mode = mode
+    const { takesSimple, chunk, dataHeadLength, status } = replyHeaders[mode]
+    this.#takesSimple = takesSimple
+    this.#chunkHeader = chunk
+    this.#statusChunk = new BlockStatusChunkReader(status, receiveBuffer, trace)
+    this.#headLength = chunk?.length ?? SIMPLE_REPLY_LENGTH
+    this.#dataHeadLength = dataHeadLength
+    this.#listener = listener
+  }
+
+  /** Nothing of a reply has arrived: the one place where the server may stop. */
+  get isBetweenReplies(): boolean {
+    return this.#state === 'header' && this.#receiveBuffer.length === 0
+  }
+
+  /** What was being received, for the message when the rest does not come. */
+  get progress(): string {
+    if (this.#command === undefined) return `a reply, ${this.#receiveBuffer.length} bytes into its header`
+    const missing = this.#remaining - this.#receiveBuffer.length
+    return `the reply to ${this.#command}, ${missing} bytes before the end of a payload`
+  }
+
+  /** Where the next bytes go. */
+  buffer(): Uint8Array {
+    const command = this.#command
+    this.#readsInPlace =
+      this.#state === 'data' &&
+      this.#dataLength >= DIRECT_LENGTH &&
+      command?.canReceiveInPlace === true &&
+      this.#receiveBuffer.length === 0 &&
+      canReceive(command)
+    if (!this.#readsInPlace) return this.#writable()
+    return destinationOf(command as C).subarray(this.#at, this.#at + this.#remaining)
+  }
+
+  /** A header and no more where the replies are long, so that their data need not be copied. */
+  #writable(): Uint8Array {
+    const isHeader = this.#state === 'header' && this.#dataLength >= DIRECT_LENGTH
+    const missing = this.#dataHeadLength - this.#receiveBuffer.length
+    return this.#receiveBuffer.writable(
+      isHeader && missing > 0 ? missing : receiveSize(this.#inFlight, this.#headLength),
+    )
+  }
+
+  /**
+   * `count` bytes are in that view. What it understands of them is settled; throws where it cannot be understood. False
+   * when they were the middle of a payload, of which nothing comes before its end.
+   */
+  received(count: number): boolean {
+    if (this.#readsInPlace) {
+      this.#advance(count)
+      return this.#remaining === 0
+    }
+    this.#receiveBuffer.commit(count)
+    while (this.#step());
+    return true
+  }
+
+  /** False when more bytes are needed. */
+  #step(): boolean {
+    switch (this.#state) {
+      case 'header':
+        return this.#readHeader()
+      case 'data':
+        return this.#copyData()
+      case 'dataOffset':
+        return this.#readDataOffset()
+      case 'hole':
+        return this.#readHole()
+      case 'error':
+        return this.#readError()
+      case 'status':
+        return this.#readStatus()
+    }
+  }
+
+  #readHeader(): boolean {
+    const { length } = this.#receiveBuffer
+    if (length < 4) return false
+    const magic = this.#receiveBuffer.view.getUint32(this.#receiveBuffer.start)
+    if (magic === Magic.SimpleReply && this.#takesSimple) {
+      return length >= SIMPLE_REPLY_LENGTH && this.#readSimpleReply()
+    }
+    const header = this.#chunkHeader
+    if (header?.magic !== magic) throw this.#traceRejected(this.#wrongMagic(magic))
+    return length >= header.length && this.#readChunkHeader(header)
+  }
+
+  /** "Simple reply message" */
+  #readSimpleReply(): boolean {
+    const { view, start } = this.#receiveBuffer
+    const error = view.getUint32(start + SIMPLE_REPLY_ERROR)
+    const command = this.#find(start + SIMPLE_REPLY_COOKIE)
+    if (command === undefined)
+      throw this.#traceRejected(this.#unknownCookie(start + SIMPLE_REPLY_COOKIE, 'simple reply'))
+    if (
+      this.#mode === 'structured' &&
+      (command.type === Cmd.Read || (command.status !== undefined && error === 0))
+    ) {
+      throw this.#traceRejected(
+        protocolViolation(command, 'structured reply chunks, which were negotiated', 'a simple reply'),
+      )
+    }
+    if (this.#trace.isOn) this.#trace.log(simpleReplyLine, command, error)
+    this.#receiveBuffer.skip(SIMPLE_REPLY_LENGTH)
+    this.#type = Chunk.None
+    this.#flags = ReplyFlag.Done
+    this.#dataLength = 0
+    if (error !== 0) command.error ??= serverError(command, { value: error })
+    if (error === 0 && command.type === Cmd.Read) this.#expectData(command, 0, command.length)
+    else this.#finishChunk(command)
+    return true
+  }
+
+  /** "Structured reply chunk message" */
+  #readChunkHeader(header: ChunkHeader): boolean {
+    const { view, start } = this.#receiveBuffer
+    const type = view.getUint16(start + CHUNK_TYPE)
+    const length = chunkPayloadLength(view, start, header)
+    const command = this.#find(start + CHUNK_COOKIE)
+    if (command === undefined)
+      throw this.#traceRejected(this.#unknownCookie(start + CHUNK_COOKIE, chunkName(type)))
+    this.#flags = view.getUint16(start + CHUNK_FLAGS)
+    this.#type = type
+    this.#command = command
+    this.#dataLength = 0
+    this.#remaining = length
+    this.#expectPayload(command, length)
+    this.#receiveBuffer.skip(header.length)
+    return true
+  }
+
+  /** "Structured reply types": which payload belongs to which type, and how long it may be. */
+  #expectPayload(command: C, length: number): void {
+    const type = this.#type
+    if (isErrorChunk(type)) {
+      if (length < 6 || length > MAX_ERROR_PAYLOAD)
+        throw this.#traceRejected(chunkLengthError(command, type, `6 to ${MAX_ERROR_PAYLOAD}`, length))
+      this.#state = 'error'
+      return
+    }
+    if (type === Chunk.None) {
+      if (length !== 0) throw this.#traceRejected(chunkLengthError(command, type, '0', length))
+      if (!this.#isDone)
+        throw this.#traceRejected(
+          protocolViolation(command, 'NBD_REPLY_TYPE_NONE with NBD_REPLY_FLAG_DONE', 'it without'),
+        )
+      if (this.#trace.isOn) this.#trace.log(noneLine, command, this.#flags)
+      this.#finishChunk(command)
+      return
+    }
+    if (command.status !== undefined && type === this.#statusChunk.type) {
+      this.#expectStatus(command, length)
+      return
+    }
+    if (command.type !== Cmd.Read)
+      throw this.#traceRejected(protocolViolation(command, 'no content', chunkName(type)))
+    if (type === Chunk.OffsetData) {
+      if (length < 9 || length - 8 > command.length)
+        throw this.#traceRejected(chunkLengthError(command, type, `9 to ${command.length + 8}`, length))
+      this.#state = 'dataOffset'
+      return
+    }
+    if (type === Chunk.OffsetHole) {
+      if (length !== 12) throw this.#traceRejected(chunkLengthError(command, type, '12', length))
+      this.#state = 'hole'
+      return
+    }
+    throw this.#traceRejected(protocolViolation(command, 'a chunk that belongs to a read', chunkName(type)))
+  }
+
+  #readDataOffset(): boolean {
+    const { view, start, length } = this.#receiveBuffer
+    if (length < 8) return false
+    const command = this.#command as C
+    const offset = getU64(view, start)
+    const dataLength = this.#remaining - 8
+    if (this.#trace.isOn) this.#trace.log(offsetDataLine, command, this.#flags, offset, dataLength)
+    const at = recordRange(command, offset, dataLength)
+    this.#receiveBuffer.skip(8)
+    this.#expectData(command, at, dataLength)
+    return true
+  }
+
+  #readHole(): boolean {
+    const { view, start, length } = this.#receiveBuffer
+    if (length < 12) return false
+    const command = this.#command as C
+    const offset = getU64(view, start)
+    const holeLength = view.getUint32(start + 8)
+    if (this.#trace.isOn) this.#trace.log(offsetHoleLine, command, this.#flags, offset, holeLength)
+    const at = recordRange(command, offset, holeLength)
+    this.#receiveBuffer.skip(12)
+    this.#remaining = 0
+    if (canReceive(command)) {
+      destinationOf(command).fill(0, at, at + holeLength)
+      if (command.wantsChunks) {
+        this.#listener.chunk(command, { kind: 'hole', offset: exportOffset(command, at), length: holeLength })
+      }
+    }
+    this.#finishChunk(command)
+    return true
+  }
+
+  #expectStatus(command: C, length: number): void {
+    const chunk = this.#statusChunk
+    if (length > MAX_STATUS_PAYLOAD)
+      throw this.#traceRejected(
+        chunkLengthError(
+          command,
+          this.#type,
+          `${chunk.lengthFormula}, at most ${MAX_STATUS_PAYLOAD},`,
+          length,
+        ),
+      )
+    this.#state = 'status'
+    if (chunk.begin(command, this.#flags, length)) return
+    this.#showHeader()
+    if (length === 0) this.#finishChunk(command)
+  }
+
+  #readStatus(): boolean {
+    const command = this.#command as C
+    const count = this.#statusChunk.take(command, this.#remaining)
+    if (count === 0) return false
+    this.#remaining -= count
+    if (this.#remaining === 0) this.#finishChunk(command)
+    return true
+  }
+
+  #readError(): boolean {
+    const length = this.#remaining
+    if (this.#receiveBuffer.length < length) return false
+    const command = this.#command as C
+    const payload = decodeErrorPayload(this.#type, this.#receiveBuffer.take(length))
+    this.#remaining = 0
+    if (this.#trace.isOn) this.#trace.log(errorLine, command, this.#type, this.#flags, payload)
+    if (payload === undefined)
+      throw protocolViolation(command, `a message that fits into ${length} bytes`, chunkName(this.#type))
+    if (payload.value === 0)
+      throw protocolViolation(command, `${chunkName(this.#type)} with an error`, 'error 0')
+    const { offset } = payload
+    // An offset that cannot be is no reason to lose the error itself.
+    const inside = offset !== undefined && isInside(distance(offset, command.offset), command.length)
+    const error = serverError(command, { ...payload, offset: inside ? offset : undefined })
+    command.error ??= error
+    if (inside && command.wantsChunks && !command.abandoned) {
+      this.#listener.chunk(command, { kind: 'error', offset: BigInt(offset), error })
+    }
+    this.#finishChunk(command)
+    return true
+  }
+
+  /** `length` bytes of data follow that belong at `at` of the destination. */
+  #expectData(command: C, at: number, length: number): void {
+    this.#command = command
+    this.#at = at
+    this.#dataStart = at
+    this.#remaining = length
+    this.#state = 'data'
+    this.#dataLength = length
+    if (length === 0) this.#finishChunk(command)
+  }
+
+  #copyData(): boolean {
+    const count = Math.min(this.#receiveBuffer.length, this.#remaining)
+    if (count === 0) return false
+    const command = this.#command as C
+    if (canReceive(command)) destinationOf(command).set(this.#receiveBuffer.take(count), this.#at)
+    else this.#receiveBuffer.skip(count)
+    this.#advance(count)
+    return true
+  }
+
+  #advance(count: number): void {
+    this.#at += count
+    this.#remaining -= count
+    if (this.#remaining > 0) return
+    const command = this.#command as C
+    if (command.wantsChunks && canReceive(command)) {
+      const data = destinationOf(command).subarray(this.#dataStart, this.#at)
+      this.#listener.chunk(command, { kind: 'data', offset: exportOffset(command, this.#dataStart), data })
+    }
+    this.#finishChunk(command)
+  }
+
+  #finishChunk(command: C): void {
+    this.#stats.chunksReceived++
+    this.#command = undefined
+    this.#state = 'header'
+    if (!this.#isDone) return
+    if (this.#mode !== 'simple' && command.type === Cmd.Read) checkComplete(command)
+    if (command.status !== undefined) command.error ??= command.status.finish(command.toString())
+    this.#inFlight.remove(command)
+    this.#listener.answered(command)
+  }
+
+  get #isDone(): boolean {
+    return (this.#flags & ReplyFlag.Done) !== 0
+  }
+
+  #find(at: number): C | undefined {
+    const { view } = this.#receiveBuffer
+    return this.#inFlight.find(view.getUint32(at), view.getUint32(at + 4))
+  }
+
+  #unknownCookie(at: number, what: string): NbdProtocolError {
+    const cookie = hex(this.#receiveBuffer.view.getBigUint64(at), 16)
+    return new NbdProtocolError(`${what}: the cookie ${cookie} belongs to no command in flight`, {
+      expected: `the cookie of one of ${this.#inFlight.count} commands in flight`,
+      received: cookie,
+    })
+  }
+
+  /** Refuses the header in front of the receive buffer. */
+  #traceRejected(error: NbdProtocolError): NbdProtocolError {
+    this.#showHeader()
+    return error
+  }
+
+  /** What the header in front of the receive buffer says, where its payload is not looked at. */
+  #showHeader(): void {
+    const { view, start, length } = this.#receiveBuffer
+    this.#trace.log(refusedReplyLine, new Uint8Array(view.buffer, start, length))
+  }
+
+  #wrongMagic(magic: number): NbdProtocolError {
+    const expected = expectedMagic[this.#mode]
+    return new NbdProtocolError(`reply: expected the magic ${expected}, received ${hex(magic)}`, {
+      expected,
+      received: hex(magic),
+    })
+  }
+}
+
+const expectedMagic: Readonly<Record<ReplyMode, string>> = {
+  simple: `${hex(Magic.SimpleReply)} (structured replies were not negotiated)`,
+  structured: `${hex(Magic.SimpleReply)} or ${hex(Magic.StructuredReply)}`,
+  extended: `${hex(Magic.ExtendedReply)} (extended headers were negotiated)`,
+}
+
+function isInside(at: number, length: number): boolean {
+  return at >= 0 && at < length
+}
+
+/**
+ * A view of the receive buffer takes one of so many replies that are still on their way. Taken all at once, their callers ask
+ * again all at once, and the server has nothing to do meanwhile. Reads of 4 KiB, 64 in flight, in thousands a second
+ * over a unix socket: all at once 198, in views of 128 KiB 263, of 80 KiB 286, of 64 KiB 282, of 40 KiB 275. One in two
+ * of those that are left makes views of a third of all. Writes, whose replies are but heads: 375 all at once, 405 so.
+ */
+const REPLIES_FRACTION = 2
+/** A shorter view costs more reads than it is worth. */
+const MIN_RECEIVE_SIZE = 256
+/** Beyond a share of replies: the offset in front of the data of the last one, and a byte more, for a full view is read twice. */
+const TRAILER_BYTES = 9
+
+/** How many bytes are good to take at once: of replies, and one whole one at the least, each with a head of `headLength`. */
+export function receiveSize({ replyBytes, count }: InFlight<Command>, headLength: number): number {
+  // Of what will be asked, nobody knows how long the reply is.
+  if (count === 0) return Number.POSITIVE_INFINITY
+  const replies = Math.max(1, count / REPLIES_FRACTION)
+  return Math.max(MIN_RECEIVE_SIZE, Math.ceil(replies * (replyBytes / count + headLength)) + TRAILER_BYTES)
+}

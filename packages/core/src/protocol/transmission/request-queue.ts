@@ -1,0 +1,166 @@
+import { NbdUsageError } from '../../errors.js'
+import { requestLine } from '../debug/format-transmission.js'
+import type { Trace } from '../debug/trace.js'
+import type { Limits } from '../limits.js'
+import type { SendQueue } from '../send-queue.js'
+import type { StatsCounter } from '../session.js'
+import { type Command, payloadLength } from './command.js'
+import type { InFlight } from './in-flight.js'
+import { preallocate } from './read-data.js'
+
+/** The line may hold this many abandoned commands more than others. */
+const MAX_ABANDONED = 64
+
+/** Lines commands up and sends as many as the limits allow. */
+export class RequestQueue<C extends Command> {
+  readonly #queue = new Fifo<C>()
+  readonly #inFlight: InFlight<C>
+  readonly #limits: Limits
+  readonly #stats: StatsCounter
+  readonly #trace: Trace
+  readonly #onUnsendable: (command: C) => void
+  /** Commands in line, without the abandoned. */
+  #waiting = 0
+
+  /** Whose request is perhaps not yet taken whole. */
+  partiallySent: C | undefined
+
+  /** `refuse` gets each command that can no longer be sent. */
+  constructor(
+    inFlight: InFlight<C>,
+    limits: Limits,
+    stats: StatsCounter,
+    trace: Trace,
+    refuse: (command: C) => void,
+  ) {
+    this.#inFlight = inFlight
+    this.#limits = limits
+    this.#stats = stats
+    this.#trace = trace
+    this.#onUnsendable = refuse
+  }
+
+  get waiting(): number {
+    return this.#waiting
+  }
+
+  push(command: C): void {
+    this.#queue.push(command)
+    this.#waiting++
+  }
+
+  /** Takes one command out of the line. Its place is passed over when its turn comes. */
+  abandon(command: C): void {
+    command.state = 'settled'
+    this.#waiting--
+    // Who gives up and tries again while the server is stuck must not fill memory with what was given up.
+    if (this.#queue.length > 2 * this.#waiting + MAX_ABANDONED) this.#queue.retain(isWaiting)
+  }
+
+  /** Takes every command out of the line. */
+  drain(): C[] {
+    this.#waiting = 0
+    return this.#queue.drain().filter(isWaiting)
+  }
+
+  /** Encodes the commands whose turn it is, until `length` bytes wait. */
+  fill(sendQueue: SendQueue, length: number): void {
+    while (sendQueue.length < length) {
+      const command = this.#next()
+      if (command === undefined) return
+      this.#send(command, sendQueue)
+    }
+  }
+
+  #next(): C | undefined {
+    for (;;) {
+      const command = this.#queue.peek()
+      if (command === undefined) return undefined
+      if (command.state === 'waiting') return this.#hasRoomFor(command) ? this.#queue.shift() : undefined
+      this.#queue.shift()
+    }
+  }
+
+  #hasRoomFor(command: C): boolean {
+    if (this.#inFlight.count === 0) return true
+    if (this.#inFlight.count >= this.#limits.inFlightCommands) return false
+    return this.#inFlight.bytes + payloadLength(command) <= this.#limits.inFlightBytes
+  }
+
+  #send(command: C, sendQueue: SendQueue): void {
+    this.#waiting--
+    const sendError = detachedDataError(command) ?? preallocate(command)
+    if (sendError !== undefined) {
+      command.error = sendError
+      this.#onUnsendable(command)
+      return
+    }
+    this.#inFlight.add(command)
+    this.#stats.chunksSent++
+    this.partiallySent = command
+    command.state = 'sent'
+    if (this.#trace.isOn) this.#trace.log(requestLine, command)
+    sendQueue.request(
+      command.flags,
+      command.type,
+      command.serial,
+      command.slot,
+      command.offset,
+      command.requestLength,
+    )
+    if (command.data !== undefined) sendQueue.append(command.data)
+  }
+}
+
+/** Sending it would put every later byte out of step. */
+function detachedDataError(command: Command): NbdUsageError | undefined {
+  if (command.data === undefined || command.data.length === command.requestLength) return undefined
+  return new NbdUsageError(`${command}: the data was detached or resized before it was sent`)
+}
+
+function isWaiting(command: Command): boolean {
+  return command.state === 'waiting'
+}
+
+/** First in, first out, in constant time however long it grows. */
+export class Fifo<T> {
+  #items: (T | undefined)[] = []
+  #head = 0
+
+  get length(): number {
+    return this.#items.length - this.#head
+  }
+
+  push(item: T): void {
+    this.#items.push(item)
+  }
+
+  peek(): T | undefined {
+    return this.#items[this.#head]
+  }
+
+  shift(): T | undefined {
+    const item = this.#items[this.#head]
+    if (item === undefined) return undefined
+    this.#items[this.#head++] = undefined
+    // Each item is moved at most once per doubling: constant on average.
+    if (this.#head > 1024 && this.#head * 2 > this.#items.length) {
+      this.#items = this.#items.slice(this.#head)
+      this.#head = 0
+    }
+    return item
+  }
+
+  /** Forgets the items that are not wanted, in linear time. */
+  retain(isWanted: (item: T) => boolean): void {
+    this.#items = this.drain().filter(isWanted)
+  }
+
+  /** Takes everything out. */
+  drain(): T[] {
+    const items = this.#items.slice(this.#head) as T[]
+    this.#items = []
+    this.#head = 0
+    return items
+  }
+}

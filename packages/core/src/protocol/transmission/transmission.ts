@@ -1,0 +1,200 @@
+import { NbdClosedError, NbdServerError, NbdUsageError } from '../../errors.js'
+import type { ReplyMode } from '../../wire/reply.js'
+import type { Trace } from '../debug/trace.js'
+import type { Limits } from '../limits.js'
+import type { ReceiveBuffer } from '../receive-buffer.js'
+import type { SendQueue } from '../send-queue.js'
+import type { StatsCounter } from '../session.js'
+import type { Command, ReadChunk } from './command.js'
+import { InFlight } from './in-flight.js'
+import { ReplyParser } from './reply-parser.js'
+import { RequestQueue } from './request-queue.js'
+
+/** A chunk, and the read that it belongs to. */
+export interface CommandChunk<C extends Command> {
+  readonly command: C
+  readonly chunk: ReadChunk
+}
+
+/** What a transmission shares with the rest of the conversation. */
+export interface SharedState {
+  readonly receiveBuffer: ReceiveBuffer
+  readonly sendQueue: SendQueue
+  readonly limits: Limits
+  readonly stats: StatsCounter
+  readonly trace: Trace
+}
+
+/** The commands of a conversation, from the line where they wait to what became of them. */
+export class Transmission<C extends Command> {
+  readonly #shared: SharedState
+  readonly #inFlight: InFlight<C> = new InFlight()
+  readonly #requests: RequestQueue<C>
+  /** From the beginning to the end. */
+  #replies: ReplyParser<C> | undefined
+  #settled: C[] = []
+  #chunks: CommandChunk<C>[] = []
+  /** Answered before all of its request has left: it keeps its data until then. */
+  #settledBeforeSent: C | undefined
+  #isDisconnecting = false
+
+  constructor(ground: SharedState) {
+    const { limits, stats, trace } = ground
+    this.#shared = ground
+    this.#requests = new RequestQueue(this.#inFlight, limits, stats, trace, (command) =>
+      this.#settle(command),
+    )
+  }
+
+  /** Commands in line and on their way. */
+  get inFlight(): number {
+    return this.#inFlight.count + this.#requests.waiting
+  }
+
+  /** Of those on their way. */
+  get oldest(): C | undefined {
+    return this.#inFlight.oldest
+  }
+
+  /** No more commands are taken. */
+  get isDisconnecting(): boolean {
+    return this.#isDisconnecting
+  }
+
+  /** Nothing of a reply has arrived: the one place where the server may stop. */
+  get isBetweenReplies(): boolean {
+    return this.#replies?.isBetweenReplies === true
+  }
+
+  /** What was being received, for the message when the rest does not come. */
+  get progress(): string | undefined {
+    return this.#replies?.progress
+  }
+
+  // --- the peer's bytes ----------------------------------------------------------------------------------
+
+  /** What arrives is replies from now on. */
+  begin(mode: ReplyMode): void {
+    const { receiveBuffer, sendQueue, stats, trace } = this.#shared
+    if (mode === 'extended') sendQueue.useExtendedHeaders()
+    this.#replies = new ReplyParser(receiveBuffer, this.#inFlight, stats, trace, mode, {
+      answered: (command) => this.#answered(command),
+      chunk: (command, chunk) => this.#chunks.push({ command, chunk }),
+    })
+  }
+
+  /** Whether what arrives is replies. */
+  get isUnderWay(): boolean {
+    return this.#replies !== undefined
+  }
+
+  /** Where the next bytes go. */
+  buffer(): Uint8Array {
+    return (this.#replies as ReplyParser<C>).buffer()
+  }
+
+  /** See {@link ReplyParser.received}. */
+  received(count: number): boolean {
+    return (this.#replies as ReplyParser<C>).received(count)
+  }
+
+  // --- the caller's wishes -------------------------------------------------------------------------------
+
+  submit(command: C): void {
+    this.#requests.push(command)
+  }
+
+  /** Nobody waits for `command` any more: it is not sent, or else its reply is drained. It needs no memory for that. */
+  abandon(command: C): void {
+    command.abandoned = true
+    command.destination = undefined
+    if (command.state === 'waiting') this.#requests.abandon(command)
+  }
+
+  /** Takes no more commands. With `abandonPending`, those that were not yet sent fail instead of being sent. */
+  disconnect(abandonPending: boolean): void {
+    this.#isDisconnecting = true
+    if (abandonPending) this.#dropWaiting('the connection is being shut down')
+  }
+
+  // --- what comes out ------------------------------------------------------------------------------------
+
+  /** Encodes the requests whose turn it is, until `length` bytes wait. True when it is time to say goodbye. */
+  fill(length: number): boolean {
+    this.#requests.fill(this.#shared.sendQueue, length)
+    return this.#isDisconnecting && this.inFlight === 0
+  }
+
+  /** Why the rest of a request that was cut cannot be sent: without its memory every later byte would be out of step. */
+  get detachedDataError(): NbdUsageError | undefined {
+    if (this.#shared.sendQueue.isIntact) return undefined
+    return new NbdUsageError(
+      `${this.#requests.partiallySent}: the data was detached or resized while it was being sent`,
+    )
+  }
+
+  /** No memory of any command waits to be sent. */
+  outputDrained(): void {
+    this.#requests.partiallySent = undefined
+    if (this.#settledBeforeSent !== undefined) this.#settle(this.#settledBeforeSent)
+    this.#settledBeforeSent = undefined
+  }
+
+  /** The chunks of reads that asked for them since the last call. They come before what is settled. */
+  takeChunks(): readonly CommandChunk<C>[] {
+    const chunks = this.#chunks
+    if (chunks.length > 0) this.#chunks = []
+    return chunks
+  }
+
+  /** The commands that were settled since the last call, in the order of their replies. */
+  takeSettled(): readonly C[] {
+    const settled = this.#settled
+    if (settled.length > 0) this.#settled = []
+    return settled
+  }
+
+  // --- the end -------------------------------------------------------------------------------------------
+
+  /** Nothing is understood any more, and whatever is left fails. The send queue is empty by then. */
+  end(reason: () => Error): void {
+    this.#replies = undefined
+    this.outputDrained()
+    const left = [...this.#inFlight.drain(), ...this.#requests.drain()]
+    // An error costs as much as ten requests: none is made for nobody.
+    if (left.length > 0) this.fail(left, reason())
+  }
+
+  /** Settles commands that get no reply. An error that came before counts. */
+  fail(commands: readonly C[], error: Error): void {
+    for (const command of commands) {
+      command.error ??= error
+      this.#settle(command)
+    }
+  }
+
+  // --- within --------------------------------------------------------------------------------------------
+
+  #answered(command: C): void {
+    if (command === this.#requests.partiallySent && this.#shared.sendQueue.length > 0)
+      this.#settledBeforeSent = command
+    else this.#settle(command)
+    if (command.error !== undefined) this.#handleShutdownReply(command.error)
+  }
+
+  /** "Terminating the transmission phase": after ESHUTDOWN a client must leave. */
+  #handleShutdownReply(error: Error): void {
+    if (!(error instanceof NbdServerError) || error.errno !== 'ESHUTDOWN') return
+    this.#isDisconnecting = true
+    this.#dropWaiting('the server is shutting down')
+  }
+
+  #dropWaiting(reason: string): void {
+    this.fail(this.#requests.drain(), new NbdClosedError(`${reason}: the command was not sent`))
+  }
+
+  #settle(command: C): void {
+    command.state = 'settled'
+    if (!command.abandoned) this.#settled.push(command)
+  }
+}

@@ -1,0 +1,167 @@
+import { NbdError, NbdProtocolError, NbdTransportError } from './errors.js'
+import type { TlsHandover, TlsProvider } from './tls.js'
+import type { Connection, Receiver } from './transport.js'
+
+/** A connection that begins in plaintext and goes on under TLS, as NBD_OPT_STARTTLS has it. */
+
+/** Where the peer is: see {@link TlsHandover}. */
+export type TlsPeer = Pick<TlsHandover, 'address' | 'hostName'>
+
+/**
+ * Passes a connection through, until `startTls()` has a provider put another one in its place. Its receiver stays the
+ * same, and gets no byte in between. Under TLS, reading costs nothing more.
+ */
+export class UpgradableConnection implements Connection {
+  readonly #provider: TlsProvider
+  readonly #peer: TlsPeer
+  readonly #lead: ReceiverSwitch = new ReceiverSwitch((count) => this.#strayed(count))
+  #current: Connection
+  #receiver: Receiver | undefined
+  /** From `startTls()` on, until it has settled. */
+  #upgrading: AbortController | undefined
+
+  constructor(plain: Connection, provider: TlsProvider, peer: TlsPeer) {
+    this.#current = plain
+    this.#provider = provider
+    this.#peer = peer
+  }
+
+  start(receiver: Receiver): void {
+    this.#receiver = receiver
+    this.#lead.redirect(receiver)
+    this.#current.start(this.#lead)
+  }
+
+  write(chunks: readonly Uint8Array[]): boolean {
+    return this.#current.write(chunks)
+  }
+
+  close(): Promise<void> {
+    // There is nothing to flush, and no way to take leave.
+    if (this.#upgrading !== undefined) this.destroy()
+    return this.#current.close()
+  }
+
+  destroy(reason?: Error): void {
+    this.#upgrading?.abort(reason ?? failed(this.#peer.address, 'the connection was destroyed'))
+    this.#current.destroy(reason)
+  }
+
+  /**
+   * Upgrades the connection. Legal once, after `start()`, inside a call to the receiver or not; nothing is to be
+   * written until it has resolved.
+   *
+   * Rejects with why it failed, a `NbdError` or the reason of `destroy()`. The connection is destroyed by then, and
+   * the receiver will be told that it is closed.
+   */
+  async startTls(): Promise<void> {
+    const plain = this.#current
+    const receiver = this.#receiver as Receiver
+    const upgrading = new AbortController()
+    this.#upgrading = upgrading
+    try {
+      const encrypted = await this.#upgrade(plain, upgrading.signal)
+      this.#current = encrypted
+      encrypted.start(receiver)
+    } catch (cause) {
+      const error = upgrading.signal.aborted ? upgrading.signal.reason : this.#failure(cause)
+      plain.destroy(error)
+      this.#current.destroy(error)
+      void plain.close().then(() => receiver.closed(error))
+      throw error
+    } finally {
+      this.#upgrading = undefined
+    }
+  }
+
+  /** A provider that does not heed its signal must not hold up anybody, nor leak what it makes later. */
+  async #upgrade(plain: Connection, signal: AbortSignal): Promise<Connection> {
+    const aborted = new Promise<never>((_, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+    })
+    aborted.catch(() => {})
+    this.#lead.redirect(undefined)
+    const connection: Connection = {
+      start: (receiver) => this.#lead.redirect(receiver),
+      write: (chunks) => plain.write(chunks),
+      close: () => plain.close(),
+      destroy: (reason) => plain.destroy(reason),
+    }
+    const upgrading = this.#provider.upgrade({ ...this.#peer, connection, original: plain, signal })
+    const drop = (late: Connection): void => {
+      if (signal.aborted) late.destroy()
+    }
+    upgrading.then(drop, () => {})
+    return await Promise.race([upgrading, aborted])
+  }
+
+  #strayed(count: number): void {
+    this.destroy(
+      new NbdProtocolError(
+        `${this.#peer.address}: received ${count} bytes in plaintext before the TLS handshake was begun`,
+        { expected: 'a TLS handshake', received: `${count} bytes` },
+      ),
+    )
+  }
+
+  #failure(cause: unknown): Error {
+    if (cause instanceof NbdError) return cause
+    return failed(this.#peer.address, cause instanceof Error ? cause.message : String(cause), cause)
+  }
+}
+
+function failed(address: string, why: string, cause?: unknown): NbdTransportError {
+  const message = `TLS with ${address} failed: ${why}`
+  return new NbdTransportError(message, {
+    operation: 'tls',
+    address,
+    ...(cause === undefined ? {} : { cause }),
+  })
+}
+
+/** Leads what arrives to one receiver, and later to another. */
+class ReceiverSwitch implements Receiver {
+  readonly #strayed: (count: number) => void
+  readonly #nowhere: Uint8Array = new Uint8Array(1)
+  #target: Receiver | undefined
+  #hasEnded = false
+  #closed: { readonly error: Error | undefined } | undefined
+
+  /** `strayed` is told of bytes that come while nobody is to get them. */
+  constructor(onUnexpectedBytes: (count: number) => void) {
+    this.#strayed = onUnexpectedBytes
+  }
+
+  /** What came while there was nobody is told to the next one, in a microtask of its own. */
+  redirect(target: Receiver | undefined): void {
+    this.#target = target
+    if (target === undefined || (!this.#hasEnded && this.#closed === undefined)) return
+    queueMicrotask(() => {
+      if (this.#hasEnded) target.ended()
+      if (this.#closed !== undefined) target.closed(this.#closed.error)
+    })
+  }
+
+  buffer(): Uint8Array {
+    return this.#target === undefined ? this.#nowhere : this.#target.buffer()
+  }
+
+  received(count: number): void {
+    if (this.#target === undefined) this.#strayed(count)
+    else this.#target.received(count)
+  }
+
+  drained(): void {
+    this.#target?.drained()
+  }
+
+  ended(): void {
+    if (this.#target === undefined) this.#hasEnded = true
+    else this.#target.ended()
+  }
+
+  closed(error?: Error): void {
+    if (this.#target === undefined) this.#closed = { error }
+    else this.#target.closed(error)
+  }
+}

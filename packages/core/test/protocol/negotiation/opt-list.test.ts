@@ -1,0 +1,84 @@
+import { describe, expect, test } from '@jest/globals'
+import { NbdNegotiationError } from '@nbdjs/core'
+import { optList } from '../../../src/protocol/negotiation/opt-list.js'
+import { Opt, Rep } from '../../../src/wire/constants.js'
+import { encodeListEntry, encodeOptionReply, type ListEntry } from '../../../src/wire/option-reply.js'
+import { encodeText } from '../../../src/wire/text.js'
+import { octets, refusal } from '../../bytes.js'
+import { Dialogue, thrownBy } from './option-exchange-harness.js'
+
+const ack = encodeOptionReply(Opt.List, Rep.Ack)
+const entry = (name: string, description = ''): Uint8Array =>
+  encodeOptionReply(Opt.List, Rep.Server, encodeListEntry({ name, description }))
+
+function list(...replies: Uint8Array[]): readonly ListEntry[] {
+  const dialogue = new Dialogue({ limits: { listEntries: 3 } })
+  return dialogue.read(optList(dialogue.negotiation), ...replies)
+}
+
+describe('NBD_OPT_LIST', () => {
+  // spec: client/list/no-data
+  test('is sent without data', () => {
+    const dialogue = new Dialogue()
+    dialogue.read(optList(dialogue.negotiation), ack)
+    expect(dialogue.sent).toEqual(octets('49 48 41 56 45 4f 50 54  00 00 00 03  00 00 00 00'))
+  })
+
+  test('may find nothing', () => {
+    expect(list(ack)).toEqual([])
+  })
+
+  test('finds names and descriptions, in the order of the server', () => {
+    expect(list(entry('b', 'second'), entry(''), entry('a\u{1f4be}', ''), ack)).toEqual([
+      { name: 'b', description: 'second' },
+      { name: '', description: '' },
+      { name: 'a\u{1f4be}', description: '' },
+    ])
+  })
+
+  const nameless = encodeOptionReply(Opt.List, Rep.Server, octets('00 00 00 01 ff'))
+
+  test('leaves out what no string can name', () => {
+    expect(list(entry('a'), nameless, entry('b'), ack).map(({ name }) => name)).toEqual(['a', 'b'])
+  })
+
+  test('takes as many as the limit allows, and refuses the next', () => {
+    expect(() => list(nameless, nameless, nameless, nameless, ack)).toThrow('at most 3 exports')
+    expect(list(entry('a'), entry('b'), entry('c'), ack)).toHaveLength(3)
+    const error = refusal(() => list(entry('a'), entry('b'), entry('c'), entry('d')))
+    expect(error.message).toBe('NBD_OPT_LIST: expected at most 3 exports (limits.listEntries), received more')
+  })
+
+  test.each([
+    [Rep.ErrUnsup, 'ENOTSUP'],
+    [Rep.ErrPolicy, 'ENOTSUP'],
+    [Rep.ErrTlsReqd, 'ENOTSUP'],
+    [Rep.ErrShutdown, 'ESHUTDOWN'],
+    [Rep.ErrInvalid, 'EINVAL'],
+    [0x80001234, 'ENOTSUP'],
+  ])('is refused by error %d, also after some exports', (reply, errno) => {
+    const refused = encodeOptionReply(Opt.List, reply, encodeText('why'))
+    for (const replies of [[refused], [entry('a'), refused]]) {
+      const error = thrownBy(() => list(...replies))
+      expect(error).toBeInstanceOf(NbdNegotiationError)
+      expect(error).toMatchObject({ errno, option: 'NBD_OPT_LIST', serverText: 'why' })
+    }
+  })
+
+  test.each([Rep.Info, Rep.MetaContext, 99])('knows no reply %d', (type) => {
+    expect(refusal(() => list(encodeOptionReply(Opt.List, type, octets('00 00')))).message).toMatch(
+      'NBD_OPT_LIST: expected NBD_REP_SERVER or NBD_REP_ACK, received NBD_REP_',
+    )
+  })
+
+  test.each([
+    ['nothing', ''],
+    ['no whole length', '00 00 00'],
+    ['a name longer than the reply', '00 00 00 05 61'],
+    ['an absurd length', 'ff ff ff ff 61'],
+  ])('refuses an export of %s', (_, data) => {
+    expect(refusal(() => list(encodeOptionReply(Opt.List, Rep.Server, octets(data)))).message).toMatch(
+      /^NBD_REP_SERVER/,
+    )
+  })
+})

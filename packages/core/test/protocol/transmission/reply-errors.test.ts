@@ -1,0 +1,56 @@
+import { describe, expect, test } from '@jest/globals'
+import { NbdServerError } from '@nbdjs/core'
+import { Command } from '../../../src/protocol/transmission/command.js'
+import { type ServerError, serverError } from '../../../src/protocol/transmission/reply-errors.js'
+import { Cmd } from '../../../src/wire/constants.js'
+
+const command = new Command({ type: Cmd.Read, name: 'pread', flags: 0, offset: 1_048_576, length: 4096 })
+
+describe('the error of a command', () => {
+  test.each<[ServerError, string]>([
+    [{ value: 5 }, 'pread of 4096 bytes at 1048576: server replied EIO'],
+    [{ value: 5, message: 'bad sector' }, 'pread of 4096 bytes at 1048576: server replied EIO: "bad sector"'],
+    [
+      { value: 28, offset: 1_048_580 },
+      'pread of 4096 bytes at 1048576: server replied ENOSPC at offset 1048580',
+    ],
+    [
+      { value: 108, message: 'bye', offset: 2n ** 60n },
+      'pread of 4096 bytes at 1048576: server replied ESHUTDOWN at offset 1152921504606846976: "bye"',
+    ],
+    // Text of the peer must not pass for a line of ours.
+    [{ value: 5, message: 'a\nb"' }, 'pread of 4096 bytes at 1048576: server replied EIO: "a\\nb\\""'],
+  ])('%p says %s', (told, message) => {
+    expect(serverError(command, told).message).toBe(message)
+  })
+
+  test('tells everything in fields as well', () => {
+    const error = serverError(command, { value: 5, message: 'bad sector', offset: 1_048_580 })
+    expect(error).toBeInstanceOf(NbdServerError)
+    expect(error).toMatchObject({
+      ...{ errno: 'EIO', command: 'pread', offset: 1_048_576n, length: 4096n },
+      ...{ errorOffset: 1_048_580n, serverText: 'bad sector' },
+    })
+  })
+
+  test('leaves out what was not told', () => {
+    const error = serverError(command, { value: 5, message: '' })
+    expect([error.errorOffset, error.serverText]).toEqual([undefined, undefined])
+  })
+
+  // "Error values": the table, and EINVAL for whatever is not in it.
+  test.each([
+    [1, 'EPERM'],
+    [5, 'EIO'],
+    [12, 'ENOMEM'],
+    [22, 'EINVAL'],
+    [28, 'ENOSPC'],
+    [75, 'EOVERFLOW'],
+    [95, 'ENOTSUP'],
+    [108, 'ESHUTDOWN'],
+    [2, 'EINVAL'],
+    [0xffffffff, 'EINVAL'],
+  ])('%d is %s', (value, errno) => {
+    expect(serverError(command, { value }).errno).toBe(errno)
+  })
+})
