@@ -20,11 +20,12 @@ const partsOfCore: Readonly<Record<string, RegExp>> = {
   'transport.ts': /^$/,
   'errors.ts': /^$/,
   'wire/': /^(wire\/|errors\.ts$)/,
-  'machine/': /^((wire|machine)\/|errors\.ts$)/,
+  'protocol/': /^((wire|protocol)\/|errors\.ts$)/,
   'handle/':
-    /^((wire|machine|handle)\/|(errors|options|tls|transport)\.ts$|uri\/(connection-uri|uri-address)\.ts$|adapters\/upgradable-connection\.ts$|eventemitter3$)/,
+    /^((wire|protocol|handle)\/|(errors|options|tls|transport|upgrade)\.ts$|uri\/(connection-uri|uri-address)\.ts$|eventemitter3$)/,
   'uri/': /^(uri\/|wire\/text\.ts$|(errors|transport)\.ts$)/,
-  'adapters/': /^(adapters\/|(errors|tls|transport)\.ts$)/,
+  'in-process.ts': /^(errors|transport)\.ts$/,
+  'upgrade.ts': /^(errors|tls|transport)\.ts$/,
   'tls.ts': /^(transport|uri\/nbd-uri)\.ts$/,
 }
 

@@ -2,17 +2,139 @@
  * `@nbdjs/core/wire`: the bytes of NBD and the values they stand for, in both directions. Pure functions,
  * for authors of servers, proxies and dissectors.
  */
-export * from './block-status.js'
-export * from './bytes.js'
-export * from './constants.js'
-export * from './constants.js'
-export * from './constants.js'
-export * from './constants.js'
-export * from './constants.js'
-export * from './greeting.js'
-export * from './option-reply.js'
-export * from './option-request.js'
-export * from './reply.js'
-export * from './request.js'
-export * from './text.js'
-export * from './u64.js'
+export {
+  type BlockDescriptor,
+  type BlockStatusFilter,
+  type BlockStatusLayout,
+  blockStatus,
+  blockStatusExt,
+  decodeBlockStatusFilter,
+  decodeDescriptor,
+  encodeBlockStatus,
+  encodeBlockStatusFilter,
+} from './block-status.js'
+export { concat, hex, viewOf } from './bytes.js'
+export {
+  Chunk,
+  Cmd,
+  CommandFlag,
+  chunkName,
+  cmdName,
+  commandFlagNames,
+  type ErrorName,
+  ErrorValue,
+  errorName,
+  HandshakeFlag,
+  handshakeFlagNames,
+  Info,
+  infoName,
+  isErrorChunk,
+  isErrorReply,
+  Magic,
+  Opt,
+  optName,
+  Rep,
+  ReplyFlag,
+  replyFlagNames,
+  repName,
+  TransmissionFlag,
+  transmissionFlagNames,
+} from './constants.js'
+export {
+  CLIENT_FLAGS_LENGTH,
+  decodeClientFlags,
+  decodeExportNameReply,
+  decodeGreetingMagic,
+  decodeHandshakeFlags,
+  decodeOldstyle,
+  EXPORT_NAME_REPLY_LENGTH,
+  encodeClientFlags,
+  encodeExportNameReply,
+  encodeGreeting,
+  GREETING_MAGIC_LENGTH,
+  type GreetingKind,
+  HANDSHAKE_FLAGS_LENGTH,
+  OLDSTYLE_LENGTH,
+  type OldstyleExport,
+  RESERVED_ZEROES,
+  type SizeAndFlags,
+} from './greeting.js'
+export {
+  type BlockSizes,
+  decodeErrorText,
+  decodeInfo,
+  decodeListEntry,
+  decodeMetaContext,
+  decodeOptionReplyHeader,
+  encodeInfoBlockSize,
+  encodeInfoExport,
+  encodeInfoText,
+  encodeListEntry,
+  encodeMetaContext,
+  encodeOptionReply,
+  type InfoReply,
+  type ListEntry,
+  type MetaContext,
+  OPTION_REPLY_HEADER_LENGTH,
+  type OptionReplyHeader,
+} from './option-reply.js'
+export {
+  decodeInfoRequest,
+  decodeMetaContextRequest,
+  decodeOptionHeader,
+  encodeInfoRequest,
+  encodeMetaContextRequest,
+  encodeOption,
+  type InfoRequest,
+  type MetaContextRequest,
+  OPTION_HEADER_LENGTH,
+  type OptionHeader,
+} from './option-request.js'
+export {
+  CHUNK_COOKIE,
+  CHUNK_FLAGS,
+  CHUNK_HEADER_LENGTH,
+  CHUNK_PAYLOAD_LENGTH,
+  CHUNK_TYPE,
+  type ChunkHeader,
+  type Cookie,
+  chunkPayloadLength,
+  decodeErrorPayload,
+  type ErrorContent,
+  type ErrorPayload,
+  EXTENDED_CHUNK_HEADER_LENGTH,
+  EXTENDED_CHUNK_OFFSET,
+  EXTENDED_CHUNK_PAYLOAD_LENGTH,
+  encodeChunkHeader,
+  encodeErrorChunk,
+  encodeErrorPayload,
+  encodeOffsetData,
+  encodeOffsetHole,
+  encodeSimpleReply,
+  type ReplyHeaders,
+  type ReplyMode,
+  replyHeaders,
+  SIMPLE_REPLY_COOKIE,
+  SIMPLE_REPLY_ERROR,
+  SIMPLE_REPLY_LENGTH,
+} from './reply.js'
+export {
+  decodeExtendedRequest,
+  decodeRequest,
+  EXTENDED_REQUEST_LENGTH,
+  type ExtendedRequest,
+  encodeExtendedRequest,
+  encodeRequest,
+  REQUEST_LENGTH,
+  type Request,
+} from './request.js'
+export {
+  decodeDescription,
+  decodeMessage,
+  decodeName,
+  decodeNameOrNone,
+  encodeMessage,
+  encodeText,
+  MAX_STRING_BYTES,
+} from './text.js'
+export { distance, getU64, setU64, type U64, u64 } from './u64.js'
