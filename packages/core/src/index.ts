@@ -48,12 +48,12 @@ export type {
 export { connect, Handle } from './handle/handle.js'
 export type { State } from './handle/state.js'
 export type { HandleOptions, Settings, Strict, Timeouts } from './options.js'
-export { escapeUnprintable, quote } from './quote.js'
 export type { BlockSizeInfo, ExportInfo } from './protocol/export-info.js'
 export type { Limits } from './protocol/limits.js'
 export type { Protocol, Session, Stats } from './protocol/session.js'
 export type { ReadChunk } from './protocol/transmission/command.js'
 export type { Extent } from './protocol/transmission/extents.js'
+export { escapeUnprintable, quote } from './quote.js'
 export type { TlsHandover, TlsProvider, UriTls } from './tls.js'
 export {
   type Connection,
