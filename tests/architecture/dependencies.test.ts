@@ -22,8 +22,8 @@ const partsOfCore: Readonly<Record<string, RegExp>> = {
   'wire/': /^(wire\/|errors\.ts$)/,
   'protocol/': /^((wire|protocol)\/|errors\.ts$)/,
   'handle/':
-    /^((wire|protocol|handle)\/|(errors|options|tls|transport|upgrade)\.ts$|uri\/(connection-uri|uri-address)\.ts$|eventemitter3$)/,
-  'uri/': /^(uri\/|wire\/text\.ts$|(errors|transport)\.ts$)/,
+    /^((wire|protocol|handle)\/|(errors|options|tls|transport|upgrade)\.ts$|uri\/(format|rules)\.ts$|eventemitter3$)/,
+  'uri/': /^(uri\/|wire\/text\.ts$|(argument-error|check-options|errors|quote|transport)\.ts$)/,
   'in-process.ts': /^(errors|transport)\.ts$/,
   'upgrade.ts': /^(errors|tls|transport)\.ts$/,
   'tls.ts': /^(transport|uri\/nbd-uri)\.ts$/,

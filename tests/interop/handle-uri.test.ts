@@ -2,7 +2,7 @@ import { renameSync, truncateSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it } from '@jest/globals'
-import { connect, connectUri, parseUri, type Transport, uriAddress } from '@nbdjs/core'
+import { connect, connectUri, parseUri, type Transport, toUriAddress } from '@nbdjs/core'
 import { tcp } from '@nbdjs/transport-tcp'
 import { unix } from '@nbdjs/transport-unix'
 import { describeWith } from './peers/describe-with.js'
@@ -33,7 +33,7 @@ function twoDisks(): string {
 async function connectTwice(transport: Transport, exportName: string): Promise<string> {
   const nbd = await connect(transport, { exportName })
   const uri = nbd.uri ?? 'none'
-  expect(uriAddress(parseUri(uri))).toEqual(transport.uri)
+  expect(toUriAddress(parseUri(uri))).toEqual(transport.uri)
   const again = await connectUri(uri, { transports })
   expect(again.info).toMatchObject({ name: exportName, size: exportName === oddName ? 8192n : 4096n })
   expect([again.info.size, again.uri]).toEqual([nbd.info.size, uri])

@@ -1,13 +1,14 @@
+import { argumentError } from './argument-error.js'
+import { checkOptions, option } from './check-options.js'
 import { NbdUsageError } from './errors.js'
 import { parseSignal } from './handle/commands.js'
 import { Handle, keepUri, type SignalOptions } from './handle/handle.js'
 import type { HandleOptions } from './options.js'
 import type { TlsProvider, UriTls } from './tls.js'
 import type { Transport } from './transport.js'
+import { checkAllowed, tlsRequirement, tlsSource, type UriPolicy, uriPolicyOption } from './uri/allow.js'
 import type { NbdUri } from './uri/nbd-uri.js'
 import { parseUri } from './uri/parse.js'
-import { checkAllowance, requirePermission, tlsWish, type UriAllowance, whatWantsTls } from './uri/policy.js'
-import { aFunction, anObject, checkShape, requireRule, type Shape } from './uri/shape.js'
 
 /**
  * What makes a transport of the address in a URI: functions like `tcp`, `unix` and `vsock` of the transport
@@ -30,7 +31,7 @@ export interface ConnectUriOptions<OptMode extends boolean = boolean>
   readonly tlsProvider?: TlsProvider | ((uri: UriTls) => TlsProvider) | undefined
   readonly transports: UriTransports
   /** For a URI that somebody else wrote. */
-  readonly allow?: UriAllowance | undefined
+  readonly allow?: UriPolicy | undefined
 }
 
 /**
@@ -51,8 +52,8 @@ export async function connectUri<OptMode extends boolean = false>(
   signalOptions?: SignalOptions,
 ): Promise<Handle<OptMode>> {
   const parsed = parseUri(uri)
-  const { transports, allow, tls, tlsProvider, ...handleOptions } = checkOptions(options)
-  requirePermission(parsed, allow ?? {})
+  const { transports, allow, tls, tlsProvider, ...handleOptions } = checkUriOptions(options)
+  checkAllowed('connectUri', parsed, checkOptions('connectUri', policyShape, { allow }).allow)
   const { exportName } = parsed
   const handle = new Handle<OptMode>({
     ...handleOptions,
@@ -65,17 +66,22 @@ export async function connectUri<OptMode extends boolean = false>(
   return handle
 }
 
-const transportsShape: Shape = { rules: { tcp: aFunction, unix: aFunction, vsock: aFunction } }
+const transport = option.function<(...address: never[]) => Transport>()
+const transportsShape = {
+  transports: option.required(option.object({ tcp: transport, unix: transport, vsock: transport })),
+}
+const policyShape = { allow: uriPolicyOption }
 
-function checkOptions<OptMode extends boolean>(
+function checkUriOptions<OptMode extends boolean>(
   options: ConnectUriOptions<OptMode>,
 ): ConnectUriOptions<OptMode> {
-  requireRule('connectUri: options', options, anObject)
-  checkShape('connectUri: options.transports', options.transports, transportsShape)
-  checkAllowance('connectUri: options.allow', options.allow ?? {})
-  // Neither may win in silence.
+  if (typeof options !== 'object' || options === null) {
+    throw argumentError('connectUri', 'options', 'an object', options)
+  }
+  checkOptions('connectUri', transportsShape, { transports: options.transports })
+  // The URI names the export: neither may override the other silently.
   if ('exportName' in options) {
-    throw new NbdUsageError('connectUri: options.exportName: unknown option, the export is named in the URI')
+    throw argumentError('connectUri', 'exportName', 'no value (the URI names the export)', options.exportName)
   }
   return options
 }
@@ -86,7 +92,7 @@ const strengths = ['disable', 'allow', 'require'] as const
 
 /** The options of the handle for the TLS that the URI asks for, on top of what the caller does. */
 function tlsOptions(uri: NbdUri, options: Pick<ConnectUriOptions, 'tls' | 'tlsProvider'>): TlsOptions {
-  const wish = tlsWish(uri)
+  const wish = tlsRequirement(uri)
   const { tls = 'disable', tlsProvider } = options
   // The handle refuses it.
   if (!strengths.includes(tls)) return { tls }
@@ -98,7 +104,7 @@ function tlsOptions(uri: NbdUri, options: Pick<ConnectUriOptions, 'tls' | 'tlsPr
 function provider(uri: NbdUri, given: ConnectUriOptions['tlsProvider']): TlsProvider | undefined {
   if (given === undefined) {
     throw new NbdUsageError(
-      `connectUri: ${whatWantsTls(uri)}: expected options.tlsProvider, such as uriTls() of @nbdjs/tls`,
+      `connectUri: ${tlsSource(uri)}: expected options.tlsProvider, such as uriTls() of @nbdjs/tls`,
       { errno: 'ENOTSUP' },
     )
   }
@@ -106,7 +112,7 @@ function provider(uri: NbdUri, given: ConnectUriOptions['tlsProvider']): TlsProv
   const [parameter] = Object.keys(uri.tlsParameters)
   if (parameter === undefined) return given
   throw new NbdUsageError(
-    `connectUri: ${whatWantsTls({ ...uri, tls: false })}: options.tlsProvider was made without it, expected a function such as uriTls() of @nbdjs/tls`,
+    `connectUri: ${tlsSource({ ...uri, tls: false })}: options.tlsProvider was made without it, expected a function such as uriTls() of @nbdjs/tls`,
     { errno: 'ENOTSUP' },
   )
 }

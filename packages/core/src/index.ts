@@ -66,22 +66,26 @@ export {
   type UriAddress,
   type VsockAddress,
 } from './transport.js'
+export type { UriPolicy } from './uri/allow.js'
 export { formatUri } from './uri/format.js'
-export type {
-  NbdTcpUri,
-  NbdTcpUriInit,
-  NbdUnixUri,
-  NbdUnixUriInit,
-  NbdUri,
-  NbdUriInit,
-  NbdVsockUri,
-  NbdVsockUriInit,
-  UriParameter,
-  UriTlsParameters,
-  UriTlsType,
+export {
+  isUri,
+  type NbdTcpUri,
+  type NbdTcpUriInit,
+  type NbdUnixUri,
+  type NbdUnixUriInit,
+  type NbdUri,
+  type NbdUriCommon,
+  type NbdUriInit,
+  type NbdUriInitCommon,
+  type NbdVsockUri,
+  type NbdVsockUriInit,
+  type UriParameter,
+  type UriScheme,
+  type UriTlsParameters,
+  type UriTlsType,
+  type UriTransport,
 } from './uri/nbd-uri.js'
 export { parseUri } from './uri/parse.js'
-export type { UriAllowance } from './uri/policy.js'
-export { isUri, type UriScheme, type UriTransport } from './uri/scheme.js'
-export { uriAddress } from './uri/uri-address.js'
+export { toUriAddress } from './uri/rules.js'
 export type { ListEntry } from './wire/option-reply.js'

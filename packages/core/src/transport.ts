@@ -23,7 +23,7 @@ export interface Transport {
   /**
    * Where this leads, for programs: what an NBD URI says of it, so that `parseUri` of what `formatUri` prints
    * gives the same. Left out where no NBD URI leads there, as with a pair in memory or a server that is started by the
-   * dial; `uriAddress()` of `@nbdjs/core` knows what a URI can say. It is what a handle's `uri` is made of.
+   * dial; `toUriAddress()` of `@nbdjs/core` knows what a URI can say. It is what a handle's `uri` is made of.
    */
   readonly uri?: UriAddress | undefined
 

@@ -1,6 +1,6 @@
 import dns from 'node:dns'
 import net from 'node:net'
-import { type Connection, type DialOptions, type Transport, uriAddress } from '@nbdjs/core'
+import { type Connection, type DialOptions, type Transport, toUriAddress } from '@nbdjs/core'
 import { dialSocket } from '@nbdjs/node-socket'
 import { checkHost, checkPort, checkTcpOptions, type TcpOptions } from './tcp-options.js'
 
@@ -40,7 +40,7 @@ export function tcp(host: string, port: number = defaultPort, options: TcpOption
       maxReadBytes,
       create: (onread) => net.connect({ ...connectOptions, onread }),
     })
-  return { address, hostName: host, uri: uriAddress({ transport: 'tcp', host, port }), dial }
+  return { address, hostName: host, uri: toUriAddress({ transport: 'tcp', host, port }), dial }
 }
 
 /** What Node's `net.connect` is called with, but for `onread`. */

@@ -2,7 +2,7 @@ import dns from 'node:dns'
 import { once } from 'node:events'
 import net from 'node:net'
 import { afterEach, describe, expect, it } from '@jest/globals'
-import { formatUri, NbdTransportError, NbdUsageError, parseUri, uriAddress } from '@nbdjs/core'
+import { formatUri, NbdTransportError, NbdUsageError, parseUri, toUriAddress } from '@nbdjs/core'
 import { defaultPort, tcp } from '@nbdjs/transport-tcp'
 import { tcpConnectOptions } from '../src/tcp.js'
 import { deadPort, listening, silentPort } from './loopback.js'
@@ -63,7 +63,7 @@ describe('uri', () => {
     const { uri } = tcp(host)
     expect(uri).toEqual({ transport: 'tcp', host, port: 10809 })
     expect(formatUri(uri ?? { transport: 'vsock' })).toBe(expected)
-    expect(uriAddress(parseUri(expected))).toEqual(uri)
+    expect(toUriAddress(parseUri(expected))).toEqual(uri)
   })
 
   it('is left out for a host that no URI can name: only a lookup of the caller would know it', () => {

@@ -1,5 +1,5 @@
 import net from 'node:net'
-import { type Connection, type DialOptions, type Transport, uriAddress } from '@nbdjs/core'
+import { type Connection, type DialOptions, type Transport, toUriAddress } from '@nbdjs/core'
 import { checkSocketPath, dialSocket } from '@nbdjs/node-socket'
 
 /**
@@ -16,5 +16,5 @@ export function unix(path: string): Transport {
   const address = `unix:${path.replace('\0', '@')}`
   const dial = ({ signal }: DialOptions): Promise<Connection> =>
     dialSocket({ address, signal, create: (onread) => net.connect({ path, allowHalfOpen: true, onread }) })
-  return { address, uri: uriAddress({ transport: 'unix', socketPath: path }), dial }
+  return { address, uri: toUriAddress({ transport: 'unix', socketPath: path }), dial }
 }

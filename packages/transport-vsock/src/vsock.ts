@@ -1,4 +1,4 @@
-import { type Connection, type DialOptions, type Transport, type UriAddress, uriAddress } from '@nbdjs/core'
+import { type Connection, type DialOptions, type Transport, type UriAddress, toUriAddress } from '@nbdjs/core'
 import { adopt } from './adopt.js'
 import { connectVsock } from './connect.js'
 import { formatVsockAddress } from './errors.js'
@@ -33,7 +33,7 @@ export class VsockTransport implements Transport {
 
   constructor(peer: VsockAddress, { connectTimeoutMs }: VsockOptions, platform: Platform) {
     this.address = formatVsockAddress(peer)
-    this.uri = uriAddress({ transport: 'vsock', ...peer })
+    this.uri = toUriAddress({ transport: 'vsock', ...peer })
     this.#peer = peer
     this.#connectTimeoutMs = connectTimeoutMs
     this.#platform = platform

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
-import { NbdUsageError, parseUri, uriAddress } from '@nbdjs/core'
+import { NbdUsageError, parseUri, toUriAddress } from '@nbdjs/core'
 import { RecordingReceiver } from '@nbdjs/testing'
 import type { Syscalls } from '../src/syscalls.js'
 import { VsockTransport, vsock } from '../src/vsock.js'
@@ -20,7 +20,7 @@ describe('vsock', () => {
 
   it('says its address for a URI, unless it has the port that means another one there', () => {
     expect(vsock(3, 0xffffffff).uri).toEqual({ transport: 'vsock', cid: 3, port: 0xffffffff })
-    expect(vsock(3, 0xffffffff).uri).toEqual(uriAddress(parseUri('nbd+vsock://3:4294967295')))
+    expect(vsock(3, 0xffffffff).uri).toEqual(toUriAddress(parseUri('nbd+vsock://3:4294967295')))
     expect(vsock(3, 0).uri).toBeUndefined()
   })
 

@@ -5,7 +5,7 @@ import {
   parseUri,
   type Transport,
   type UriAddress,
-  uriAddress,
+  toUriAddress,
 } from '@nbdjs/core'
 import { pattern } from '../bytes.js'
 import { check, checkBytes, checkSame, isError, print } from '../checks.js'
@@ -58,7 +58,7 @@ function printUri(uri: UriAddress): string {
 
 /** Compares each field: a missing field may be a default of URIs, an extra one belongs to another part of URIs. */
 function checkRoundTrip(uri: UriAddress, printed: string): void {
-  const returned = new Map<string, unknown>(Object.entries(uriAddress(parseUri(printed)) ?? {}))
+  const returned = new Map<string, unknown>(Object.entries(toUriAddress(parseUri(printed)) ?? {}))
   const given = new Map<string, unknown>(Object.entries(uri))
   for (const name of new Set([...given.keys(), ...returned.keys()])) {
     checkSame(`uri.${name} after formatUri() and parseUri()`, returned.get(name), given.get(name))

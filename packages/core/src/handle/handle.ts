@@ -19,8 +19,8 @@ import type { Extent, ExtentCollector } from '../protocol/transmission/extents.j
 import type { UriTls } from '../tls.js'
 import type { Connection, Transport, UriAddress } from '../transport.js'
 import { UpgradableConnection } from '../upgrade.js'
-import { connectionUri } from '../uri/connection-uri.js'
-import { uriAddress } from '../uri/uri-address.js'
+import { formatConnectionUri } from '../uri/format.js'
+import { toUriAddress } from '../uri/rules.js'
 import type { ListEntry } from '../wire/option-reply.js'
 import {
   blockStatusPayload,
@@ -143,7 +143,7 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
 
   static {
     keepUri = (handle, address, tls) => {
-      handle.#address = uriAddress(address)
+      handle.#address = toUriAddress(address)
       handle.#uriTls = tls
     }
   }
@@ -241,7 +241,7 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
     const isOn = this.#driver?.protocol.session.tls === true
     const ofProvider = isOn || tls !== 'disable' ? tlsProvider?.uri : undefined
     const { user, ...tlsParameters } = { ...ofProvider, ...this.#uriTls }
-    return connectionUri({
+    return formatConnectionUri({
       address: this.#address,
       tls: isOn || tls === 'require',
       exportName: this.#settings.exportName,
@@ -521,7 +521,7 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
 
   async #dial(transport: Transport): Promise<ExportInfo | undefined> {
     const { signal } = this.#dialling
-    if (transport.uri !== undefined) this.#address ??= uriAddress(transport.uri)
+    if (transport.uri !== undefined) this.#address ??= toUriAddress(transport.uri)
     this.#preConnectState = 'connecting'
     this.#emit('state', 'connecting', 'created')
     try {

@@ -1,94 +1,191 @@
-/** What an NBD URI says, as values. */
+/** The values that an NBD URI consists of. nbd-uri.md; nbd_connect_uri(3). */
 import type { TcpAddress, UnixAddress, VsockAddress } from '../transport.js'
-import type { UriScheme } from './scheme.js'
 
-/** IANA's port for NBD: what a URI without a port means (nbd-uri.md, "NBD URI authority"). */
+/** The kind of address in a URI. */
+export type UriTransport = 'tcp' | 'unix' | 'vsock'
+
+/** The schemes that are supported. With `nbds` TLS is required. */
+export type UriScheme = 'nbd' | 'nbds' | 'nbd+unix' | 'nbds+unix' | 'nbd+vsock' | 'nbds+vsock'
+
+/** What a scheme means. */
+export interface SchemeMeaning {
+  readonly transport: UriTransport
+  /** Whether TLS is required. If not, it is the client's choice. */
+  readonly tls: boolean
+}
+
+/** nbd-uri.md, "NBD URI scheme"; the vsock schemes are in nbd_connect_uri(3). */
+export const schemes: Readonly<Record<UriScheme, SchemeMeaning>> = {
+  nbd: { transport: 'tcp', tls: false },
+  nbds: { transport: 'tcp', tls: true },
+  'nbd+unix': { transport: 'unix', tls: false },
+  'nbds+unix': { transport: 'unix', tls: true },
+  'nbd+vsock': { transport: 'vsock', tls: false },
+  'nbds+vsock': { transport: 'vsock', tls: true },
+}
+
+/** NBD URIs in libnbd after 1.22. They start an ssh client, which this library does not. */
+export const unsupportedSchemes: readonly string[] = ['nbd+ssh', 'nbds+ssh']
+
+export const uriTransports: readonly UriTransport[] = ['tcp', 'unix', 'vsock']
+
+/** The scheme for a transport with or without TLS. */
+export function schemeOf(transport: UriTransport, tls: boolean): UriScheme {
+  const found = Object.entries(schemes).find(
+    ([, meaning]) => meaning.transport === transport && meaning.tls === tls,
+  )
+  return (found as [UriScheme, SchemeMeaning])[0]
+}
+
+/** The port of a URI without one: IANA's port for NBD (nbd-uri.md, "NBD URI authority"). */
 export const defaultPort = 10809
 
-/** What a TCP URI without a host means. nbd_connect_uri(3). */
+/** The host of a TCP URI without one. nbd_connect_uri(3). */
 export const defaultHost = 'localhost'
 
-/** VMADDR_CID_HOST: what a vsock URI without a CID means. */
+/** The CID of a vsock URI without one: VMADDR_CID_HOST. */
 export const defaultCid = 2
 
-/** nbd-uri.md, "NBD URI query parameters related to TLS"; the two that name files are in nbd_connect_uri(3). */
+const nbdPrefix = /^nbds?(?:\+(?:unix|vsock|ssh))?:\/\//i
+
+/**
+ * Tests whether a text is meant as an NBD URI, and not as a file name or as HOST:PORT: it begins with an NBD scheme and
+ * `://`, in any case. nbd_is_uri(3).
+ *
+ * The URI may still be invalid, or have a scheme that {@link parseUri} does not support (`nbd+ssh`).
+ *
+ * @param text The text. Anything but a string is not a URI.
+ * @returns Whether it begins like an NBD URI.
+ * @example
+ * ```ts
+ * isUri('nbd://localhost/disk') // true
+ * isUri('/var/lib/disk.img') // false
+ * ```
+ */
+export function isUri(text: string): boolean {
+  return typeof text === 'string' && nbdPrefix.test(text)
+}
+
+/**
+ * The `tls-` parameters of a URI. nbd-uri.md, "NBD URI query parameters related to TLS"; the two that name files are in
+ * nbd_connect_uri(3).
+ */
 export interface UriTlsParameters {
-  /** `tls-certificates`: a directory. */
+  /** `tls-certificates`: a directory with certificates. */
   readonly certificates?: string
-  /** `tls-psk-file`: a file of user names and keys. */
+  /** `tls-psk-file`: a file with user names and keys. */
   readonly pskFile?: string
   /** `tls-hostname`: the name that the server's certificate must have, instead of the host. */
   readonly hostname?: string
-  /** `tls-verify-peer`. Absent: it is verified. */
+  /**
+   * `tls-verify-peer`: whether the server's certificate is verified.
+   * @default true
+   */
   readonly verifyPeer?: boolean
-  /** `tls-type`. */
+  /** `tls-type`: how the peers authenticate. */
   readonly type?: UriTlsType
 }
 
+/** The values of `tls-type`: no authentication, certificates, or a pre-shared key. */
 export type UriTlsType = 'anon' | 'x509' | 'psk'
 
 /** A query parameter, decoded. */
 export interface UriParameter {
+  /** The name, in the case of the URI. */
   readonly name: string
+  /** The value; '' if the parameter has none. */
   readonly value: string
 }
 
-interface Common {
+/** What the URIs of all transports have. */
+export interface NbdUriCommon {
+  /** The scheme, in lower case. */
   readonly scheme: UriScheme
-  /** The scheme demands TLS. False: it may still be tried. */
+  /** Whether the scheme requires TLS. If not, TLS may still be tried. */
   readonly tls: boolean
-  /** The user name for TLS. Undefined also where it is empty in the URI. */
+  /** The user name for TLS; `undefined` also if it is empty in the URI. */
   readonly user: string | undefined
-  /** '' where the URI has none. */
+  /** The name of the export; '' if the URI has none. */
   readonly exportName: string
+  /** The `tls-` parameters. */
   readonly tlsParameters: UriTlsParameters
   /**
-   * Parameters that mean nothing here, in the order of the URI, experimental ones (`x-`) included. They have no
-   * effect, as in libnbd; nbd-uri.md, "Other NBD URI query parameters", wants them reported: warn the user.
+   * Parameters that this library does not know, experimental ones (`x-`) included, in the order of the URI. They have no
+   * effect, as in libnbd. Warn the user of them: nbd-uri.md, "Other NBD URI query parameters".
    */
   readonly unknownParameters: readonly UriParameter[]
 }
 
-export interface NbdTcpUri extends Common, TcpAddress {}
-export interface NbdUnixUri extends Common, UnixAddress {}
-export interface NbdVsockUri extends Common, VsockAddress {}
+/** A parsed `nbd://` or `nbds://` URI. */
+export interface NbdTcpUri extends NbdUriCommon, TcpAddress {}
+/** A parsed `nbd+unix://` or `nbds+unix://` URI. */
+export interface NbdUnixUri extends NbdUriCommon, UnixAddress {}
+/** A parsed `nbd+vsock://` or `nbds+vsock://` URI. */
+export interface NbdVsockUri extends NbdUriCommon, VsockAddress {}
 
-/** A parsed URI, frozen to the bottom. `transport` tells which. */
+/** A parsed URI, deeply frozen. `transport` discriminates. */
 export type NbdUri = NbdTcpUri | NbdUnixUri | NbdVsockUri
 
-interface CommonInit {
-  /** Redundant; where given it must say the same as `transport` and `tls`. */
+/** What {@link formatUri} takes for all transports. */
+export interface NbdUriInitCommon {
+  /** Redundant. If given, it must agree with `transport` and `tls`. */
   readonly scheme?: UriScheme | undefined
-  /** Default: what `scheme` says, or false. */
+  /**
+   * Whether TLS is required.
+   * @default What `scheme` means, or false.
+   */
   readonly tls?: boolean | undefined
+  /** The user name for TLS. */
   readonly user?: string | undefined
+  /**
+   * The name of the export, at most 4096 bytes of UTF-8.
+   * @default ''
+   */
   readonly exportName?: string | undefined
+  /** The `tls-` parameters. */
   readonly tlsParameters?:
     | { readonly [K in keyof UriTlsParameters]: UriTlsParameters[K] | undefined }
     | undefined
+  /** Further parameters, such as experimental ones (`x-`). */
   readonly unknownParameters?: readonly UriParameter[] | undefined
 }
 
-export interface NbdTcpUriInit extends CommonInit {
+/** The values of an `nbd://` or `nbds://` URI. */
+export interface NbdTcpUriInit extends NbdUriInitCommon {
   readonly transport: 'tcp'
-  /** Default: `localhost`. */
+  /**
+   * A host name or an IP address, an IPv6 address without brackets.
+   * @default 'localhost'
+   */
   readonly host?: string | undefined
-  /** Default: 10809. */
+  /**
+   * 1 to 65535.
+   * @default 10809
+   */
   readonly port?: number | undefined
 }
 
-export interface NbdUnixUriInit extends CommonInit {
+/** The values of an `nbd+unix://` or `nbds+unix://` URI. */
+export interface NbdUnixUriInit extends NbdUriInitCommon {
   readonly transport: 'unix'
+  /** The path of the socket, or a NUL and an abstract name. */
   readonly socketPath: string
 }
 
-export interface NbdVsockUriInit extends CommonInit {
+/** The values of an `nbd+vsock://` or `nbds+vsock://` URI. */
+export interface NbdVsockUriInit extends NbdUriInitCommon {
   readonly transport: 'vsock'
-  /** Default: 2, the host of a virtual machine. */
+  /**
+   * 0 to 4294967295.
+   * @default 2, the host of a virtual machine
+   */
   readonly cid?: number | undefined
-  /** Default: 10809. */
+  /**
+   * 1 to 4294967295.
+   * @default 10809
+   */
   readonly port?: number | undefined
 }
 
-/** What a URI is made of. A parsed one will do. */
+/** The values that {@link formatUri} makes a URI of. A parsed URI is one. */
 export type NbdUriInit = NbdTcpUriInit | NbdUnixUriInit | NbdVsockUriInit

@@ -1,7 +1,7 @@
 import { NbdUsageError } from '@nbdjs/core'
 
-/** The NbdUsageError that a call throws. Any other error, or none, is a fault. */
-export function refusal(call: () => unknown): NbdUsageError {
+/** The NbdUsageError that a call throws. Fails if it throws another error or none. */
+export function usageErrorOf(call: () => unknown): NbdUsageError {
   let result: unknown
   try {
     result = call()
