@@ -1,4 +1,4 @@
-import { type Connection, type DialOptions, type Transport, type UriAddress, toUriAddress } from '@nbdjs/core'
+import { type Connection, type DialOptions, type Transport, toUriAddress, type UriAddress } from '@nbdjs/core'
 import { adopt } from './adopt.js'
 import { connectVsock } from './connect.js'
 import { formatVsockAddress } from './errors.js'

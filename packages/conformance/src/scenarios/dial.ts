@@ -4,8 +4,8 @@ import {
   NbdTransportError,
   parseUri,
   type Transport,
-  type UriAddress,
   toUriAddress,
+  type UriAddress,
 } from '@nbdjs/core'
 import { pattern } from '../bytes.js'
 import { check, checkBytes, checkSame, isError, print } from '../checks.js'
