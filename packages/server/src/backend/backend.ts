@@ -1,147 +1,195 @@
 import type { BlockDescriptor, U64 } from '@nbdjs/core/wire'
 
 /**
- * A position in an export, in bytes from its start: a `number` while it is a safe integer, a `bigint` above.
- * A backend of at most 2^53 - 1 bytes never sees a `bigint`.
+ * A byte position in an export: a `number` up to 2^53 - 1, a `bigint` above. A backend of at most 2^53 - 1 bytes never
+ * receives a `bigint`.
  */
 export type Offset = U64
 
 /**
- * How many bytes a range has, where it can be longer than any payload: a `number` while it is a safe integer, a
- * `bigint` above. Beyond 2^32 - 1 only from clients that negotiated extended headers.
+ * The length of a range in bytes, at least 1: a `number` up to 2^53 - 1, a `bigint` above. More than 2^32 - 1 only from
+ * clients that negotiated extended headers.
  */
 export type RangeLength = U64
 
-/** What a method may return: the value, or a promise of it. A value that is at hand is answered faster. */
+/** The result of a backend method: the value or a promise of it. A value is answered sooner than a promise. */
 export type Awaitable<T> = T | PromiseLike<T>
 
-/** A stretch that reads as zeroes. It is sent as such where the client understands that. */
+/** A part of a read result that consists of zeroes. It is sent without data to clients with structured replies. */
 export interface Hole {
-  /** Its length in bytes, at least 1. */
+  /** The length in bytes, at least 1. */
   readonly hole: number
 }
 
-/** A piece of what was read: its bytes, or a hole. */
+/** A part of a read result: data or a hole. */
 export type ReadPart = Uint8Array | Hole
 
-/** All bytes that were asked for, in one piece or in parts, in order and without gaps. */
+/** All bytes of a read: one array, or parts in order and without gaps. */
 export type ReadResult = Uint8Array | readonly ReadPart[]
 
 /**
- * Parts of a read that are shorter than this many bytes are copied as soon as the server sees the result, longer
- * ones are sent from where they are.
+ * The length in bytes from which the server sends a part of a read result without copying it. Shorter parts are copied
+ * as soon as the server has the result.
  */
 export const ZERO_COPY_THRESHOLD = 16384
 
+/** The options of {@link Backend.write} and {@link Backend.trim}. */
 export interface BackendWriteOptions {
-  /** The data must be on stable storage before the call is over ("Command flags", NBD_CMD_FLAG_FUA). */
+  /** Whether the data must be on stable storage before the call completes ("Command flags", NBD_CMD_FLAG_FUA). */
   readonly fua: boolean
 }
 
+/** The options of {@link Backend.zero}. */
 export interface BackendZeroOptions extends BackendWriteOptions {
-  /** The space must stay allocated, so that a later write cannot run out of it. */
+  /** Whether the space must stay allocated, so that a later write cannot fail with ENOSPC. */
   readonly noHole: boolean
-  /** Fail at once with ENOTSUP unless this is faster than writing the zeroes. */
+  /** Whether to fail at once with ENOTSUP unless this is faster than writing zeroes. */
   readonly fastZero: boolean
 }
 
 /**
- * What is known of a range in one metadata context: extents, from `offset` on, without gaps. Each has a length of
- * at least 1 byte, and flags that mean what the context says. The last one may reach beyond the range; what it
- * does beyond the export is cut off.
+ * The status of a range in one metadata context: consecutive extents from `offset` on, each at least 1 byte long. The
+ * meaning of the flags depends on the context. The last extent may end after the range; what lies beyond the export is
+ * cut off.
  *
- * Fewer extents than the range has are an answer too, but there must be one. The server takes no more than it
- * tells the client, so a generator need not look farther, and joins neighbours of the same flags. Lengths that are
- * multiples of 512 and of the minimum block size are best for clients.
+ * The extents may cover less than the range, but there must be at least one. The server reads only as many as fit into
+ * the reply, so a generator may be infinite, and joins neighbours with equal flags. Use lengths that are multiples of
+ * 512 and of the minimum block size.
  */
 export type Extents = Iterable<BlockDescriptor>
 
 /** A metadata context ("Metadata querying"). */
 export interface MetaContextSource {
   /**
-   * Its flags have 64 bits instead of 32: it is offered only to clients that negotiated extended headers.
-   * Default: false.
+   * Whether the flags have 64 bits instead of 32. Such a context is offered only to clients that negotiated extended
+   * headers.
+   * @default false
    */
   readonly hasLongFlags?: boolean
-  /** The extents of a range. Called, and fails, as the methods of a {@link Backend} do. */
+  /**
+   * Returns the extents of a range. Fails in the same way as the methods of a {@link Backend}.
+   *
+   * @param length The length of the range in bytes; the range ends within the export.
+   * @param offset The byte position of the range.
+   */
   extents(length: RangeLength, offset: Offset): Awaitable<Extents>
 }
 
-/** The sizes that requests should have ("Size constraints"). */
+/** The block sizes that are advertised to clients ("Size constraints"). */
 export interface BlockSizeConstraints {
-  /** Offsets and lengths must be multiples of it: a power of two from 1 to 65536. Default: 1. */
+  /**
+   * Offsets and lengths of requests must be multiples of this: a power of two from 1 to 65536.
+   * @default 1
+   */
   readonly minimum?: number
-  /** Requests of this size and alignment are efficient: a power of two, at least 512. Default: 4096. */
+  /**
+   * The size and alignment of efficient requests: a power of two, at least 512.
+   * @default 4096
+   */
   readonly preferred?: number
-  /** The longest read or write, from `preferred` to 0xffffffff bytes. Default: 32 MiB. */
+  /**
+   * The longest read or write in bytes, from `preferred` to 0xffffffff.
+   * @default 33554432 (32 MiB)
+   */
   readonly maximum?: number
 }
 
 /**
- * The storage behind an export. What it can do follows from the methods it has: without `write` the export is
- * read-only, without `trim` the client is not offered NBD_CMD_TRIM, and so on.
+ * The storage behind an export. Its methods determine what clients are offered: without `write` the export is read-only,
+ * without `trim` NBD_CMD_TRIM is not offered, and so on.
  *
- * The server calls it with ranges that lie inside of the export and keep `blockSize`, never with a length of 0.
- * Calls may overlap as soon as one returns a promise: as many per connection as `limits.inFlight` allows. Two
- * calls that overlap in their range come from a client that does not care for their order.
+ * The server calls a method only with a range that lies within the export and follows `blockSize`, never with length 0.
+ * Calls overlap if they return promises, up to `limits.inFlight` per connection. The server does not order calls whose
+ * ranges overlap: a client that needs an order waits for the reply.
  *
- * A call fails by throwing or rejecting: with an {@link ExportError}, or any error whose `code` is among the
- * protocol's names (EPERM, EIO, ENOMEM, EINVAL, ENOSPC, EOVERFLOW, ENOTSUP, ESHUTDOWN) or a system's close to
- * them, the client gets that error and its message as the text. Everything else is a bug of the backend: the
- * client gets EIO, `onError` of the server gets the error.
+ * A method fails by throwing or rejecting. If the error is an {@link ExportError}, or has a `code` that is one of the
+ * protocol's names (EPERM, EIO, ENOMEM, EINVAL, ENOSPC, EOVERFLOW, ENOTSUP, ESHUTDOWN) or a system error close to one of
+ * them, the client receives that error and its message. Any other error is a bug of the backend: the client receives
+ * EIO, and the server's `onError` receives the error.
+ *
+ * @example
+ * ```ts
+ * const zeroes: Backend = { size: 2 ** 30, read: (length) => [{ hole: length }] }
+ * ```
  */
 export interface Backend {
-  /** In bytes, at most 2^63 - 1, and a multiple of the minimum block size. Read once. */
+  /** The size in bytes: at most 2^63 - 1, and a multiple of the minimum block size. Read once. */
   readonly size: number | bigint
-  /** Refuses all that modifies, whichever methods there are. Default: false. */
+  /**
+   * Whether to reject every command that modifies the export.
+   * @default false, or true without a method `write`
+   */
   readonly readOnly?: boolean
-  /** Seeking costs, as on a spinning disk. A hint. Default: false. */
+  /**
+   * Whether seeks are slow, as on a spinning disk. A hint for clients.
+   * @default false
+   */
   readonly rotational?: boolean
   /**
-   * What one connection wrote, or flushed, all other connections see at once. Only then may a client use several
-   * at a time ("Transmission flags", NBD_FLAG_CAN_MULTI_CONN). Default: false.
+   * Whether data that one connection wrote or flushed is visible to all other connections at once. Only then may a
+   * client use several connections ("Transmission flags", NBD_FLAG_CAN_MULTI_CONN).
+   * @default false
    */
   readonly canMultiConn?: boolean
-  /** `write`, `zero` and `trim` obey `fua` themselves. Otherwise the server calls `flush` after them. Default: false. */
+  /**
+   * Whether `write`, `zero` and `trim` follow `fua` themselves. Otherwise the server calls `flush` after them.
+   * @default false
+   */
   readonly canFua?: boolean
-  /** `zero` obeys `fastZero`. Default: false, and then it is never asked for. */
+  /**
+   * Whether `zero` follows `fastZero`. Otherwise the server never sets it.
+   * @default false
+   */
   readonly canFastZero?: boolean
-  /** For people, at most 4096 bytes of UTF-8. */
+  /**
+   * A description for people, at most 4096 bytes of UTF-8.
+   * @default ''
+   */
   readonly description?: string
+  /** The block sizes that are advertised, and that requests must follow. */
   readonly blockSize?: BlockSizeConstraints
   /**
-   * Metadata contexts besides `base:allocation`, by name: a namespace (`x-` and a word of your own, unless it is a
-   * registered one), a colon and a leaf-name. Default: none.
+   * Metadata contexts besides `base:allocation`, by name: a namespace (`x-` and a word of your own, or a registered
+   * one), a colon and a leaf-name.
+   * @default {}
    */
   readonly metaContexts?: Readonly<Record<string, MetaContextSource>>
 
   /**
-   * Reads exactly `length` bytes at `offset`.
+   * Reads exactly `length` bytes.
    *
-   * Parts of {@link ZERO_COPY_THRESHOLD} bytes or more are lent to the server until they are sent, and nothing tells when
-   * that is: never change them afterwards. Return fresh memory, or memory that is replaced instead of changed.
+   * The server sends parts of {@link ZERO_COPY_THRESHOLD} bytes or more from where they are, and does not report when
+   * they are sent: never modify them after the call. Return new memory, or memory that is replaced instead of modified.
+   *
+   * @param length The number of bytes, at most `blockSize.maximum`.
+   * @param offset The byte position of the first one.
    */
   read(length: number, offset: Offset): Awaitable<ReadResult>
 
-  /** Writes all of `data`, which is lent until the call is over: until it returns, or its promise settles. */
+  /**
+   * Writes all of `data`.
+   *
+   * @param data Valid until the call completes (it returned, or its promise settled). The server then reuses the memory.
+   * @param offset The byte position of the first byte.
+   */
   write?(data: Uint8Array, offset: Offset, options: BackendWriteOptions): Awaitable<void>
 
-  /** Brings every write that is over onto stable storage. With it the client is offered FUA, too. */
+  /** Puts every completed write on stable storage. A backend with this method is offered with FUA as well. */
   flush?(): Awaitable<void>
 
-  /** The range is not needed any more. What it reads as afterwards is free to choose, as is to do nothing. */
+  /** Discards a range. Later reads may return anything there. Doing nothing is allowed. */
   trim?(length: RangeLength, offset: Offset, options: BackendWriteOptions): Awaitable<void>
 
-  /** Makes the range read as zeroes, by a hole if it can unless `noHole` is set. */
+  /** Makes a range read as zeroes, as a hole where possible unless `noHole` is set. */
   zero?(length: RangeLength, offset: Offset, options: BackendZeroOptions): Awaitable<void>
 
-  /** The range will be read soon. */
+  /** Prefetches a range that will be read soon. */
   cache?(length: RangeLength, offset: Offset): Awaitable<void>
 
   /**
-   * What is allocated: the context `base:allocation`, with the flags 1 for a hole and 2 for what reads as zeroes
-   * ("`base:allocation` metadata context"). A write where there is no hole must not fail with ENOSPC. Without this
-   * method, clients are told that there is data everywhere.
+   * Returns the extents of the context `base:allocation`: flag 1 for a hole, flag 2 for a range that reads as zeroes
+   * ("`base:allocation` metadata context"). A write to a range that is no hole must not fail with ENOSPC. Without this
+   * method the whole export is reported as allocated data.
    */
   extents?(length: RangeLength, offset: Offset): Awaitable<Extents>
 }

@@ -1,18 +1,33 @@
 import { type ErrorName, ErrorValue } from '@nbdjs/core/wire'
 import type { Offset } from './backend.js'
 
+/** The options of an {@link ExportError}. */
 export interface ExportErrorOptions {
-  /** Where exactly it failed. The client learns it if structured replies were negotiated. */
+  /** The byte position that failed. Sent to clients with structured replies. */
   readonly offset?: Offset
+  /** The error that caused this one. It is not sent to the client. */
   readonly cause?: unknown
 }
 
-/** How a backend fails one request. The connection and its other requests live on. */
+/**
+ * The error by which a backend fails one request. The connection and its other requests are not affected.
+ *
+ * @example
+ * ```ts
+ * throw new ExportError('ENOSPC', 'the pool is full')
+ * ```
+ */
 export class ExportError extends Error {
+  /** The error that the client receives. */
   readonly code: ErrorName
+  /** The byte position that failed, if it is known. */
   readonly offset: Offset | undefined
 
-  /** `message` is sent to the client: say nothing that is not for it. */
+  /**
+   * @param code The error that the client receives.
+   * @param message A text for people. It is sent to the client: it must not contain secrets.
+   * @param options The position that failed, and the cause.
+   */
   constructor(code: ErrorName, message: string, options: ExportErrorOptions = {}) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined)
     this.name = 'ExportError'
@@ -21,20 +36,17 @@ export class ExportError extends Error {
   }
 }
 
-/** Why a request is answered with an error. */
+/** The reason why a request is answered with an error. */
 export interface Failure {
   readonly error: ErrorName
-  /** For people at the client; empty for none. */
+  /** A text for people at the client; empty for none. */
   readonly text: string
   readonly offset?: Offset | undefined
-  /** What a backend threw that was no answer to a client: its author wants to know. */
+  /** What a backend threw that is not meant for a client. It is reported to `onError`. */
   readonly bug?: unknown
 }
 
-/**
- * System errors that stand for one of the protocol's ("Error values" asks for the first two). What is not here
- * is EIO.
- */
+/** System errors that are sent as one of the protocol's errors ("Error values" asks for the first two). Others are EIO. */
 const systemErrors: Readonly<Record<string, ErrorName>> = {
   EDQUOT: 'ENOSPC',
   EFBIG: 'ENOSPC',
@@ -43,42 +55,42 @@ const systemErrors: Readonly<Record<string, ErrorName>> = {
   EOPNOTSUPP: 'ENOTSUP',
 }
 
-/** What a client is told about something that a backend threw. */
+/** The failure to send for what a backend threw. */
 export function toFailure(thrown: unknown): Failure {
-  const error = thrown instanceof Error || isErrorLike(thrown) ? thrown : undefined
-  const name = error && errorNameOf(error)
+  const error = isErrorLike(thrown) ? thrown : undefined
+  const name = error && protocolError(error)
   if (error === undefined || name === undefined) {
     return { error: 'EIO', text: 'the backend of the export failed', bug: thrown }
   }
-  return { error: name, text: error.message, offset: offsetOf(error) }
+  return { error: name, text: error.message, offset: failedOffset(error) }
 }
 
-/** An error of another realm is no `instanceof Error` of ours. */
-function isErrorLike(thrown: unknown): thrown is Error {
+/** Whether it is an error, of any realm. `instanceof Error` is false for an error of another realm. */
+export function isErrorLike(thrown: unknown): thrown is Error {
   return (
     typeof thrown === 'object' && thrown !== null && 'message' in thrown && typeof thrown.message === 'string'
   )
 }
 
-/** `errno` is a name in the errors of `@nbdjs/core`, which a backend that is a client itself passes on. */
-function errorNameOf(error: Error): ErrorName | undefined {
+/** `errno` is a name in the errors of `@nbdjs/core`, which a backend that is itself a client passes on. */
+function protocolError(error: Error): ErrorName | undefined {
   const code = 'code' in error ? error.code : undefined
   const errno = 'errno' in error ? error.errno : undefined
-  return protocolName(code) ?? protocolName(errno) ?? (isSystemError(error) ? 'EIO' : undefined)
+  return knownName(code) ?? knownName(errno) ?? (isSystemError(error) ? 'EIO' : undefined)
 }
 
-function protocolName(name: unknown): ErrorName | undefined {
+function knownName(name: unknown): ErrorName | undefined {
   if (typeof name !== 'string') return undefined
   if (Object.hasOwn(ErrorValue, name)) return name as ErrorName
   return Object.hasOwn(systemErrors, name) ? systemErrors[name] : undefined
 }
 
-/** Node's own errors of system calls are failures of the storage, not bugs of the backend. */
+/** A failed system call is a failure of the storage, not a bug of the backend. */
 function isSystemError(error: Error): boolean {
   return 'syscall' in error && typeof error.syscall === 'string'
 }
 
-function offsetOf(error: Error): Offset | undefined {
+function failedOffset(error: Error): Offset | undefined {
   const offset = 'offset' in error ? error.offset : undefined
   if (typeof offset === 'bigint') return offset
   return typeof offset === 'number' && Number.isSafeInteger(offset) ? offset : undefined

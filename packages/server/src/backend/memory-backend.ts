@@ -1,4 +1,4 @@
-import { NbdUsageError } from '@nbdjs/core'
+import { argumentError, checkArgument, checkOptions, option } from '@nbdjs/core'
 import type {
   Backend,
   BackendZeroOptions,
@@ -12,27 +12,86 @@ import type {
 import { ExportError } from './export-error.js'
 import { Pages } from './pages.js'
 
+/** The options of {@link memoryBackend}. */
 export interface MemoryBackendOptions {
-  /** What the export begins with, copied. The rest reads as zeroes. */
-  readonly content?: Uint8Array
-  /** The most memory to take, in bytes, in pages of 64 KiB. A write beyond it fails with ENOSPC. Default: no limit. */
-  readonly limit?: number
-  readonly readOnly?: boolean
-  readonly rotational?: boolean
-  readonly description?: string
-  readonly blockSize?: BlockSizeConstraints
-  /** Metadata contexts besides `base:allocation`, as a {@link Backend} has them. */
-  readonly metaContexts?: Readonly<Record<string, MetaContextSource>>
+  /**
+   * The initial content, from offset 0; it is copied. The rest reads as zeroes.
+   * @default an empty array
+   */
+  readonly content?: Uint8Array | undefined
+  /**
+   * The most memory to allocate, in bytes. A write that needs more fails with ENOSPC. Without a limit, a client that may
+   * write can make the server allocate as many bytes as the export has.
+   * @default Infinity
+   */
+  readonly limit?: number | undefined
+  /**
+   * Whether to reject every command that modifies the export.
+   * @default false
+   */
+  readonly readOnly?: boolean | undefined
+  /**
+   * Whether to announce that seeks are slow.
+   * @default false
+   */
+  readonly rotational?: boolean | undefined
+  /**
+   * A description for people, at most 4096 bytes of UTF-8.
+   * @default ''
+   */
+  readonly description?: string | undefined
+  /** The block sizes that are advertised. */
+  readonly blockSize?: BlockSizeConstraints | undefined
+  /**
+   * Metadata contexts besides `base:allocation`, as in a {@link Backend}.
+   * @default {}
+   */
+  readonly metaContexts?: Readonly<Record<string, MetaContextSource>> | undefined
 }
 
-/** The longest range that a client may have allocated by one request, which costs it 28 bytes. */
+/** The longest range that one request may allocate without sending data. */
 const MAX_ALLOCATION = 32 * 1024 * 1024
 
+/** The largest size of an export: clients keep it in a signed integer of 64 bits. */
+const MAX_SIZE = 2n ** 63n - 1n
+
+const size = option.required(
+  option.instance<number | bigint>(
+    'an integer from 0 to 2^63 - 1, a bigint from 2^53 on',
+    (value) =>
+      (typeof value === 'bigint' || Number.isSafeInteger(value)) &&
+      (value as number) >= 0 &&
+      (value as number) <= MAX_SIZE,
+  ),
+)
+
+const shape = {
+  content: option.bytes(),
+  limit: option.instance<number>(
+    'a number of bytes, at least 0',
+    (value) => typeof value === 'number' && value >= 0,
+    Number.POSITIVE_INFINITY,
+  ),
+  readOnly: option.boolean(false),
+  rotational: option.boolean(false),
+  description: option.string(''),
+  // The server checks these when the export is added to it.
+  blockSize: option.any(),
+  metaContexts: option.any(),
+}
+
 /**
- * An export in memory, sparse: it takes memory in pages of 64 KiB where it was written to, and gives it back
- * where it is trimmed or zeroed. `size` may be anything up to 2^63 - 1 bytes.
+ * Makes a sparse export in memory. It allocates memory only where it is written to, in blocks of 4 KiB and pages of 64 KiB,
+ * and frees what is trimmed or zeroed. It supports every command, and answers synchronously.
  *
- * It does all that a backend can do, and answers at once.
+ * @param size The size in bytes, up to 2^63 - 1.
+ * @param options The content, a limit of memory, and what is announced.
+ * @returns A backend for one or more exports.
+ * @throws {NbdUsageError} An argument or option is invalid.
+ * @example
+ * ```ts
+ * const server = new Server({ exports: { disk: memoryBackend(8n * 2n ** 30n, { limit: 2 ** 30 }) } })
+ * ```
  */
 export function memoryBackend(size: number | bigint, options: MemoryBackendOptions = {}): MemoryBackend {
   return new MemoryBackend(size, options)
@@ -40,53 +99,69 @@ export function memoryBackend(size: number | bigint, options: MemoryBackendOptio
 
 /** Made by {@link memoryBackend}. */
 export class MemoryBackend implements Backend {
+  /** The size in bytes. */
   readonly size: number | bigint
+  /** Whether every command that modifies the export is rejected. */
   readonly readOnly: boolean
+  /** Whether seeks are announced as slow. */
   readonly rotational: boolean
+  /** A description for people. */
   readonly description: string
+  /** The block sizes that are advertised. */
   readonly blockSize: BlockSizeConstraints
+  /** Metadata contexts besides `base:allocation`. */
   readonly metaContexts: Readonly<Record<string, MetaContextSource>>
+  /** True: all connections share the memory. */
   readonly canMultiConn = true
+  /** True: there is nothing more stable than the memory. */
   readonly canFua = true
+  /** True: zeroing frees pages. */
   readonly canFastZero = true
   readonly #pages: Pages
 
-  constructor(size: number | bigint, options: MemoryBackendOptions) {
-    const { content, limit = Number.POSITIVE_INFINITY } = options
-    if (!(limit >= 0)) throw new NbdUsageError(`limit is ${limit}: expected a number of bytes`)
-    if (content !== undefined && content.length > size) {
-      throw new NbdUsageError(`content has ${content.length} bytes: expected at most the size, ${size}`)
+  /** @internal Use {@link memoryBackend}. */
+  constructor(exportSize: number | bigint, options: MemoryBackendOptions) {
+    this.size = checkArgument('memoryBackend', 'size', size, exportSize)
+    const checked = checkOptions('memoryBackend', shape, options)
+    const { content } = checked
+    if (content !== undefined && content.length > this.size) {
+      throw argumentError('memoryBackend', 'content', `at most ${this.size} bytes, the size`, content, {
+        receivedText: `${content.length} bytes`,
+      })
     }
-    this.size = size
-    this.readOnly = options.readOnly ?? false
-    this.rotational = options.rotational ?? false
-    this.description = options.description ?? ''
+    this.readOnly = checked.readOnly
+    this.rotational = checked.rotational
+    this.description = checked.description
     this.blockSize = options.blockSize ?? {}
     this.metaContexts = options.metaContexts ?? {}
-    this.#pages = new Pages(limit)
+    this.#pages = new Pages(checked.limit)
     if (content !== undefined) this.#pages.write(content, 0)
   }
 
-  /** Bytes of memory that it takes now. */
+  /** The number of bytes that are allocated, reserved zeroes included. */
   get allocated(): number {
     return this.#pages.allocated
   }
 
+  /** Reads `length` bytes at `offset`. */
   read(length: number, offset: Offset): ReadResult {
     return this.#pages.read(length, offset)
   }
 
+  /** Writes `data` at `offset`. */
   write(data: Uint8Array, offset: Offset): void {
     this.#pages.write(data, offset)
   }
 
+  /** Does nothing. */
   flush(): void {}
 
+  /** Frees a range: it reads as zeroes. */
   trim(length: RangeLength, offset: Offset): void {
     this.#pages.zero(length, offset, 'free')
   }
 
-  /** `noHole` allocates ranges of up to 32 MiB; longer ones keep what they have, and their holes stay holes. */
+  /** Zeroes a range. `noHole` allocates ranges of up to 32 MiB; of longer ones, existing holes stay holes. */
   zero(
     length: RangeLength,
     offset: Offset,
@@ -94,15 +169,16 @@ export class MemoryBackend implements Backend {
   ): void {
     const isLong = length > MAX_ALLOCATION
     if (noHole && fastZero && isLong) {
-      const text = `zeroes of ${length} bytes without a hole are not fast: at most ${MAX_ALLOCATION} are`
+      const text = `${length} bytes of zeroes without a hole: at most ${MAX_ALLOCATION} bytes are fast`
       throw new ExportError('ENOTSUP', text)
     }
     this.#pages.zero(length, offset, noHole ? (isLong ? 'keep' : 'allocate') : 'free')
   }
 
+  /** Does nothing. */
   cache(): void {}
 
-  /** Pages are allocated, the rest are holes that read as zeroes. */
+  /** Returns allocated ranges as data, and all others as holes that read as zeroes. */
   extents(length: RangeLength, offset: Offset): Extents {
     return this.#pages.extents(length, offset)
   }

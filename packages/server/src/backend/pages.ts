@@ -10,112 +10,186 @@ import {
 } from './backend.js'
 import { ExportError } from './export-error.js'
 
-/** Bytes of one page: the unit in which memory is taken, lent and given back. */
+/** The size of a page in bytes. Large reads and writes work on whole pages. */
 export const PAGE_SIZE = 65536
-const PAGE_BITS = 16n
-/** So many pages have bytes that a `number` can count. */
-const SAFE_PAGES = 2 ** 36
-const HOLE_AND_ZERO = ExtentFlag.Hole | ExtentFlag.Zero
+/** The size of a block in bytes: a page that is written to in small pieces holds blocks until half of them exist. */
+export const BLOCK_SIZE = 4096
 
-interface Page {
+const PAGE_BITS = 16n
+const BLOCKS_PER_PAGE = PAGE_SIZE / BLOCK_SIZE
+/** A page with this many blocks is stored as a whole, which is faster to read and at most twice as large. */
+const WHOLE_PAGE_BLOCKS = BLOCKS_PER_PAGE / 2
+/** The number of pages whose size in bytes is a safe integer. */
+const SAFE_PAGES = 2 ** 36
+const HOLE_AND_ZERO = Number(ExtentFlag.Hole) | Number(ExtentFlag.Zero)
+
+/** Shared by all pages that are allocated and zero. Never modified, because such a page counts as lent. */
+const zeroPage = new Uint8Array(PAGE_SIZE)
+
+interface WholePage {
   bytes: Uint8Array
-  /** Part of it was lent for sending: its bytes must never change again, so a write replaces them. */
+  /** Whether a part of it was lent for sending: its bytes must not change again, so a write replaces them. */
   lent: boolean
 }
 
-/** What zeroing makes of pages: gives whole ones back, keeps those that are there, or takes those that are not, too. */
-export type Zeroing = 'free' | 'keep' | 'allocate'
+interface SparsePage {
+  /** The blocks that exist. They are shorter than the zero-copy threshold, and therefore never lent. */
+  readonly blocks: (Uint8Array | undefined)[]
+  /** The number of blocks that exist, at least 1. */
+  count: number
+}
 
-/** Memory that is there only where it was written to. */
+type Page = WholePage | SparsePage
+
+/** What happens to zeroed pages: `free` removes them, `keep` keeps those that exist, `allocate` adds the missing ones. */
+export type ZeroMode = 'free' | 'keep' | 'allocate'
+
+/** Sparse memory: it is allocated where it is written to, in whole pages or in blocks. */
 export class Pages {
   readonly #pages = new Map<number, Page>()
   readonly #limit: number
+  #allocated = 0
 
-  /** `limit`: the most bytes to take; a write beyond it fails with ENOSPC. */
+  /** @param limit The most bytes to allocate; a write that needs more fails with ENOSPC. */
   constructor(limit: number) {
     this.#limit = limit
   }
 
-  /** Bytes taken. */
+  /** The number of bytes that are allocated, zeroed ones included. */
   get allocated(): number {
-    return this.#pages.size * PAGE_SIZE
+    return this.#allocated
   }
 
   read(length: number, offset: Offset): ReadResult {
     const index = pageIndex(offset)
     const start = pagePosition(offset)
-    if (start + length <= PAGE_SIZE) return this.#readInPage(index, start, length)
     const parts: ReadPart[] = []
-    for (const piece of pieces(index, start, length)) {
-      parts.push(this.#readPart(piece.index, piece.start, piece.length))
-    }
-    return parts
+    if (start + length <= PAGE_SIZE) this.#readPiece({ index, start, length }, parts)
+    else for (const piece of toPieces(index, start, length)) this.#readPiece(piece, parts)
+    const [first] = parts
+    return parts.length === 1 && first instanceof Uint8Array ? first : parts
   }
 
-  #readInPage(index: number, start: number, length: number): ReadResult {
-    const part = this.#readPart(index, start, length)
-    return 'hole' in part ? [part] : part
-  }
-
-  #readPart(index: number, start: number, length: number): Uint8Array | Hole {
+  #readPiece({ index, start, length }: Piece, parts: ReadPart[]): void {
     const page = this.#pages.get(index)
-    if (page === undefined) return { hole: length }
-    if (length >= ZERO_COPY_THRESHOLD) page.lent = true
-    return page.bytes.subarray(start, start + length)
+    if (page === undefined) {
+      parts.push({ hole: length })
+    } else if ('bytes' in page) {
+      if (length >= ZERO_COPY_THRESHOLD) page.lent = true
+      parts.push(page.bytes.subarray(start, start + length))
+    } else {
+      for (const block of toBlockPieces(start, length)) {
+        const bytes = page.blocks[block.index]
+        parts.push(bytes?.subarray(block.start, block.start + block.length) ?? hole(block.length))
+      }
+    }
   }
 
   write(data: Uint8Array, offset: Offset): void {
     let done = 0
-    for (const { index, start, length } of pieces(pageIndex(offset), pagePosition(offset), data.length)) {
+    for (const { index, start, length } of toPieces(pageIndex(offset), pagePosition(offset), data.length)) {
       const piece = data.subarray(done, done + length)
       if (length === PAGE_SIZE) this.#replace(index, piece)
-      else this.#changeable(index).set(piece, start)
+      else this.#writePiece({ index, start, length }, piece)
       done += length
     }
   }
 
   /** Makes the range read as zeroes. */
-  zero(length: RangeLength, offset: Offset, zeroing: Zeroing): void {
-    const span = spanOf(length, offset)
-    for (const index of zeroing === 'allocate' ? indexesOf(span) : this.#presentIn(span)) {
-      this.#zeroPiece(pieceOf(span, index), zeroing)
+  zero(length: RangeLength, offset: Offset, mode: ZeroMode): void {
+    const span = toSpan(length, offset)
+    for (const index of mode === 'allocate' ? indexesIn(span) : this.#pagesIn(span)) {
+      this.#zeroPiece(pieceOfSpan(span, index), mode)
     }
   }
 
-  /** What is there, as data, and what is not, as holes that read as zeroes. Looks no farther than it is asked. */
+  /** The allocated ranges as data, the others as holes that read as zeroes. Lazy: reads only as far as the caller. */
   *extents(length: RangeLength, offset: Offset): Generator<BlockDescriptor, void> {
-    const span = spanOf(length, offset)
+    const span = toSpan(length, offset)
     let at = { index: span.index, start: span.start }
-    for (const index of this.#presentIn(span)) {
-      const piece = pieceOf(span, index)
-      if (index > at.index) yield { length: bytesBetween(at, piece), flags: HOLE_AND_ZERO }
-      yield { length: piece.length, flags: 0 }
-      at = { index: index + 1, start: 0 }
+    for (const index of this.#pagesIn(span)) {
+      for (const data of this.#dataIn(pieceOfSpan(span, index))) {
+        const gap = distance(at, data)
+        if (gap > 0) yield { length: gap, flags: HOLE_AND_ZERO }
+        yield { length: data.length, flags: 0 }
+        const end = data.start + data.length
+        at = end === PAGE_SIZE ? { index: index + 1, start: 0 } : { index, start: end }
+      }
     }
-    const rest = bytesBetween(at, { index: span.endIndex, start: span.end })
+    const rest = distance(at, { index: span.endIndex, start: span.end })
     if (rest > 0) yield { length: rest, flags: HOLE_AND_ZERO }
   }
 
-  /** The pages of the span that are there, in order: looks at the span or at the pages, whichever are fewer. */
-  *#presentIn(span: Span): Generator<number, void> {
+  /** The allocated parts of a piece of an existing page. */
+  *#dataIn(piece: Piece): Generator<Piece, void> {
+    const page = this.#pages.get(piece.index) as Page
+    if ('bytes' in page) {
+      yield piece
+      return
+    }
+    let at = piece.start
+    for (const block of toBlockPieces(piece.start, piece.length)) {
+      if (page.blocks[block.index] !== undefined)
+        yield { index: piece.index, start: at, length: block.length }
+      at += block.length
+    }
+  }
+
+  /** The existing pages of the span in order. Iterates over the span or over the pages, whichever are fewer. */
+  *#pagesIn(span: Span): Generator<number, void> {
     if (span.endIndex - span.index < this.#pages.size) {
-      for (const index of indexesOf(span)) if (this.#pages.has(index)) yield index
+      for (const index of indexesIn(span)) if (this.#pages.has(index)) yield index
       return
     }
     const present = [...this.#pages.keys()].filter((index) => index >= span.index && index <= span.endIndex)
     yield* Float64Array.from(present).sort()
   }
 
-  #zeroPiece({ index, start, length }: Piece, zeroing: Zeroing): void {
-    if (length === PAGE_SIZE && zeroing === 'free') this.#pages.delete(index)
-    else this.#changeable(index).fill(0, start, start + length)
+  #zeroPiece(piece: Piece, mode: ZeroMode): void {
+    const { index, start, length } = piece
+    const page = this.#pages.get(index)
+    if (length === PAGE_SIZE) {
+      if (mode === 'free') this.#remove(index)
+      else if (mode === 'allocate' || (page !== undefined && 'bytes' in page)) this.#reserve(index)
+      else this.#clearBlocks(page, piece)
+    } else if (mode === 'allocate') {
+      if (page === undefined && length >= PAGE_SIZE / 2) this.#reserve(index)
+      else this.#writePiece(piece, zeroPage.subarray(0, length))
+    } else if (page !== undefined && 'bytes' in page) {
+      writable(page).fill(0, start, start + length)
+    } else {
+      this.#clearBlocks(page, piece, mode === 'free')
+    }
   }
 
-  /** A page's new bytes: `data`, copied. */
+  /** Zeroes the blocks of a piece that exist; removes those that it covers if `isFreeing`. */
+  #clearBlocks(page: SparsePage | undefined, { index, start, length }: Piece, isFreeing = false): void {
+    if (page === undefined) return
+    for (const block of toBlockPieces(start, length)) {
+      const bytes = page.blocks[block.index]
+      if (bytes === undefined) continue
+      if (isFreeing && block.length === BLOCK_SIZE) {
+        page.blocks[block.index] = undefined
+        page.count--
+        this.#allocated -= BLOCK_SIZE
+      } else {
+        bytes.fill(0, block.start, block.start + block.length)
+      }
+    }
+    if (page.count === 0) this.#pages.delete(index)
+  }
+
+  /** Makes a whole page of zeroes that takes no memory of its own until it is written to. */
+  #reserve(index: number): void {
+    this.#allocate(PAGE_SIZE - this.#sizeOf(index))
+    this.#pages.set(index, { bytes: zeroPage, lent: true })
+  }
+
+  /** Sets the whole content of a page to a copy of `data`. */
   #replace(index: number, data: Uint8Array): void {
     const page = this.#pages.get(index)
-    if (page === undefined) {
-      this.#checkLimit()
+    if (page === undefined || 'blocks' in page) {
+      this.#allocate(PAGE_SIZE - this.#sizeOf(index))
       this.#pages.set(index, { bytes: data.slice(), lent: false })
     } else if (page.lent) {
       page.bytes = data.slice()
@@ -125,64 +199,127 @@ export class Pages {
     }
   }
 
-  /** A page's bytes, to be changed: taken if there are none, copied if they are lent. */
-  #changeable(index: number): Uint8Array {
-    const page = this.#pages.get(index) ?? this.#allocate(index)
-    if (page.lent) {
-      page.bytes = page.bytes.slice()
-      page.lent = false
+  #writePiece(piece: Piece, data: Uint8Array): void {
+    const page = this.#pages.get(piece.index)
+    if (page !== undefined && 'bytes' in page) {
+      writable(page).set(data, piece.start)
+      return
     }
-    return page.bytes
+    const whole = this.#toWholePage(piece, page)
+    if (whole === undefined) this.#writeBlocks(piece, data, page)
+    else whole.bytes.set(data, piece.start)
   }
 
-  #allocate(index: number): Page {
-    this.#checkLimit()
-    const page: Page = { bytes: new Uint8Array(PAGE_SIZE), lent: false }
-    this.#pages.set(index, page)
-    return page
+  /** Turns a page into a whole one if this write gives it enough blocks, and the limit allows it. */
+  #toWholePage({ index, start, length }: Piece, page: SparsePage | undefined): WholePage | undefined {
+    const added = toBlockPieces(start, length).filter((block) => page?.blocks[block.index] === undefined)
+    const size = this.#sizeOf(index)
+    if (size / BLOCK_SIZE + added.length < WHOLE_PAGE_BLOCKS) return undefined
+    if (this.#allocated + PAGE_SIZE - size > this.#limit) return undefined
+    this.#allocate(PAGE_SIZE - size)
+    const whole: WholePage = { bytes: new Uint8Array(PAGE_SIZE), lent: false }
+    page?.blocks.forEach((bytes, block) => {
+      if (bytes !== undefined) whole.bytes.set(bytes, block * BLOCK_SIZE)
+    })
+    this.#pages.set(index, whole)
+    return whole
   }
 
-  #checkLimit(): void {
-    if (this.allocated + PAGE_SIZE <= this.#limit) return
-    throw new ExportError('ENOSPC', `the memory of the export is full: its limit is ${this.#limit} bytes`)
+  #writeBlocks({ index, start, length }: Piece, data: Uint8Array, existing: SparsePage | undefined): void {
+    const page = existing ?? { blocks: new Array<undefined>(BLOCKS_PER_PAGE).fill(undefined), count: 0 }
+    let done = 0
+    for (const block of toBlockPieces(start, length)) {
+      let bytes = page.blocks[block.index]
+      if (bytes === undefined) {
+        this.#allocate(BLOCK_SIZE)
+        bytes = new Uint8Array(BLOCK_SIZE)
+        page.blocks[block.index] = bytes
+        page.count++
+        this.#pages.set(index, page)
+      }
+      bytes.set(data.subarray(done, done + block.length), block.start)
+      done += block.length
+    }
+  }
+
+  #remove(index: number): void {
+    this.#allocated -= this.#sizeOf(index)
+    this.#pages.delete(index)
+  }
+
+  #sizeOf(index: number): number {
+    const page = this.#pages.get(index)
+    if (page === undefined) return 0
+    return 'bytes' in page ? PAGE_SIZE : page.count * BLOCK_SIZE
+  }
+
+  #allocate(bytes: number): void {
+    if (this.#allocated + bytes > this.#limit) {
+      throw new ExportError('ENOSPC', `the memory of the export is full: its limit is ${this.#limit} bytes`)
+    }
+    this.#allocated += bytes
   }
 }
 
+/** The bytes of a page for modification: a copy if they are lent. */
+function writable(page: WholePage): Uint8Array {
+  if (page.lent) {
+    page.bytes = page.bytes.slice()
+    page.lent = false
+  }
+  return page.bytes
+}
+
+function hole(length: number): Hole {
+  return { hole: length }
+}
+
+/** A range within one page, or within one block of a page. */
 interface Piece {
   readonly index: number
   readonly start: number
   readonly length: number
 }
 
-/** A range cut at the borders of pages. */
-function pieces(index: number, start: number, length: number): Piece[] {
-  const cut: Piece[] = []
+/** Cuts a range at the borders of pages. */
+function toPieces(index: number, start: number, length: number): Piece[] {
+  return cut(index, start, length, PAGE_SIZE)
+}
+
+/** Cuts a range within a page at the borders of blocks. */
+function toBlockPieces(start: number, length: number): Piece[] {
+  return cut(Math.floor(start / BLOCK_SIZE), start % BLOCK_SIZE, length, BLOCK_SIZE)
+}
+
+function cut(index: number, start: number, length: number, size: number): Piece[] {
+  const pieces: Piece[] = []
   let remaining = length
   let at = start
-  for (let page = index; remaining > 0; page++) {
-    const count = Math.min(remaining, PAGE_SIZE - at)
-    cut.push({ index: page, start: at, length: count })
+  for (let next = index; remaining > 0; next++) {
+    const count = Math.min(remaining, size - at)
+    pieces.push({ index: next, start: at, length: count })
     remaining -= count
     at = 0
   }
-  return cut
+  return pieces
 }
 
 interface Position {
+  /** The page. */
   readonly index: number
-  /** In the page. */
+  /** The position in the page. */
   readonly start: number
 }
 
 /** A range of at least 1 byte, of any length. */
 interface Span extends Position {
-  /** The page of its last byte. */
+  /** The page of the last byte. */
   readonly endIndex: number
-  /** Where in that page it ends, from 1 to the size of a page. */
+  /** The position in that page after the last byte, from 1 to the size of a page. */
   readonly end: number
 }
 
-function spanOf(length: RangeLength, offset: Offset): Span {
+function toSpan(length: RangeLength, offset: Offset): Span {
   const isSafe =
     typeof length === 'number' && typeof offset === 'number' && Number.isSafeInteger(offset + length)
   const last = isSafe ? offset + length - 1 : BigInt(offset) + BigInt(length) - 1n
@@ -194,26 +331,26 @@ function spanOf(length: RangeLength, offset: Offset): Span {
   }
 }
 
-function* indexesOf({ index, endIndex }: Span): Generator<number, void> {
+function* indexesIn({ index, endIndex }: Span): Generator<number, void> {
   for (let page = index; page <= endIndex; page++) yield page
 }
 
-/** What of a span is in one of its pages. */
-function pieceOf(span: Span, index: number): Piece {
+/** The part of a span that lies in one of its pages. */
+function pieceOfSpan(span: Span, index: number): Piece {
   const start = index === span.index ? span.start : 0
   const end = index === span.endIndex ? span.end : PAGE_SIZE
   return { index, start, length: end - start }
 }
 
-/** A `bigint` where a `number` would not be exact. */
-function bytesBetween(from: Position, to: Position): RangeLength {
+/** The number of bytes between two positions: a `bigint` if it is no safe integer. */
+function distance(from: Position, to: Position): RangeLength {
   const pages = to.index - from.index
   const inPage = to.start - from.start
   if (pages < SAFE_PAGES) return pages * PAGE_SIZE + inPage
   return (BigInt(pages) << PAGE_BITS) + BigInt(inPage)
 }
 
-/** An index is a safe integer for every offset below 2^63. */
+/** A safe integer for every offset below 2^63. */
 function pageIndex(offset: Offset): number {
   return typeof offset === 'bigint' ? Number(offset >> PAGE_BITS) : Math.floor(offset / PAGE_SIZE)
 }
