@@ -1,9 +1,9 @@
 /** Pseudo-random bytes, the same for the same seed: lost, repeated and reordered pieces are detected. */
 export function pattern(length: number, seed: number): Uint8Array {
-  const bytes = new Uint8Array(length)
+  const words = new Uint32Array(Math.ceil(length / 4))
   const random = randomUint32(seed)
-  for (let index = 0; index < length; index++) bytes[index] = random() >>> 24
-  return bytes
+  for (let index = 0; index < words.length; index++) words[index] = random()
+  return new Uint8Array(words.buffer, 0, length)
 }
 
 /** A sequence of pseudo-random 32-bit numbers, the same for the same seed (xorshift, Marsaglia 2003). */

@@ -15,7 +15,7 @@ import type {
 } from './setup.js'
 
 /** The time in which a forbidden call would be seen, in milliseconds. */
-const quietMs = 30
+const quietMs = 10
 
 /** The time that the release of resources may take, in milliseconds. */
 const releaseMs = 3000

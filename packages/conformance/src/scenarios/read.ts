@@ -17,7 +17,7 @@ async function fillPath(fixture: Fixture, peer: Peer): Promise<number> {
     const write = peer.write(piece)
     inBackground(write)
     length += piece.length
-    isFull = await Promise.race([write.then(() => false), fixture.quiet(5).then(() => true)])
+    isFull = await Promise.race([write.then(() => false), fixture.quiet(10).then(() => true)])
   }
   return length
 }
