@@ -2,7 +2,7 @@ import { type Errno, NbdUsageError } from '../errors.js'
 import { checkName, checkQuery, type Strict } from '../options.js'
 import { type ExportInfo, MAX_PAYLOAD } from '../protocol/export-info.js'
 import type { MetaContexts } from '../protocol/session.js'
-import type { CommandInit, ReadChunk } from '../protocol/transmission/command.js'
+import type { ReadChunk } from '../protocol/transmission/command.js'
 import { ExtentCollector } from '../protocol/transmission/extents.js'
 import type { Transport } from '../transport.js'
 import { encodeBlockStatusFilter } from '../wire/block-status.js'
@@ -155,23 +155,24 @@ export function checkTransport(transport: unknown): asserts transport is Transpo
   }
 }
 
-/** A position in the export, canonical: a number wherever it is a safe integer. */
+/** Checks a position in the export. */
 export function checkOffset(command: string, offset: unknown): U64 {
-  if (typeof offset === 'number' && Number.isSafeInteger(offset) && offset >= 0) return offset
-  if (typeof offset === 'bigint' && offset >= 0n && offset < 2n ** 63n) return u64(offset)
-  throw misuse(`${command}: offset`, 'a safe integer or a bigint, from 0 to 2^63-1', offset)
+  return checkUnsigned(`${command}: offset`, offset)
 }
 
-export function checkLength(command: string, length: unknown): number {
-  if (typeof length === 'number' && Number.isSafeInteger(length) && length >= 0) return length
-  throw misuse(`${command}: length`, 'a safe integer, from 0 to 2^53-1', length)
+/** Checks a number of bytes. */
+export function checkLength(command: string, length: unknown): U64 {
+  return checkUnsigned(`${command}: length`, length)
 }
 
-/** The length of a range, which may be given as a bigint: it can be longer than any buffer. */
-export function checkRangeLength(command: string, length: unknown): number {
-  if (typeof length === 'number' && Number.isSafeInteger(length) && length >= 0) return length
-  if (typeof length === 'bigint' && length >= 0n && length <= Number.MAX_SAFE_INTEGER) return Number(length)
-  throw misuse(`${command}: length`, 'a safe integer or a bigint, from 0 to 2^53-1', length)
+/**
+ * The canonical form of an integer that is not negative. It has no upper limit here: what is too large is out of
+ * bounds, and {@link checkCommand} rejects it with the errno that the command has for that.
+ */
+function checkUnsigned(where: string, value: unknown): U64 {
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value
+  if (typeof value === 'bigint' && value >= 0n) return u64(value)
+  throw misuse(where, 'a safe integer or a bigint, at least 0', value)
 }
 
 /** Memory of the caller's: a Uint8Array (a Buffer is one) that is not detached. */
@@ -243,6 +244,7 @@ export type CommandName =
   | 'cache'
 
 const MAX_U32 = 0xffffffff
+const MAX_OFFSET = 2n ** 64n - 1n
 const readDefaults = { isWrite: false, outOfBounds: 'EINVAL', lengthFrom: 'length' } as const
 const writeDefaults = { isWrite: true, outOfBounds: 'ENOSPC', lengthFrom: 'length' } as const
 const { Fua, NoHole, Df, ReqOne, FastZero, PayloadLen } = CommandFlag
@@ -269,7 +271,7 @@ export const rules: Readonly<Record<CommandName, CommandRule>> = {
     ...readDefaults,
     name: 'blockStatus',
     type: Cmd.BlockStatus,
-    flags: ReqOne | PayloadLen,
+    flags: ReqOne,
     maxLength: MAX_U32,
   },
   pwrite: {
@@ -277,7 +279,7 @@ export const rules: Readonly<Record<CommandName, CommandRule>> = {
     name: 'pwrite',
     type: Cmd.Write,
     lengthFrom: 'data',
-    flags: Fua | PayloadLen,
+    flags: Fua,
     maxLength: MAX_PAYLOAD,
   },
   flush: {
@@ -345,27 +347,28 @@ export interface CheckContext {
   readonly strict: Strict
 }
 
-/** Refuses what can be known to fail, in libnbd's order of checks. */
+/** Rejects what is known to fail before it is sent, in libnbd's order of checks. */
 export function checkCommand(
   rule: CommandRule,
   flags: number,
   offset: U64,
-  length: number,
-  ground: CheckContext,
+  { length, data }: Pick<CommandPayload, 'length' | 'data'>,
+  context: CheckContext,
 ): void {
-  const { info, strict } = ground
-  if (flags !== 0 && strict.flags) checkFlags(rule, flags)
+  const { info, strict } = context
+  if (flags !== 0 && strict.flags) checkFlags(rule, flags, data !== undefined)
   if (strict.commands) checkFeatures(rule, flags, info)
   if (rule.hasNoRange === true) return
   if (length === 0 && strict.zeroSize)
     throw usageError(rule, `${rule.lengthFrom}: expected at least 1 byte, received 0`, 'EINVAL')
   if (strict.bounds) checkBounds(rule, offset, length, info.size)
-  if (strict.align) checkAlignment(rule, offset, length, info.blockSize.minimum)
-  checkMaximum(rule, length, ground)
+  if (strict.align) checkAlignment(rule, offset, length, info)
+  checkMaximum(rule, offset, length, context)
 }
 
-function checkFlags(rule: CommandRule, flags: number): void {
-  const invalidFlags = flags & ~rule.flags
+/** NBD_CMD_FLAG_PAYLOAD_LEN belongs to a request with a payload: a write, or a block status of some contexts. */
+function checkFlags(rule: CommandRule, flags: number, hasPayload: boolean): void {
+  const invalidFlags = flags & ~(hasPayload ? rule.flags | PayloadLen : rule.flags)
   if (invalidFlags === 0) return
   const name = Object.keys(flagOf).find((name) => ((flagOf[name] as number) & invalidFlags) !== 0)
   const which = name ?? `flags ${hex(invalidFlags, 4)}`
@@ -373,13 +376,13 @@ function checkFlags(rule: CommandRule, flags: number): void {
 }
 
 function checkFeatures(rule: CommandRule, flags: number, info: ExportInfo): void {
-  if (rule.isWrite && info.readOnly) throw usageError(rule, 'the export is read-only', 'EPERM')
   if (rule.type === Cmd.BlockStatus && info.metaContexts.length === 0) {
     throw usageError(rule, 'no meta context was negotiated (see the option metaContexts)', 'ENOTSUP')
   }
   if (rule.feature !== undefined && !info[rule.feature]) {
     throw usageError(rule, `the server does not offer it (${rule.feature} is false)`, 'EINVAL')
   }
+  if (rule.isWrite && info.readOnly) throw usageError(rule, 'the export is read-only', 'EPERM')
   if (flags === 0) return
   for (const { flag, feature, name } of featureOfFlag) {
     if ((flags & flag) !== 0 && !info[feature]) {
@@ -388,35 +391,68 @@ function checkFeatures(rule: CommandRule, flags: number, info: ExportInfo): void
   }
 }
 
-function checkBounds(rule: CommandRule, offset: U64, length: number, size: bigint): void {
+function checkBounds(rule: CommandRule, offset: U64, length: U64, size: bigint): void {
   // Without a bigint wherever the sum is exact.
-  if (typeof offset === 'number' && Number.isSafeInteger(offset + length) && offset + length <= size) return
+  if (typeof offset === 'number' && typeof length === 'number') {
+    if (Number.isSafeInteger(offset + length) && offset + length <= size) return
+  }
   if (BigInt(offset) + BigInt(length) <= size) return
   const why = `${length} bytes at offset ${offset} reach beyond the end of the export, ${size} bytes`
   throw usageError(rule, why, rule.outOfBounds)
 }
 
-function checkAlignment(rule: CommandRule, offset: U64, length: number, minimum: number): void {
-  if (minimum <= 1) return
-  const isAligned = length % minimum === 0 && BigInt(offset) % BigInt(minimum) === 0n
-  if (isAligned) return
-  const why = `${length} bytes at offset ${offset} are not aligned to info.blockSize.minimum, ${minimum} bytes`
-  throw usageError(rule, why, 'EINVAL')
+function checkAlignment(rule: CommandRule, offset: U64, length: U64, info: ExportInfo): void {
+  const { minimum } = info.blockSize
+  if (minimum <= 1 || (isMultiple(length, minimum) && isMultiple(offset, minimum))) return
+  const what = `${length} bytes at offset ${offset} are not aligned to info.blockSize.minimum, ${minimum} bytes`
+  const hint = tailHint(offset, length, info)
+  throw usageError(rule, hint === undefined ? what : `${what} (${hint})`, 'EINVAL')
 }
 
-function checkMaximum(rule: CommandRule, length: number, ground: CheckContext): void {
-  const { info, extendedHeaders, strict } = ground
+function isMultiple(value: U64, of: number): boolean {
+  return typeof value === 'number' ? value % of === 0 : value % BigInt(of) === 0n
+}
+
+/**
+ * What to ask for instead of a range that reaches into the end of an export whose size is no multiple of its minimum
+ * block size: no aligned request reaches these last bytes ("Size constraints").
+ */
+function tailHint(offset: U64, length: U64, { size, blockSize }: ExportInfo): string | undefined {
+  const tail = size % BigInt(blockSize.minimum)
+  const end = size - tail
+  if (tail === 0n || BigInt(offset) + BigInt(length) <= end) return undefined
+  const tailText = `the last ${tail} bytes of the export cannot be addressed`
+  const start = BigInt(offset) - (BigInt(offset) % BigInt(blockSize.minimum))
+  return start < end ? `${tailText}: ask for ${end - start} bytes at offset ${start}` : tailText
+}
+
+function checkMaximum(rule: CommandRule, offset: U64, length: U64, context: CheckContext): void {
+  const { info, extendedHeaders, strict } = context
   const { payload } = info.blockSize
-  if (strict.payload && length > payload && isLimitedByPayload(rule, ground)) {
+  if (strict.payload && length > payload && isLimitedByPayload(rule, context)) {
     const why = `${rule.lengthFrom}: expected at most ${payload} bytes (info.blockSize.payload), received ${length}`
     throw usageError(rule, why, 'ERANGE')
   }
   // Extended headers have 64 bits for lengths without a payload.
-  const maxLength = extendedHeaders && rule.maxLength === MAX_U32 ? Number.MAX_SAFE_INTEGER : rule.maxLength
+  const isRange = rule.maxLength === MAX_U32
+  const maxLength = isRange && extendedHeaders ? Number.MAX_SAFE_INTEGER : rule.maxLength
   if (length > maxLength) {
-    const why = `${rule.lengthFrom}: expected at most ${maxLength} bytes, received ${length}`
+    const advised = maxLength === MAX_U32 ? adviseLength(info) : maxLength
+    const why = `${rule.lengthFrom}: expected at most ${advised} bytes, received ${length}`
     throw usageError(rule, why, 'ERANGE')
   }
+  if (offset > MAX_OFFSET) {
+    const why = `offset: expected at most ${MAX_OFFSET}, received ${offset}`
+    throw usageError(rule, why, rule.outOfBounds)
+  }
+}
+
+/**
+ * The longest range to ask for with 32-bit lengths: whole blocks. 2^32 - 1 can be sent too, but nbdkit 1.32 ends itself
+ * by a failed assertion on a block status of that length.
+ */
+function adviseLength({ blockSize }: ExportInfo): number {
+  return 2 ** 32 - Math.max(4096, blockSize.minimum)
 }
 
 /**
@@ -433,7 +469,10 @@ function usageError(rule: CommandRule, why: string, errno: Errno): NbdUsageError
 }
 
 /** What a command moves: how much, from where or to where. */
-export type CommandPayload = Omit<PendingInit, 'type' | 'name' | 'flags' | 'offset'>
+export interface CommandPayload extends Omit<PendingInit, 'type' | 'name' | 'flags' | 'offset' | 'length'> {
+  /** As the caller passed it: {@link checkCommand} rejects more than 2^53 - 1 bytes. */
+  readonly length: U64
+}
 
 /**
  * Checks what the caller gave, and makes a target of it. A function of its own for each kind and no closure, for it
@@ -446,14 +485,9 @@ export type PayloadParser<Subject> = (
   options: CommandOptions | undefined,
 ) => CommandPayload
 
-/** So many bytes, into memory that is made for them. */
-export const lengthArgument: PayloadParser<number> = ({ name }, length) => ({
+/** A number of bytes: of a read into new memory, or of a range. */
+export const lengthArgument: PayloadParser<number | bigint> = ({ name }, length) => ({
   length: checkLength(name, length),
-})
-
-/** So many bytes that do not travel. */
-export const rangeArgument: PayloadParser<number | bigint> = ({ name }, length) => ({
-  length: checkRangeLength(name, length),
 })
 
 /** No bytes in particular. */
@@ -492,7 +526,7 @@ export const dataArgument: PayloadParser<Uint8Array> = ({ name }, data) => {
 /** What a block status asks about. */
 export interface BlockStatusRange {
   readonly offset: U64
-  readonly length: number
+  readonly length: U64
   /** Names of contexts, or all. */
   readonly contexts: readonly string[] | undefined
   readonly isOne: boolean
@@ -513,7 +547,7 @@ export interface StatusContext {
 export function blockStatusPayload(
   { offset, length, contexts, isOne }: BlockStatusRange,
   { info, negotiated, maxExtents }: StatusContext,
-): Pick<CommandInit, 'length' | 'data' | 'status'> {
+): Pick<CommandPayload, 'length' | 'data' | 'status'> {
   const wanted = contexts === undefined ? negotiated : pick(contexts, negotiated)
   const query = {
     offset: BigInt(offset),

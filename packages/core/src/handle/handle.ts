@@ -1,5 +1,5 @@
 import { EventEmitter } from 'eventemitter3'
-import { NbdClosedError, NbdStateError, NbdUsageError } from '../errors.js'
+import { NbdClosedError, type NbdProtocolError, NbdStateError, NbdUsageError } from '../errors.js'
 import {
   checkName,
   checkQuery,
@@ -29,9 +29,9 @@ import {
   type CommandRule,
   checkBoolean,
   checkCommand,
+  checkLength,
   checkOffset,
   checkQueries,
-  checkRangeLength,
   checkTransport,
   chunkedDestination,
   dataArgument,
@@ -44,7 +44,6 @@ import {
   parseCommandOptions,
   parseShutdownOptions,
   parseSignal,
-  rangeArgument,
   rules,
 } from './commands.js'
 import { ConnectionDriver } from './connection-driver.js'
@@ -388,7 +387,7 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
    * Reads `length` bytes at `offset` into fresh memory: all of them, or an error. At most 64 MiB. Legal in
    * `ready`, like the other commands.
    */
-  pread(length: number, offset: number | bigint, options?: CommandOptions): Promise<Uint8Array> {
+  pread(length: number | bigint, offset: number | bigint, options?: CommandOptions): Promise<Uint8Array> {
     return this.#command(rules.pread, offset, options, lengthArgument, length, dataOf)
   }
 
@@ -426,9 +425,13 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
 
   /**
    * The status of `length` bytes at `offset` in each meta context: by its name, a list of extents that adjoin from
-   * `offset` on. At most 2^32 - 1 bytes where there are no extended headers. A server may tell about less than was asked
-   * for (ask again from where it ended), and the last extent may reach further. What a server tells beyond
-   * `limits.extents` is left out, so the same goes for it. Needs a context in `info.metaContexts`.
+   * `offset` on. A server may describe less than was asked for (ask again from where it ended), and the last extent may
+   * reach further. What exceeds `limits.extents` is left out in the same way. Needs a context in `info.metaContexts`.
+   *
+   * Without extended headers (`session.extendedHeaders`) ask for at most 4,294,963,200 bytes, which is 2^32 - 4096, rounded
+   * down to `info.blockSize.minimum`. Up to 2^32 - 1 bytes can be sent, but nbdkit 1.32 ends itself on such a length.
+   *
+   * A reply that breaks the rules of block status rejects with an {@link NbdProtocolError}; the handle stays `ready`.
    */
   blockStatus(
     length: number | bigint,
@@ -444,7 +447,7 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
         maxExtents: this.#options.limits.extents,
       }
       const target: PayloadParser<number | bigint> = ({ name }, subject, at) => {
-        const range = { offset: at, length: checkRangeLength(name, subject), contexts }
+        const range = { offset: at, length: checkLength(name, subject), contexts }
         return blockStatusPayload({ ...range, isOne }, ground)
       }
       return this.#command(rules.blockStatus, offset, rest, target, length, extentsOf)
@@ -463,17 +466,17 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
 
   /** Makes `length` bytes at `offset` read as zeroes. Needs `info.canZero`. */
   zero(length: number | bigint, offset: number | bigint, options?: ZeroOptions): Promise<void> {
-    return this.#command(rules.zero, offset, options, rangeArgument, length, nothing)
+    return this.#command(rules.zero, offset, options, lengthArgument, length, nothing)
   }
 
   /** Tells the server that `length` bytes at `offset` are no longer needed. Needs `info.canTrim`. */
   trim(length: number | bigint, offset: number | bigint, options?: WriteOptions): Promise<void> {
-    return this.#command(rules.trim, offset, options, rangeArgument, length, nothing)
+    return this.#command(rules.trim, offset, options, lengthArgument, length, nothing)
   }
 
   /** Tells the server that `length` bytes at `offset` will be read soon. Needs `info.canCache`. */
   cache(length: number | bigint, offset: number | bigint, options?: CommandOptions): Promise<void> {
-    return this.#command(rules.cache, offset, options, rangeArgument, length, nothing)
+    return this.#command(rules.cache, offset, options, lengthArgument, length, nothing)
   }
 
   /**
@@ -584,13 +587,13 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
       const { flags, signal } = parseCommandOptions(rule.name, options)
       const at = checkOffset(rule.name, offset)
       const target = targetOf(rule, subject, at, options)
-      checkCommand(rule, flags, at, target.length, this.#checkContext)
+      checkCommand(rule, flags, at, target, this.#checkContext)
       const init = {
         name: rule.name,
         type: rule.type,
         flags: flagsToSend(rule.type, flags, target.data, this.#checkContext),
         offset: at,
-        length: target.length,
+        length: Number(target.length),
         data: target.data,
         destination: target.destination,
         canReceiveInPlace: target.canReceiveInPlace,

@@ -50,7 +50,6 @@ describe('offset', () => {
     [Number.NaN, 'NaN'],
     [Number.POSITIVE_INFINITY, 'Infinity'],
     [2 ** 53, '9007199254740992'],
-    [2n ** 63n, '9223372036854775808n'],
     ['0', '"0"'],
     [undefined, 'undefined'],
     [null, 'null'],
@@ -72,7 +71,7 @@ describe('offset', () => {
   test.each(cases)('$call at $shown', async ({ call, first, offset, shown }) => {
     await expectRefusal(
       (handle) => untyped(handle, call)(first, offset),
-      `${call}: offset: expected a safe integer or a bigint, from 0 to 2^63-1, received ${shown}`,
+      `${call}: offset: expected a safe integer or a bigint, at least 0, received ${shown}`,
     )
   })
 
@@ -96,7 +95,6 @@ describe('length', () => {
     [Number.NaN, 'NaN'],
     [2 ** 53, '9007199254740992'],
     [-512n, '-512n'],
-    [2n ** 53n, '9007199254740992n'],
     ['512', '"512"'],
     [undefined, 'undefined'],
     [null, 'null'],
@@ -109,14 +107,17 @@ describe('length', () => {
   test.each(cases)('$call of $shown', async ({ call, length, shown }) => {
     await expectRefusal(
       (handle) => untyped(handle, call)(length, 0),
-      `${call}: length: expected a safe integer${call === 'pread' ? '' : ' or a bigint'}, from 0 to 2^53-1, received ${shown}`,
+      `${call}: length: expected a safe integer or a bigint, at least 0, received ${shown}`,
     )
   })
 
-  test('of a range may be a bigint, for it can be longer than any buffer', async () => {
+  test('may be a bigint', async () => {
     const zeroing = pair.handle.zero(512n, 0)
     pair.server.answer(await pair.server.request(Cmd.WriteZeroes, { length: 512 }))
     await zeroing
+    const reading = pair.handle.pread(2n, 0)
+    pair.server.answer(await pair.server.request(Cmd.Read, { length: 2 }), octets('01 02'))
+    expect(await reading).toEqual(octets('01 02'))
   })
 })
 

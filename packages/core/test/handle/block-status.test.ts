@@ -13,6 +13,7 @@ import {
   encodeBlockStatus,
   encodeChunkHeader,
   encodeErrorChunk,
+  encodeInfoBlockSize,
   encodeMetaContext,
   Magic,
   Opt,
@@ -24,7 +25,7 @@ import {
 import { octets } from '../bytes.js'
 import { ready as readyWith } from './connected.js'
 import { watchLeaks } from './leaks.js'
-import { EVERYTHING, ScriptedServer } from './scripted-server.js'
+import { EVERYTHING, type Offer, ScriptedServer } from './scripted-server.js'
 import { rejection } from './settle-promises.js'
 
 watchLeaks()
@@ -41,7 +42,7 @@ interface Pair {
 async function ready(
   extendedHeaders = false,
   options: HandleOptions<false> = {},
-  offer: { readonly size?: number } = {},
+  offer: Offer = {},
 ): Promise<Pair> {
   const server = new ScriptedServer()
   const handle = new Handle({ metaContexts: contexts, ...options })
@@ -280,6 +281,61 @@ describe('blockStatus', () => {
     )
     expect(server.bytesFromClient).toBe(bytesFromClient)
     handle.destroy()
+  })
+})
+
+describe('F4: the flag payloadLen of a block status', () => {
+  test.each([
+    ['without contexts', {}],
+    ['with contexts that cannot be sent', { contexts: ['x-test:kind'] }],
+  ])('is rejected where no payload is sent: %s', async (_, options) => {
+    const { handle, server } = await ready()
+    const { bytesFromClient } = server
+    for (const flag of [{ flags: CommandFlag.PayloadLen }, { payloadLen: true }]) {
+      expect(await rejection(handle.blockStatus(512, 0, { ...options, ...flag }))).toMatchObject({
+        code: 'ERR_NBD_USAGE',
+        errno: 'EINVAL',
+        message: 'blockStatus: payloadLen: this flag does not belong to the command',
+      })
+    }
+    expect(server.bytesFromClient).toBe(bytesFromClient)
+    handle.destroy()
+  })
+
+  test('is accepted where the request has a payload', async () => {
+    const { handle, server } = await ready(true)
+    const options = { contexts: ['x-test:kind'], flags: CommandFlag.PayloadLen }
+    const asking = handle.blockStatus(4096, 512, options)
+    expect(await extendedRequest(server)).toMatchObject({ flags: CommandFlag.PayloadLen, length: 12 })
+    handle.destroy()
+    await rejection(asking)
+  })
+})
+
+describe('D3: the longest block status without extended headers', () => {
+  test.each([
+    ['no block sizes are known', [], 4_294_963_200],
+    [
+      'the minimum is 512',
+      [encodeInfoBlockSize({ minimum: 512, preferred: 4096, maximum: 2 ** 25 })],
+      4_294_963_200,
+    ],
+    [
+      'the minimum is 65536',
+      [encodeInfoBlockSize({ minimum: 65536, preferred: 65536, maximum: 2 ** 25 })],
+      4_294_901_760,
+    ],
+  ])('is advised in whole blocks where %s', async (_, infos, advised) => {
+    const { handle, server } = await ready(false, {}, { size: 2 ** 40, infos })
+    expect(await rejection(handle.blockStatus(2 ** 32, 0))).toMatchObject({
+      code: 'ERR_NBD_USAGE',
+      errno: 'ERANGE',
+      message: `blockStatus: length: expected at most ${advised} bytes, received 4294967296`,
+    })
+    const asking = handle.blockStatus(advised, 0)
+    await server.request(Cmd.BlockStatus, { length: advised })
+    handle.destroy()
+    await rejection(asking)
   })
 })
 

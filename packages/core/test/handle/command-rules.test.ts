@@ -409,17 +409,22 @@ describe('never off: what one request can be', () => {
     [
       'trim',
       (handle: Handle) => handle.trim(2 ** 32, 0),
-      'length: expected at most 4294967295 bytes, received 4294967296',
+      'length: expected at most 4294963200 bytes, received 4294967296',
     ],
     [
       'zero',
       (handle: Handle) => handle.zero(2 ** 32, 0),
-      'length: expected at most 4294967295 bytes, received 4294967296',
+      'length: expected at most 4294963200 bytes, received 4294967296',
     ],
     [
       'cache',
       (handle: Handle) => handle.cache(2 ** 32, 0),
-      'length: expected at most 4294967295 bytes, received 4294967296',
+      'length: expected at most 4294963200 bytes, received 4294967296',
+    ],
+    [
+      'trim',
+      (handle: Handle) => handle.trim(2n ** 64n, 0),
+      'length: expected at most 4294963200 bytes, received 18446744073709551616',
     ],
   ])('%s %#', async (name, call, complaint) => {
     await expectRefusal(
@@ -465,7 +470,7 @@ describe('the order of the checks', () => {
   /** Switches off one check after the other: the next one speaks. */
   const order: readonly [keyof Strict, string, string][] = [
     ['flags', 'zero: df: this flag does not belong to the command', 'EINVAL'],
-    ['commands', 'zero: the export is read-only', 'EPERM'],
+    ['commands', 'zero: the server does not offer it (canZero is false)', 'EINVAL'],
     ['zeroSize', 'zero: length: expected at least 1 byte, received 0', 'EINVAL'],
     ['bounds', 'zero: 0 bytes at offset 1048577 reach beyond the end of the export, 1048576 bytes', 'ENOSPC'],
     [
@@ -490,27 +495,133 @@ describe('the order of the checks', () => {
     })
   })
 
-  test('a read-only export is told before a missing feature, and that before a missing flag', async () => {
+  test.each([
+    ['a missing ability', HasFlags | ReadOnly, 'the server does not offer it (canTrim is false)', 'EINVAL'],
+    ['then a read-only export', HasFlags | ReadOnly | SendTrim, 'the export is read-only', 'EPERM'],
+    ['then a flag', HasFlags | SendTrim, 'fua: the server does not offer it (canFua is false)', 'EINVAL'],
+  ])('F3: a trim reports first %s', async (_, flags, why, errno) => {
     const trim = (handle: Handle): Promise<unknown> => handle.trim(1, 0, { fua: true })
-    await expectRefusal(trim, { flags: HasFlags | ReadOnly }, undefined, {
-      message: 'trim: the export is read-only',
-      errno: 'EPERM',
-    })
-    await expectRefusal(trim, { flags: HasFlags }, undefined, {
-      message: 'trim: the server does not offer it (canTrim is false)',
-      errno: 'EINVAL',
-    })
-    await expectRefusal(trim, { flags: HasFlags | SendTrim }, undefined, {
-      message: 'trim: fua: the server does not offer it (canFua is false)',
-      errno: 'EINVAL',
-    })
+    await expectRefusal(trim, { flags }, undefined, { message: `trim: ${why}`, errno })
+  })
+
+  test.each([
+    ['a missing ability', HasFlags | ReadOnly, 'the server does not offer it (canZero is false)', 'EINVAL'],
+    ['then a read-only export', HasFlags | ReadOnly | SendWriteZeroes, 'the export is read-only', 'EPERM'],
+    [
+      'then a flag',
+      HasFlags | SendWriteZeroes,
+      'fastZero: the server does not offer it (canFastZero is false)',
+      'EINVAL',
+    ],
+  ])('F3: a zero reports first %s', async (_, flags, why, errno) => {
+    const zero = (handle: Handle): Promise<unknown> => handle.zero(1, 0, { fastZero: true })
+    await expectRefusal(zero, { flags }, undefined, { message: `zero: ${why}`, errno })
   })
 
   test('a wrong argument comes before all of them', async () => {
     await expectRefusal((handle) => handle.pwrite(zeroes(0), -1), { flags: HasFlags | ReadOnly }, undefined, {
-      message: 'pwrite: offset: expected a safe integer or a bigint, from 0 to 2^63-1, received -1',
+      message: 'pwrite: offset: expected a safe integer or a bigint, at least 0, received -1',
       errno: 'EINVAL',
     })
+  })
+})
+
+describe('F5: what is beyond 2^63 fails as what is beyond the end of the export', () => {
+  const far = [2n ** 40n, 2n ** 63n - 1n, 2n ** 63n, 2n ** 64n - 1n, 2n ** 64n, 2n ** 80n]
+  const commands = [
+    ['pread', (handle: Handle, length: bigint, offset: bigint) => handle.pread(length, offset), 'EINVAL'],
+    ['cache', (handle: Handle, length: bigint, offset: bigint) => handle.cache(length, offset), 'EINVAL'],
+    ['trim', (handle: Handle, length: bigint, offset: bigint) => handle.trim(length, offset), 'ENOSPC'],
+    ['zero', (handle: Handle, length: bigint, offset: bigint) => handle.zero(length, offset), 'ENOSPC'],
+  ] as const
+  const ranges = commands.flatMap(([name, call, errno]) => far.map((value) => ({ name, call, errno, value })))
+
+  test.each(ranges)('$name at offset $value', async ({ name, call, errno, value }) => {
+    await expectRefusal((handle) => call(handle, 512n, value), undefined, undefined, {
+      message: `${name}: 512 bytes at offset ${value} reach beyond the end of the export, 1048576 bytes`,
+      errno,
+    })
+  })
+
+  test.each(ranges)('$name of $value bytes', async ({ name, call, errno, value }) => {
+    await expectRefusal((handle) => call(handle, value, 0n), undefined, undefined, {
+      message: `${name}: ${value} bytes at offset 0 reach beyond the end of the export, 1048576 bytes`,
+      errno,
+    })
+  })
+
+  test.each([
+    ['preadInto', (handle: Handle) => handle.preadInto(zeroes(512), 2n ** 63n), 'EINVAL'],
+    [
+      'preadStructured',
+      (handle: Handle) => handle.preadStructured(zeroes(512), 2n ** 63n, () => {}),
+      'EINVAL',
+    ],
+    ['pwrite', (handle: Handle) => handle.pwrite(zeroes(512), 2n ** 63n), 'ENOSPC'],
+  ] as const)('%s at offset 2^63', async (name, call, errno) => {
+    await expectRefusal(call, undefined, undefined, {
+      message: `${name}: 512 bytes at offset 9223372036854775808 reach beyond the end of the export, 1048576 bytes`,
+      errno,
+    })
+  })
+
+  test.each([
+    [
+      'a missing ability',
+      without(SendTrim),
+      'trim: the server does not offer it (canTrim is false)',
+      'EINVAL',
+    ],
+    ['a read-only export', EVERYTHING | ReadOnly, 'trim: the export is read-only', 'EPERM'],
+  ])('%s is reported before it', async (_, flags, message, errno) => {
+    await expectRefusal((handle) => handle.trim(512, 2n ** 63n), { flags }, undefined, { message, errno })
+  })
+
+  test('without the check of bounds, every offset of 64 bits is sent, and no larger one', async () => {
+    const offset = 2n ** 64n - 1n
+    const { handle, server } = await ready(undefined, { strict: { bounds: false } })
+    const reading = handle.pread(1, offset).catch(() => {})
+    await server.request(Cmd.Read, { offset, length: 1 })
+    handle.destroy()
+    await reading
+    await expectRefusal(
+      (handle) => handle.trim(1, offset + 1n),
+      undefined,
+      { strict: false },
+      {
+        message: `trim: offset: expected at most ${offset}, received ${offset + 1n}`,
+        errno: 'ENOSPC',
+      },
+    )
+  })
+})
+
+describe('C6: an export whose size is no multiple of its minimum block size', () => {
+  const offer = { ...sizes(4096, 0xffffffff), size: 10_486_760 }
+  const tail = 'the last 1000 bytes of the export cannot be addressed'
+  test.each([
+    [
+      'to the end',
+      (handle: Handle) => handle.cache(10_486_760, 0),
+      `cache: 10486760 bytes at offset 0 are not aligned to info.blockSize.minimum, 4096 bytes (${tail}: ask for 10485760 bytes at offset 0)`,
+    ],
+    [
+      'across the last whole block',
+      (handle: Handle) => handle.pread(2000, 10_484_760n),
+      `pread: 2000 bytes at offset 10484760 are not aligned to info.blockSize.minimum, 4096 bytes (${tail}: ask for 4096 bytes at offset 10481664)`,
+    ],
+    [
+      'within the tail',
+      (handle: Handle) => handle.zero(1000, 10_485_760),
+      `zero: 1000 bytes at offset 10485760 are not aligned to info.blockSize.minimum, 4096 bytes (${tail})`,
+    ],
+    [
+      'before the tail: no hint',
+      (handle: Handle) => handle.trim(1000, 0),
+      'trim: 1000 bytes at offset 0 are not aligned to info.blockSize.minimum, 4096 bytes',
+    ],
+  ] as const)('%s', async (_, call, message) => {
+    await expectRefusal(call, offer, undefined, { message, errno: 'EINVAL' })
   })
 })
 

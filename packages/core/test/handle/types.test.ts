@@ -87,7 +87,7 @@ test('every option may be left out, or be undefined', () => {
 test('commands', () => {
   type Offset = number | bigint
   expectTypeOf<Handle['pread']>().toEqualTypeOf<
-    (length: number, offset: Offset, options?: CommandOptions) => Promise<Uint8Array>
+    (length: Offset, offset: Offset, options?: CommandOptions) => Promise<Uint8Array>
   >()
   expectTypeOf<Handle['preadInto']>().toEqualTypeOf<
     (buffer: Uint8Array, offset: Offset, options?: CommandOptions) => Promise<void>
