@@ -1,3 +1,5 @@
+import { formatValue, quote } from '@nbdjs/core'
+
 /** A transport that breaks a rule of the contract, or does not do in time what the contract demands. */
 export class ConformanceError extends Error {
   override readonly name = 'ConformanceError'
@@ -27,10 +29,10 @@ export function checkBytes(subject: string, actual: Uint8Array, expected: Uint8A
   }
 }
 
-/** An error as `name "message"`, text in quotes, anything else as `String()` prints it. */
+/** Formats an error as `name "message"`, text in quotes, and any other value as core's `formatValue` does. */
 export function print(value: unknown): string {
-  if (isError(value)) return `${value.name} "${value.message}"`
-  return typeof value === 'string' ? JSON.stringify(value) : String(value)
+  if (isError(value)) return `${value.name} ${quote(value.message)}`
+  return typeof value === 'string' ? quote(value) : formatValue(value)
 }
 
 /** Tests the shape, because under jest Node's own errors are not instances of the test's `Error`. */

@@ -4,14 +4,16 @@ import { ConformanceError } from './checks.js'
 import { idle } from './event-loop.js'
 import { openResources, untilReleased } from './leaks.js'
 import { Recorder, type RecorderOptions } from './recorder.js'
-import type {
-  ConnectionSetup,
-  Link,
-  Listener,
-  OpenResources,
-  Peer,
-  SuiteOptions,
-  TransportSetup,
+import {
+  type ConnectionSetup,
+  checkConnectionSetup,
+  checkTransportSetup,
+  type Link,
+  type Listener,
+  type OpenResources,
+  type Peer,
+  type SuiteOptions,
+  type TransportSetup,
 } from './setup.js'
 
 /** The time in which a forbidden call would be seen, in milliseconds. */
@@ -163,6 +165,7 @@ export class ConnectionFixture extends Fixture {
   readonly #setup: ConnectionSetup
 
   constructor(setup: ConnectionSetup) {
+    checkConnectionSetup(setup)
     super(setup)
     this.#setup = setup
   }
@@ -183,6 +186,7 @@ export class TransportFixture extends Fixture {
   #listener: Promise<Listener> | undefined
 
   constructor(setup: TransportSetup) {
+    checkTransportSetup(setup)
     super(setup)
     this.setup = setup
   }

@@ -1,4 +1,4 @@
-import type { Connection, Transport } from '@nbdjs/core'
+import { type Connection, checkOptions, type OptionShape, option, type Transport } from '@nbdjs/core'
 
 /**
  * The other end of one connection, as raw bytes. The suite controls it.
@@ -95,4 +95,32 @@ export interface ConnectionSetup extends SuiteOptions {
   link(): Promise<Link>
   /** Releases resources that all links of a scenario share. The suite has destroyed the links before. */
   close?(): Promise<void>
+}
+
+const suiteOptions: OptionShape = {
+  openResources: option.function(),
+  timeScale: option.instance('a number greater than 0', (value) => typeof value === 'number' && value > 0),
+}
+
+const transportSetup: OptionShape = {
+  listen: option.required(option.function()),
+  refused: option.required(option.function()),
+  silent: option.function(),
+  ...suiteOptions,
+}
+
+const connectionSetup: OptionShape = {
+  link: option.required(option.function()),
+  close: option.function(),
+  ...suiteOptions,
+}
+
+/** Throws an NbdUsageError if a part is missing, unknown or of the wrong type. */
+export function checkTransportSetup(setup: TransportSetup): void {
+  checkOptions('TransportSetup', transportSetup, setup)
+}
+
+/** Throws an NbdUsageError if a part is missing, unknown or of the wrong type. */
+export function checkConnectionSetup(setup: ConnectionSetup): void {
+  checkOptions('ConnectionSetup', connectionSetup, setup)
 }

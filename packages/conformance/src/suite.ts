@@ -1,3 +1,4 @@
+import { argumentError } from '@nbdjs/core'
 import { ConnectionFixture, type Fixture, TransportFixture } from './fixture.js'
 import { runScenario, type Scenario, type ScenarioBody, scenarioLimitMs } from './scenario.js'
 import { closeScenarios } from './scenarios/close.js'
@@ -6,7 +7,13 @@ import { dialScenarios } from './scenarios/dial.js'
 import { readScenarios } from './scenarios/read.js'
 import { resetScenarios } from './scenarios/reset.js'
 import { writeScenarios } from './scenarios/write.js'
-import type { ConnectionSetup, SuiteOptions, TransportSetup } from './setup.js'
+import {
+  type ConnectionSetup,
+  checkConnectionSetup,
+  checkTransportSetup,
+  type SuiteOptions,
+  type TransportSetup,
+} from './setup.js'
 
 const connectionBodies: readonly ScenarioBody<Fixture>[] = [
   ...readScenarios,
@@ -44,7 +51,7 @@ function toScenario<Setup extends SuiteOptions, F extends Fixture>(
     name: body.name,
     needs: body.needs as keyof Setup | undefined,
     timeLimitMs: scenarioLimitMs,
-    run: (setup) => runScenario(body, makeFixture(setup)),
+    run: async (setup) => runScenario(body, makeFixture(setup)),
   }
 }
 
@@ -66,7 +73,8 @@ const runnerMarginMs = 5000
  * @param name The name of the group of tests.
  * @param setup Makes listeners and transports, see {@link TransportSetup}.
  * @param runner The functions of the test runner. Default: the global `describe` and `it`.
- * @throws {TypeError} `runner` is omitted, and there is no global `describe` and `it`
+ * @throws {NbdUsageError} A part of the setup is missing, unknown or of the wrong type; or `runner` is omitted, and there
+ * is no global `describe` and `it`.
  * @example
  * describeTransport('tcp', { listen, refused }, { describe, it })
  */
@@ -75,6 +83,7 @@ export function describeTransport(
   setup: TransportSetup,
   runner: TestRunner = globalRunner(),
 ): void {
+  checkTransportSetup(setup)
   describeScenarios(name, transportScenarios(), setup, runner)
 }
 
@@ -84,13 +93,15 @@ export function describeTransport(
  * @param name The name of the group of tests.
  * @param setup Makes connections and their peers, see {@link ConnectionSetup}.
  * @param runner The functions of the test runner. Default: the global `describe` and `it`.
- * @throws {TypeError} `runner` is omitted, and there is no global `describe` and `it`
+ * @throws {NbdUsageError} A part of the setup is missing, unknown or of the wrong type; or `runner` is omitted, and there
+ * is no global `describe` and `it`.
  */
 export function describeConnection(
   name: string,
   setup: ConnectionSetup,
   runner: TestRunner = globalRunner(),
 ): void {
+  checkConnectionSetup(setup)
   describeScenarios(name, connectionScenarios(), setup, runner)
 }
 
@@ -112,7 +123,8 @@ function describeScenarios<Setup extends SuiteOptions>(
 function globalRunner(): TestRunner {
   const { describe, it } = globalThis as Partial<TestRunner>
   if (typeof describe === 'function' && typeof it === 'function') return { describe, it }
-  throw new TypeError("describeTransport: runner: no global describe() and it(), pass your test runner's")
+  const expected = 'the describe and it of your test runner, because there are no global ones'
+  throw argumentError('describeTransport', 'runner', expected, undefined)
 }
 
 /** The result of one scenario. */

@@ -43,7 +43,7 @@ export const mutantTransports: readonly MutantTransport[] = [
     defect: 'has a uri that is no valid address of a URI',
     scenario: 'uri:',
     message:
-      /transport\.uri: not a valid address of a URI: formatUri: uri\.host: expected .*, received "\[::1\]"/,
+      /transport\.uri: not a valid address of a URI: formatUri: .*host: expected .*, received "\[::1\]"/,
     transport: (inner) => ({ ...inner, uri: { transport: 'tcp', host: '[::1]', port: 1 } }),
   },
   {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { type ConnectionSetup, connectionPeer } from '@nbdjs/conformance'
+import { connectionPeer } from '@nbdjs/conformance'
 import { memoryPair } from '@nbdjs/core/memory'
 import { failOnStall } from '../src/event-loop.js'
 import { ConnectionFixture, type Fixture } from '../src/fixture.js'
@@ -9,10 +9,9 @@ import { runScenario } from '../src/scenario.js'
 const never = new Promise<never>(() => {})
 
 /** Pairs in memory, with the number of those that are still open. */
-class CountingSetup implements ConnectionSetup {
+class CountedPairs {
   open = 0
   closeCount = 0
-  readonly timeScale: number = 0.02
 
   async link() {
     const [connection, far] = memoryPair()
@@ -32,33 +31,35 @@ class CountingSetup implements ConnectionSetup {
   }
 }
 
-const run = (setup: ConnectionSetup, body: (fixture: Fixture) => Promise<void>): Promise<void> =>
-  runScenario({ name: 'test', run: body }, new ConnectionFixture(setup))
+const run = (pairs: CountedPairs, body: (fixture: Fixture) => Promise<void>): Promise<void> => {
+  const setup = { link: () => pairs.link(), close: () => pairs.close(), timeScale: 0.02 }
+  return runScenario({ name: 'test', run: body }, new ConnectionFixture(setup))
+}
 
 describe('runScenario', () => {
   it('destroys all connections and closes the setup if the scenario passes', async () => {
-    const setup = new CountingSetup()
-    await run(setup, async (fixture) => {
+    const pairs = new CountedPairs()
+    await run(pairs, async (fixture) => {
       await fixture.link()
       await fixture.startedLink()
     })
-    expect(setup).toMatchObject({ open: 0, closeCount: 1 })
+    expect(pairs).toMatchObject({ open: 0, closeCount: 1 })
   })
 
   it('does so if the scenario fails, and rejects with its error', async () => {
-    const setup = new CountingSetup()
+    const pairs = new CountedPairs()
     const failure = new Error('broken')
-    const failing = run(setup, async (fixture) => {
+    const failing = run(pairs, async (fixture) => {
       await fixture.startedLink()
       throw failure
     })
     await expect(failing).rejects.toBe(failure)
-    expect(setup).toMatchObject({ open: 0, closeCount: 1 })
+    expect(pairs).toMatchObject({ open: 0, closeCount: 1 })
   })
 
   it('does so if the scenario hangs, and names what it waits for and what was received', async () => {
-    const setup = new CountingSetup()
-    const hanging = run(setup, async (fixture) => {
+    const pairs = new CountedPairs()
+    const hanging = run(pairs, async (fixture) => {
       const { peer, recorder } = await fixture.startedLink()
       await peer.write(new Uint8Array(3))
       await peer.end()
@@ -68,11 +69,11 @@ describe('runScenario', () => {
       'hangs: no progress for 200 ms, waiting for the rest; ' +
         'receiver 1: 3 bytes received, drained() 0x, ended() 1x, not closed',
     )
-    expect(setup).toMatchObject({ open: 0, closeCount: 1 })
+    expect(pairs).toMatchObject({ open: 0, closeCount: 1 })
   })
 
   it('names the call of the peer if the scenario waits for nothing else', async () => {
-    const hanging = run(new CountingSetup(), async (fixture) => {
+    const hanging = run(new CountedPairs(), async (fixture) => {
       const { peer } = await fixture.startedLink()
       await peer.read()
     })
@@ -82,18 +83,18 @@ describe('runScenario', () => {
   })
 
   it('does not hang if the setup does', async () => {
-    const setup = new CountingSetup()
-    setup.close = () => never
-    await expect(run(setup, async () => {})).rejects.toThrow(
+    const pairs = new CountedPairs()
+    pairs.close = () => never
+    await expect(run(pairs, async () => {})).rejects.toThrow(
       'hangs: no progress for 200 ms, waiting for the release of the setup',
     )
     const failure = new Error('broken')
-    await expect(run(setup, () => Promise.reject(failure))).rejects.toBe(failure)
+    await expect(run(pairs, () => Promise.reject(failure))).rejects.toBe(failure)
   })
 
   it('fails if a receiver recorded a violation that the scenario did not check', async () => {
-    const setup = new CountingSetup()
-    const breaking = run(setup, async (fixture) => {
+    const pairs = new CountedPairs()
+    const breaking = run(pairs, async (fixture) => {
       const { recorder } = await fixture.startedLink()
       recorder.received(1)
     })

@@ -9,8 +9,10 @@ import {
   type ScenarioResult,
   type SuiteOptions,
   type TestRunner,
+  type TransportSetup,
   transportScenarios,
 } from '@nbdjs/conformance'
+import { NbdUsageError } from '@nbdjs/core'
 import { memorySetup } from './memory-setup.js'
 
 /** A test runner that only records the tests. */
@@ -75,7 +77,8 @@ describe('describeTransport', () => {
       expect(runner.groups).toEqual(['mine'])
       Object.assign(globalThis, { describe: undefined, it: undefined })
       expect(() => describeTransport('mine', memorySetup())).toThrow(
-        "describeTransport: runner: no global describe() and it(), pass your test runner's",
+        'describeTransport: runner: expected the describe and it of your test runner, because there are no global ' +
+          'ones, received undefined',
       )
     } finally {
       Object.assign(globalThis, { describe: globalDescribe, it: globalIt })
@@ -83,13 +86,41 @@ describe('describeTransport', () => {
   })
 })
 
+const connectionSetup: ConnectionSetup = { link: () => Promise.reject(new Error('unused')) }
+
 describe('describeConnection', () => {
   it('declares a test for each scenario except those of the dial', () => {
     const runner = new RecordingRunner()
-    describeConnection('mine', {} as ConnectionSetup, runner)
+    describeConnection('mine', connectionSetup, runner)
     const declared = runner.tests.map(({ name }) => name)
     expect(declared).toEqual(connectionScenarios().map(({ name }) => name))
     expect(names).toEqual([...names.filter((name) => /^(address|uri|dial):/.test(name)), ...declared])
+  })
+})
+
+describe('a setup', () => {
+  const { listen, refused } = memorySetup()
+  const wrong: readonly (readonly [string, object])[] = [
+    ['listen: expected a function, received undefined', { refused }],
+    ['refused: expected a function, received "tcp"', { listen, refused: 'tcp' }],
+    ['timeScale: expected a number greater than 0, received 0', { listen, refused, timeScale: 0 }],
+    [
+      "unknown option 'slient', expected one of listen, refused, silent, openResources, timeScale",
+      { listen, refused, slient: refused },
+    ],
+  ]
+
+  it.each(wrong)('is rejected: %s', async (message, setup) => {
+    const error = new NbdUsageError(`TransportSetup: ${message}`)
+    expect(() => describeTransport('mine', setup as TransportSetup, new RecordingRunner())).toThrow(error)
+    await expect(transportScenarios()[0]?.run(setup as TransportSetup)).rejects.toThrow(error)
+  })
+
+  it('of a connection is rejected by its own rules', () => {
+    const setup = { ...connectionSetup, listen }
+    expect(() => describeConnection('mine', setup, new RecordingRunner())).toThrow(
+      "ConnectionSetup: unknown option 'listen', expected one of link, close, openResources, timeScale",
+    )
   })
 })
 

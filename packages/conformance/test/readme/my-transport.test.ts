@@ -7,14 +7,14 @@ import { myTransport } from './my-transport.js'
 describeTransport(
   'myTransport',
   {
-    // Someone who listens, and the transport that leads there: made anew for each scenario.
+    // A server, and the transport that connects to it. Called for each scenario.
     listen: async () => {
       const server = net.createServer(peerServerOptions).listen(0, '127.0.0.1')
       await once(server, 'listening')
       const { port } = server.address() as net.AddressInfo
       return serverListener(server, myTransport(port))
     },
-    // Nobody listens there.
+    // No server listens on this port.
     refused: async () => myTransport(1),
   },
   { describe, it },

@@ -1,7 +1,7 @@
 import net from 'node:net'
 import { type Connection, deliver, NbdTransportError, type Receiver, type Transport } from '@nbdjs/core'
 
-/** TCP with nothing but the contract and Node's 'data' event: a transport as one writes it the first time. */
+/** A transport for TCP on 127.0.0.1, on a Node socket and its 'data' event. */
 export function myTransport(port: number): Transport {
   const address = `my://${port}`
   return {
@@ -22,15 +22,15 @@ export function myTransport(port: number): Transport {
         }
         const onAbort = (): void => fail(signal.reason)
         signal.addEventListener('abort', onAbort)
-        socket.on('error', (cause) => fail(broken('dial', address, cause)))
+        socket.on('error', (cause) => fail(transportError('dial', address, cause)))
         socket.on('connect', () => settle(() => resolve(new MyConnection(address, socket))))
-        // Not before: a dial that rejects leaves nothing open.
+        // Rejects only now: a dial that rejects leaves nothing open.
         socket.on('close', () => settle(() => reject(failure)))
       }),
   }
 }
 
-function broken(operation: string, address: string, cause: NodeJS.ErrnoException): NbdTransportError {
+function transportError(operation: string, address: string, cause: NodeJS.ErrnoException): NbdTransportError {
   const message = `${operation} of ${address} failed: ${cause.message}`
   return new NbdTransportError(message, { operation, address, errno: cause.code, cause })
 }
@@ -40,18 +40,18 @@ class MyConnection implements Connection {
   readonly #closed: Promise<void>
   #receiver: Receiver | undefined
   #isOpen = true
-  #isWaiting = false
-  #failure: Error | undefined
+  #needsDrain = false
+  #error: Error | undefined
 
   constructor(address: string, socket: net.Socket) {
     this.#socket = socket
     socket.on('error', (cause) => {
-      if (this.#isOpen) this.#failure = broken('read', address, cause)
+      if (this.#isOpen) this.#error = transportError('read', address, cause)
     })
     this.#closed = new Promise((resolve) => {
       socket.once('close', () => {
         this.#isOpen = false
-        this.#receiver?.closed(this.#failure)
+        this.#receiver?.closed(this.#error)
         resolve()
       })
     })
@@ -62,8 +62,8 @@ class MyConnection implements Connection {
     this.#socket.on('data', (chunk: Uint8Array) => deliver(receiver, chunk, () => this.#isOpen))
     this.#socket.on('end', () => this.#isOpen && receiver.ended())
     this.#socket.on('drain', () => {
-      if (this.#isOpen && this.#isWaiting) receiver.drained()
-      this.#isWaiting = false
+      if (this.#isOpen && this.#needsDrain) receiver.drained()
+      this.#needsDrain = false
     })
     this.#socket.resume()
   }
@@ -73,8 +73,8 @@ class MyConnection implements Connection {
     this.#socket.cork()
     for (const chunk of chunks) this.#socket.write(chunk)
     this.#socket.uncork()
-    this.#isWaiting = this.#socket.writableNeedDrain
-    return !this.#isWaiting
+    this.#needsDrain = this.#socket.writableNeedDrain
+    return !this.#needsDrain
   }
 
   close(): Promise<void> {
@@ -86,7 +86,7 @@ class MyConnection implements Connection {
   destroy(reason?: Error): void {
     if (!this.#isOpen) return
     this.#isOpen = false
-    this.#failure = reason
+    this.#error = reason
     this.#socket.destroy()
   }
 }
