@@ -33,9 +33,16 @@ export type NbdErrorCode =
   | 'ERR_NBD_CLOSED'
 
 export interface NbdErrorDetails {
-  /** The system error that says the same, where there is one. */
+  /** The system error that corresponds, where there is one. */
   readonly errno?: Errno | undefined
   readonly cause?: unknown
+  /** What the user can do about it. The constructor appends it to the message, after a colon. */
+  readonly hint?: string | undefined
+  /**
+   * Whether the error reports a lost connection: see {@link NbdError.isConnectionLost}.
+   * @default false
+   */
+  readonly isConnectionLost?: boolean | undefined
 }
 
 /**
@@ -55,10 +62,28 @@ export abstract class NbdError extends Error {
 
   abstract readonly code: NbdErrorCode
   readonly errno: Errno | undefined
+  /** What the user can do about it, where something is known. The message ends with it. */
+  readonly hint: string | undefined
+  /**
+   * Whether this error reports that the connection ended and the caller did not end it: the server closed or reset it, its
+   * process died, a timeout passed, or a transport failed. Then `handle.state` is `dead`, every command in flight and
+   * every later command rejects with errno ENOTCONN, and `cause` has the native error where there is one. A new
+   * connection may succeed.
+   *
+   * False for every other error: a dial that failed, an error reply of the server, a wrong argument, an end that the
+   * caller asked for with `shutdown()`, `destroy()` or a signal.
+   */
+  readonly isConnectionLost: boolean
 
   constructor(message: string, details: NbdErrorDetails = {}) {
-    super(message, 'cause' in details ? { cause: details.cause } : undefined)
-    this.errno = details.errno
+    const { errno, hint, isConnectionLost = false } = details
+    super(
+      hint === undefined ? message : `${message}: ${hint}`,
+      'cause' in details ? { cause: details.cause } : undefined,
+    )
+    this.errno = errno
+    this.hint = hint
+    this.isConnectionLost = isConnectionLost
   }
 }
 
@@ -111,9 +136,11 @@ export interface NbdServerErrorDetails extends NbdErrorDetails {
   readonly offset: bigint
   /** How many bytes it was about. */
   readonly length: bigint
-  /** Where exactly it failed, if the server said so (NBD_REPLY_TYPE_ERROR_OFFSET). */
+  /** Where exactly it failed, if the server reported it (NBD_REPLY_TYPE_ERROR_OFFSET). */
   readonly errorOffset?: bigint | undefined
   readonly serverText?: string | undefined
+  /** The error number of the reply. */
+  readonly serverErrno: number
 }
 
 /** The server answered one command with an error. The connection lives, other commands are untouched. */
@@ -125,6 +152,11 @@ export class NbdServerError extends NbdError {
   readonly length: bigint
   readonly errorOffset: bigint | undefined
   readonly serverText: string | undefined
+  /**
+   * The error number as the server sent it, 1 to 2^32 - 1. The specification defines some ("Error values"); for any other
+   * number `errno` is EINVAL and this is the only trace of it.
+   */
+  readonly serverErrno: number
 
   constructor(message: string, details: NbdServerErrorDetails) {
     super(message, details)
@@ -133,6 +165,7 @@ export class NbdServerError extends NbdError {
     this.length = details.length
     this.errorOffset = details.errorOffset
     this.serverText = details.serverText
+    this.serverErrno = details.serverErrno
   }
 }
 

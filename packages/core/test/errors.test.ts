@@ -19,7 +19,13 @@ import { expectTypeOf } from 'expect-type'
 
 type ErrorsModule = typeof import('../src/errors.js')
 
-const server: NbdServerErrorDetails = { errno: 'EIO', command: 'pread', offset: 1048576n, length: 4096n }
+const server: NbdServerErrorDetails = {
+  errno: 'EIO',
+  command: 'pread',
+  offset: 1048576n,
+  length: 4096n,
+  serverErrno: 5,
+}
 const transport: NbdTransportErrorDetails = { operation: 'dial', address: 'tcp://localhost:10809' }
 
 /** Every class with the least that its constructor takes, its code, and the errno that it has by itself. */
@@ -123,6 +129,35 @@ describe('errno', () => {
     expect(new NbdStateError('no', { errno: 'ENOTCONN' }).errno).toBe('ENOTCONN')
     expect(new NbdNegotiationError('no', { errno: 'ENOENT' }).errno).toBe('ENOENT')
     expect(new NbdTransportError('no', { ...transport, errno: 'ECONNRESET' }).errno).toBe('ECONNRESET')
+  })
+})
+
+describe('C9: a hint', () => {
+  const hint = 'list the exports with optList()'
+
+  test('is data, and the end of the message', () => {
+    for (const error of [
+      new NbdNegotiationError('no', { hint }),
+      new NbdServerError('no', { ...server, hint }),
+    ]) {
+      expect(error).toMatchObject({ hint, message: `no: ${hint}` })
+    }
+  })
+
+  test('is undefined where nothing is known', () => {
+    expect(new NbdTransportError('no', transport)).toMatchObject({ hint: undefined, message: 'no' })
+    expect(new NbdTransportError('no', { ...transport, hint: undefined }).message).toBe('no')
+  })
+})
+
+describe('B2: isConnectionLost', () => {
+  test.each(tree)('of an %s is false unless it is given', (_name, _code, _errno, make) => {
+    expect(make(ours).isConnectionLost).toBe(false)
+  })
+
+  test('is true where the error reports a lost connection', () => {
+    expect(new NbdTransportError('no', { ...transport, isConnectionLost: true }).isConnectionLost).toBe(true)
+    expect(new NbdClosedError('no', { isConnectionLost: true }).isConnectionLost).toBe(true)
   })
 })
 

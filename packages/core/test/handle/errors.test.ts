@@ -130,7 +130,7 @@ describe('the server refuses', () => {
       'with its text',
       Rep.ErrUnknown,
       text('no export "disk7" here'),
-      'NBD_OPT_GO: server replied NBD_REP_ERR_UNKNOWN: "no export \\"disk7\\" here" (the server has no such export; list its exports with optList())',
+      'NBD_OPT_GO: server replied NBD_REP_ERR_UNKNOWN: "no export \\"disk7\\" here": the server has no such export; list its exports with optList()',
       { errno: 'ENOENT', reply: 'NBD_REP_ERR_UNKNOWN', serverText: 'no export "disk7" here' },
     ],
     [
@@ -144,7 +144,7 @@ describe('the server refuses', () => {
       'and wants TLS',
       Rep.ErrTlsReqd,
       undefined,
-      'NBD_OPT_GO: server replied NBD_REP_ERR_TLS_REQD (the server requires TLS)',
+      'NBD_OPT_GO: server replied NBD_REP_ERR_TLS_REQD: the server requires TLS',
       { errno: 'ENOTSUP', reply: 'NBD_REP_ERR_TLS_REQD' },
     ],
   ])('an export %s: connect rejects, the handle is dead', async (_, reply, data, message, details) => {
@@ -216,7 +216,7 @@ describe('the server fails a command', () => {
     [ErrorValue.EOVERFLOW, 'EOVERFLOW'],
     [ErrorValue.ENOTSUP, 'ENOTSUP'],
     [4711, 'EINVAL'],
-  ])('with %d: %s', async (value, errno) => {
+  ])('C3: with %d: %s', async (value, errno) => {
     const { handle, server } = await ready()
     const reading = rejection(handle.pread(4096, 65_536))
     server.refuse(await server.request(Cmd.Read), value)
@@ -231,7 +231,9 @@ describe('the server fails a command', () => {
       length: 4096n,
       errorOffset: undefined,
       serverText: undefined,
-      message: `pread of 4096 bytes at 65536: server replied ${errno}`,
+      serverErrno: value,
+      isConnectionLost: false,
+      message: `pread of 4096 bytes at 65536: server replied ${errno}${value === 4711 ? ' (error number 4711)' : ''}`,
     })
     expect(handle.state).toBe('ready')
     handle.destroy()

@@ -33,6 +33,7 @@ describe('failureOf', () => {
       command: 'pwrite',
       offset: 0n,
       length: 1n,
+      serverErrno: 28,
     })
     expect(toFailure(error)).toMatchObject({ error: 'ENOSPC', text: 'no luck' })
   })

@@ -121,16 +121,13 @@ const hintOfReply = new Map<number, string>([
 function negotiationError(option: number, reply: number, data: Uint8Array): NbdNegotiationError {
   const serverText = data.length === 0 ? undefined : decodeErrorText(data)
   const said = serverText === undefined ? '' : `: ${JSON.stringify(serverText)}`
-  const hint = hintOfReply.get(reply)
-  return new NbdNegotiationError(
-    `${optName(option)}: server replied ${repName(reply)}${said}${hint === undefined ? '' : ` (${hint})`}`,
-    {
-      errno: errnoOfReply.get(reply) ?? 'ENOTSUP',
-      option: optName(option),
-      reply: repName(reply),
-      serverText,
-    },
-  )
+  return new NbdNegotiationError(`${optName(option)}: server replied ${repName(reply)}${said}`, {
+    hint: hintOfReply.get(reply),
+    errno: errnoOfReply.get(reply) ?? 'ENOTSUP',
+    option: optName(option),
+    reply: repName(reply),
+    serverText,
+  })
 }
 
 export function optionError(option: number, expected: string, received: string): NbdProtocolError {

@@ -1,5 +1,5 @@
 import { NbdProtocolError, NbdServerError } from '../../errors.js'
-import { chunkName, errorName } from '../../wire/constants.js'
+import { chunkName, ErrorValue, errorName } from '../../wire/constants.js'
 import type { U64 } from '../../wire/u64.js'
 import type { Command } from './command.js'
 
@@ -32,14 +32,17 @@ export interface ServerError {
 /** What a command fails with when the server says so. */
 export function serverError(command: Command, { value, message = '', offset }: ServerError): NbdServerError {
   const errno = errorName(value)
+  // A number that the specification does not define counts as EINVAL ("Error values").
+  const number = ErrorValue[errno] === value ? '' : ` (error number ${value})`
   const where = offset === undefined ? '' : ` at offset ${offset}`
   const said = message === '' ? '' : `: ${JSON.stringify(message)}`
-  return new NbdServerError(`${command}: server replied ${errno}${where}${said}`, {
+  return new NbdServerError(`${command}: server replied ${errno}${number}${where}${said}`, {
     errno,
     command: command.name,
     offset: BigInt(command.offset),
     length: BigInt(command.length),
     errorOffset: offset === undefined ? undefined : BigInt(offset),
     serverText: message === '' ? undefined : message,
+    serverErrno: value,
   })
 }

@@ -159,15 +159,15 @@ describe('an error reply', () => {
     [Rep.ErrPolicy, 'ENOTSUP', 'NBD_REP_ERR_POLICY', ''],
     [Rep.ErrInvalid, 'EINVAL', 'NBD_REP_ERR_INVALID', ''],
     [Rep.ErrPlatform, 'ENOTSUP', 'NBD_REP_ERR_PLATFORM', ''],
-    [Rep.ErrTlsReqd, 'ENOTSUP', 'NBD_REP_ERR_TLS_REQD', ' (the server requires TLS)'],
+    [Rep.ErrTlsReqd, 'ENOTSUP', 'NBD_REP_ERR_TLS_REQD', ': the server requires TLS'],
     [
       ...([Rep.ErrUnknown, 'ENOENT', 'NBD_REP_ERR_UNKNOWN'] as const),
-      ' (the server has no such export; list its exports with optList())',
+      ': the server has no such export; list its exports with optList()',
     ],
-    [Rep.ErrShutdown, 'ESHUTDOWN', 'NBD_REP_ERR_SHUTDOWN', ' (the server is shutting down)'],
+    [Rep.ErrShutdown, 'ESHUTDOWN', 'NBD_REP_ERR_SHUTDOWN', ': the server is shutting down'],
     [
       ...([Rep.ErrBlockSizeReqd, 'EINVAL', 'NBD_REP_ERR_BLOCK_SIZE_REQD'] as const),
-      ' (the server requires its block sizes to be obeyed: leave requestBlockSize on)',
+      ': the server requires its block sizes to be obeyed: leave requestBlockSize on',
     ],
     [Rep.ErrTooBig, 'EINVAL', 'NBD_REP_ERR_TOO_BIG', ''],
     [Rep.ErrExtHeaderReqd, 'ENOTSUP', 'NBD_REP_ERR_EXT_HEADER_REQD', ''],
@@ -177,6 +177,7 @@ describe('an error reply', () => {
     expect(refused(reply)).toMatchObject({
       message: `NBD_OPT_LIST: server replied ${name}${hint}`,
       ...{ errno, option: 'NBD_OPT_LIST', reply: name, serverText: undefined },
+      hint: hint === '' ? undefined : hint.slice(': '.length),
     })
     expect(refused(reply, encodeText('go "away"'))).toMatchObject({
       message: `NBD_OPT_LIST: server replied ${name}: "go \\"away\\""${hint}`,

@@ -20,6 +20,8 @@ describe('the error of a command', () => {
     ],
     // Text of the peer must not pass for a line of ours.
     [{ value: 5, message: 'a\nb"' }, 'pread of 4096 bytes at 1048576: server replied EIO: "a\\nb\\""'],
+    // C3: a number outside the table is EINVAL, and the message has the number.
+    [{ value: 110 }, 'pread of 4096 bytes at 1048576: server replied EINVAL (error number 110)'],
   ])('%p says %s', (told, message) => {
     expect(serverError(command, told).message).toBe(message)
   })
@@ -50,7 +52,7 @@ describe('the error of a command', () => {
     [108, 'ESHUTDOWN'],
     [2, 'EINVAL'],
     [0xffffffff, 'EINVAL'],
-  ])('%d is %s', (value, errno) => {
-    expect(serverError(command, { value }).errno).toBe(errno)
+  ])('C3: %d is %s, and serverErrno keeps the number', (value, errno) => {
+    expect(serverError(command, { value })).toMatchObject({ errno, serverErrno: value })
   })
 })
