@@ -46,17 +46,18 @@ function open({ address, create, ...reading }: DialSocketOptions): SocketConnect
 }
 
 /**
- * Resolves when the socket emits `event`, in the same turn. The socket is left as it is when it rejects.
+ * Resolves when the socket emits `event`. The socket is left as it is when it rejects.
  *
  * @throws the signal's own reason when aborted, the socket's own error when it fails, and an error with the code
  * ECONNRESET when it is closed without one.
  */
-export function socketReady(
+export async function socketReady(
   socket: net.Socket,
   event: 'connect' | 'secureConnect',
   signal: AbortSignal,
 ): Promise<void> {
-  return new Promise((resolve, reject) => {
+  signal.throwIfAborted()
+  await new Promise<void>((resolve, reject) => {
     const settle = (then: () => void): void => {
       socket.off(event, onReady)
       socket.off('error', onError)

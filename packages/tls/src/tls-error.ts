@@ -1,7 +1,7 @@
-/** What goes wrong with TLS, in words that tell what to do. */
-import { type Errno, NbdTransportError } from '@nbdjs/core'
+/** The errors of TLS, with what to check. */
+import { type Errno, escapeUnprintable, NbdTransportError, quote } from '@nbdjs/core'
 
-/** Who the peer is, and how it was to be known: for messages. */
+/** The role of the peer and how it is authenticated, for messages. */
 export interface PeerView {
   readonly peer: 'server' | 'client'
   readonly by: 'certificate' | 'psk'
@@ -13,66 +13,74 @@ interface Reason {
 }
 
 const untrusted = (peer: string): Reason => ({
-  says: `the ${peer}'s certificate is not signed by an authority that is trusted here (options ca, certificates)`,
+  says: `the ${peer}'s certificate is not signed by a trusted authority (options ca, certificates)`,
   errno: 'EACCES',
 })
 
 const selfSigned = (peer: string): Reason => ({
-  says: `the ${peer}'s certificate is self-signed, or signed by an authority that is not trusted here (options ca, certificates, fingerprint)`,
+  says: `the ${peer}'s certificate is self-signed, or signed by an untrusted authority (options ca, certificates, fingerprint)`,
   errno: 'EACCES',
 })
 
-const certificateIs =
+const certificate =
   (what: string) =>
   (peer: string): Reason => ({ says: `the ${peer}'s certificate ${what}`, errno: 'EACCES' })
 
 /** By the codes of X509_verify_cert_error_string(3), as Node names them. */
 const verification: Readonly<Record<string, (peer: string) => Reason>> = {
-  CERT_HAS_EXPIRED: certificateIs('has expired'),
-  CERT_NOT_YET_VALID: certificateIs('is not valid yet: is the clock right?'),
-  CERT_REVOKED: certificateIs('was revoked'),
-  CERT_REJECTED: certificateIs('is not trusted for this purpose'),
-  INVALID_PURPOSE: certificateIs('is not made for this purpose'),
+  CERT_HAS_EXPIRED: certificate('has expired'),
+  CERT_NOT_YET_VALID: certificate('is not valid yet (is the clock right?)'),
+  CERT_REVOKED: certificate('was revoked'),
+  CERT_REJECTED: certificate('is not trusted for this purpose'),
+  INVALID_PURPOSE: certificate('is not valid for this purpose'),
   CRL_HAS_EXPIRED: () => ({
     says: 'the revocation list has expired (options crl, certificates)',
     errno: 'EACCES',
   }),
-  UNABLE_TO_GET_CRL: certificateIs('is of an authority without a revocation list here (option crl)'),
+  UNABLE_TO_GET_CRL: certificate('is of an authority whose revocation list is missing (option crl)'),
   DEPTH_ZERO_SELF_SIGNED_CERT: selfSigned,
   SELF_SIGNED_CERT_IN_CHAIN: selfSigned,
   UNABLE_TO_GET_ISSUER_CERT: untrusted,
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: untrusted,
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: untrusted,
-  CERT_SIGNATURE_FAILURE: certificateIs('has a signature that does not fit the trusted authority'),
+  EE_KEY_TOO_SMALL: keyTooShort,
+  CA_KEY_TOO_SMALL: certificate('is signed by an authority whose key is too short (RSA: at least 2048 bits)'),
+  CA_MD_TOO_WEAK: certificate('has a signature by a weak hash, such as SHA-1'),
+  UNSPECIFIED: certificate(
+    'was rejected by OpenSSL (is an RSA key shorter than 2048 bits, or a signature hash weak?)',
+  ),
+  CERT_SIGNATURE_FAILURE: certificate('has a signature that does not match the trusted authority'),
 }
 
 /** By the codes of OpenSSL's own errors. */
 const openssl: Readonly<Record<string, string>> = {
-  ERR_SSL_UNSUPPORTED_PROTOCOL: 'it speaks no version of TLS that is allowed here (TLS 1.2 or 1.3)',
-  ERR_SSL_UNEXPECTED_MESSAGE: 'it does not speak TLS as it should',
-  ERR_SSL_WRONG_VERSION_NUMBER: 'it answered with something that is not TLS',
-  ERR_SSL_PACKET_LENGTH_TOO_LONG: 'it answered with something that is not TLS',
-  ERR_SSL_BAD_PSK: 'it chose no pre-shared key that was offered',
-  ERR_SSL_NO_SHARED_CIPHER: 'there is no cipher suite that both sides know',
-  ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE: 'it sent no certificate, and one is required',
-  ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC: 'a message was tampered with, or the keys do not fit',
-  ERR_SSL_BINDER_DOES_NOT_VERIFY: 'its pre-shared key is not the one that belongs to its username',
-  ERR_SSL_PSK_IDENTITY_NOT_FOUND: 'the username that it gave is not known here',
+  ERR_SSL_UNSUPPORTED_PROTOCOL: 'supports no version of TLS that is allowed here (TLS 1.2 or 1.3)',
+  ERR_SSL_UNEXPECTED_MESSAGE: 'sent an unexpected TLS message',
+  ERR_SSL_WRONG_VERSION_NUMBER: 'answered with bytes that are not TLS',
+  ERR_SSL_PACKET_LENGTH_TOO_LONG: 'answered with bytes that are not TLS',
+  ERR_SSL_BAD_PSK: 'chose no pre-shared key that was offered',
+  ERR_SSL_NO_SHARED_CIPHER: 'supports no cipher suite that is allowed here',
+  ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE: 'sent no certificate, but one is required',
+  ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC: 'sent a message that was tampered with, or has another key',
+  ERR_SSL_BINDER_DOES_NOT_VERIFY: 'has a pre-shared key that is not the one of its username',
+  ERR_SSL_PSK_IDENTITY_NOT_FOUND: 'sent a username that is not known here',
+  ERR_SSL_DH_KEY_TOO_SMALL: 'has a Diffie-Hellman key that is too short (at least 2048 bits)',
+  ERR_SSL_EE_KEY_TOO_SMALL: 'has a certificate whose key is too short (RSA: at least 2048 bits)',
 }
 
-/** The alerts of RFC 8446, "Error Alerts", that a peer sends when it does not accept us. */
+/** Hints by the alerts of RFC 8446, "Error Alerts". */
 const alertHints: Readonly<Record<PeerView['by'], readonly (readonly [RegExp, string])[]>> = {
   certificate: [
     [/unknown ca$/, 'it does not trust the authority of our certificate'],
     [
       /certificate required$|handshake failure$/,
-      'does it want a client certificate? (options cert and key, certificates)',
+      'does it require a client certificate? (options cert and key, certificates)',
     ],
     [
       /(bad|expired|revoked|unsupported) certificate|certificate (expired|revoked|unknown)/,
       'it does not accept our certificate',
     ],
-    [/protocol version$/, 'it speaks no version of TLS that is allowed here (TLS 1.2 or 1.3)'],
+    [/protocol version$/, 'it supports no version of TLS that is allowed here (TLS 1.2 or 1.3)'],
   ],
   psk: [
     [
@@ -81,13 +89,13 @@ const alertHints: Readonly<Record<PeerView['by'], readonly (readonly [RegExp, st
     ],
     [
       /handshake failure$|insufficient security$|missing extension$|certificate required$/,
-      'does it take pre-shared keys? The username or the key may also be wrong',
+      'does it accept pre-shared keys? The username or the key may also be wrong',
     ],
-    [/protocol version$/, 'it speaks no version of TLS that is allowed here (TLS 1.2 or 1.3)'],
+    [/protocol version$/, 'it supports no version of TLS that is allowed here (TLS 1.2 or 1.3)'],
   ],
 }
 
-/** Maps what `node:tls` says to a NbdTransportError whose operation is `tls`. */
+/** Converts an error of `node:tls` to a NbdTransportError whose operation is `tls`. */
 export function tlsError(address: string, cause: unknown, view: PeerView): NbdTransportError {
   if (cause instanceof NbdTransportError) return cause
   const { says, errno } = reasonOf(cause, view)
@@ -99,21 +107,19 @@ export function tlsError(address: string, cause: unknown, view: PeerView): NbdTr
   })
 }
 
-/** A reset, or a broken pipe, before the server said a word under TLS, and what may have brought it about. */
-export function spurnedError({
-  message,
-  operation,
-  address,
-  errno,
-  cause,
-}: NbdTransportError): NbdTransportError {
-  const hint = 'does it want a client certificate, or another one? (options cert and key, certificates)'
-  return new NbdTransportError(`${message} as soon as the TLS handshake was done: ${hint}`, {
-    ...{ operation, address, errno, cause },
+/** A reset before the server sent anything under TLS, with its likely cause. */
+export function resetAfterHandshake(failure: NbdTransportError): NbdTransportError {
+  const { message, operation, address, errno, cause } = failure
+  const hint = 'does it require a client certificate, or another one? (options cert and key, certificates)'
+  return new NbdTransportError(`${message} right after the TLS handshake (${hint})`, {
+    operation,
+    address,
+    errno,
+    cause,
   })
 }
 
-/** A verification that this package made itself has failed. */
+/** The error of a verification that this package makes itself. */
 export function verificationError(address: string, says: string): NbdTransportError {
   return new NbdTransportError(`TLS with ${address} failed: ${says}`, {
     operation: 'tls',
@@ -122,40 +128,83 @@ export function verificationError(address: string, says: string): NbdTransportEr
   })
 }
 
-function reasonOf(cause: unknown, { peer, by }: PeerView): Reason {
-  const {
-    code,
-    message = String(cause),
-    reason,
-  } = Object(cause) as {
-    code?: unknown
-    message?: string
-    reason?: unknown
+/** The parts of an error of Node's that are looked at. */
+interface Failure {
+  /** The code, or an empty string. */
+  readonly code: string
+  readonly message: string
+  /** OpenSSL's own words. */
+  readonly reason: string
+}
+
+type Matcher = (failure: Failure, view: PeerView) => Reason | undefined
+
+/** The first one that returns a reason decides. */
+const matchers: readonly Matcher[] = [failedVerification, alert, opensslError, hangUp]
+
+function reasonOf(cause: unknown, view: PeerView): Reason {
+  const { code, message = String(cause), reason } = Object(cause) as Record<string, unknown>
+  const failure: Failure = {
+    code: typeof code === 'string' ? code : '',
+    message: String(message),
+    reason: String(reason ?? message),
   }
-  const name = typeof code === 'string' ? code : ''
+  for (const matcher of matchers) {
+    const found = matcher(failure, view)
+    if (found !== undefined) return found
+  }
+  const isSystemError = /^E(?!RR_)/.test(failure.code)
+  return {
+    says: escapeUnprintable(failure.message),
+    ...(isSystemError ? { errno: failure.code } : {}),
+  }
+}
+
+/** The codes for messages of X509_verify_cert_error_string(3) whose code Node does not know. */
+const unnamedCodes: Readonly<Record<string, string>> = {
+  'EE certificate key too weak': 'EE_KEY_TOO_SMALL',
+  'CA certificate key too weak': 'CA_KEY_TOO_SMALL',
+  'CA signature digest algorithm too weak': 'CA_MD_TOO_WEAK',
+}
+
+function failedVerification({ code, message }: Failure, { peer, by }: PeerView): Reason | undefined {
+  const name = code === 'UNSPECIFIED' ? (unnamedCodes[message] ?? code) : code
   const verified = verification[name]
-  if (verified !== undefined) {
-    // A certificate has no business here: it is a peer that does not know the key.
-    if (by === 'psk') return withoutKey(peer)
-    return verified(peer)
+  if (verified === undefined) return undefined
+  // With a pre-shared key no certificate is expected: the peer does not know the key.
+  return by === 'psk' ? withoutKey(peer) : verified(peer)
+}
+
+function alert({ code, reason }: Failure, { peer, by }: PeerView): Reason | undefined {
+  const name = alertName(code, reason)
+  if (name === undefined) return undefined
+  const hint = alertHints[by].find(([pattern]) => pattern.test(name))?.[1]
+  return {
+    says: `the ${peer} sent the alert ${quote(name)}${hint === undefined ? '' : `: ${hint}`}`,
   }
-  const alert = alertOf(name, typeof reason === 'string' ? reason : message)
-  if (alert !== undefined) {
-    const hint = alertHints[by].find(([pattern]) => pattern.test(alert))?.[1]
-    return { says: `the ${peer} refused with the alert "${alert}"${hint === undefined ? '' : `: ${hint}`}` }
+}
+
+function opensslError({ code }: Failure, { peer }: PeerView): Reason | undefined {
+  const known = openssl[code]
+  return known === undefined ? undefined : { says: `the ${peer} ${known} (${code})` }
+}
+
+function hangUp({ code }: Failure, { peer, by }: PeerView): Reason | undefined {
+  if (code !== 'ECONNRESET') return undefined
+  const hint = by === 'psk' ? ' (are the username and the pre-shared key right?)' : ''
+  return { says: `the ${peer} closed the connection during the TLS handshake${hint}`, errno: 'ECONNRESET' }
+}
+
+export function keyTooShort(peer: string): Reason {
+  return {
+    says: `the ${peer}'s certificate has a key that is too short: RSA keys need at least 2048 bits`,
+    errno: 'EACCES',
   }
-  const known = openssl[name]
-  if (known !== undefined) return { says: `the ${peer}: ${known} (${name})` }
-  if (name === 'ECONNRESET') {
-    const hint = by === 'psk' ? ': are the username and the pre-shared key right?' : ''
-    return { says: `the ${peer} hung up during the TLS handshake${hint}`, errno: 'ECONNRESET' }
-  }
-  return { says: message, ...(/^E(?!RR_)/.test(name) ? { errno: name } : {}) }
 }
 
 export function withoutKey(peer: PeerView['peer']): Reason {
   return {
-    says: `the ${peer} presented a certificate instead of the pre-shared key, so that it need not know the key`,
+    says: `the ${peer} sent a certificate instead of a proof that it knows the pre-shared key`,
     errno: 'EACCES',
   }
 }
@@ -164,11 +213,11 @@ export function withoutKey(peer: PeerView['peer']): Reason {
  * `ERR_SSL_TLSV1_ALERT_UNKNOWN_CA`, `tlsv13 alert certificate required`. What OpenSSL 3.0 calls `sslv3` is `ssl/tls` from
  * 3.2 on.
  */
-function alertOf(code: string, reason: string): string | undefined {
+function alertName(code: string, reason: string): string | undefined {
   const named = /^ERR_SSL_(?:SSLV3|SSL\/TLS|TLSV1|TLSV13)_ALERT_(\w+)$/.exec(code)
   if (named !== null) return (named[1] as string).replaceAll('_', ' ').toLowerCase()
-  const told = /(?:sslv3|ssl\/tls|tlsv1|tlsv13) alert ([a-z ]+)/.exec(reason)
-  if (told !== null) return (told[1] as string).trim()
+  const inText = /(?:sslv3|ssl\/tls|tlsv1|tlsv13) alert ([a-z ]+)/.exec(reason)
+  if (inText !== null) return (inText[1] as string).trim()
   const unnamed = /^ERR_SSL_TLSV1_(UNKNOWN_PSK_IDENTITY|UNRECOGNIZED_NAME)$/.exec(code)
   return unnamed === null ? undefined : (unnamed[1] as string).replaceAll('_', ' ').toLowerCase()
 }

@@ -28,9 +28,11 @@ export interface CertificateOptions {
   readonly names?: string
   /** Valid from now on. Less than 1: it has expired. */
   readonly days?: number
+  /** The length of an RSA key. Without it the key is of the curve P-256. */
+  readonly rsaBits?: number
 }
 
-/** A certificate authority in a folder of its own, run by openssl(1). */
+/** A certificate authority in a folder of its own, made by openssl(1). */
 export class Authority {
   readonly #folder: string = mkdtempSync(join(tmpdir(), 'nbdjs-tls-'))
   #count = 0
@@ -51,10 +53,11 @@ export class Authority {
     this.ca = this.#read('ca.crt')
   }
 
-  issue({ commonName = 'disk.example', names, days = 30 }: CertificateOptions = {}): Certificate {
+  issue({ commonName = 'disk.example', names, days = 30, rsaBits }: CertificateOptions = {}): Certificate {
     const name = `issued-${++this.#count}`
     const alternative = names === undefined ? [] : ['-addext', `subjectAltName=${names}`]
-    this.#newKey(name, commonName, ['-out', `${name}.csr`, ...extensions('CA:FALSE'), ...alternative])
+    const args = ['-out', `${name}.csr`, ...extensions('CA:FALSE'), ...alternative]
+    this.#newKey(name, commonName, args, rsaBits)
     this.#openssl(
       ['x509', '-req', '-in', `${name}.csr`, '-CA', 'ca.crt', '-CAkey', 'ca.key', '-out', `${name}.crt`],
       ['-set_serial', String(this.#count), '-days', String(days), '-copy_extensions', 'copyall'],
@@ -92,10 +95,10 @@ export class Authority {
     rmSync(this.#folder, { recursive: true })
   }
 
-  #newKey(name: string, commonName: string, args: readonly string[]): void {
+  #newKey(name: string, commonName: string, args: readonly string[], rsaBits?: number): void {
     const subject = ['-subj', `/CN=${commonName}`, '-config', 'openssl.cnf']
-    const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', `${name}.key`]
-    this.#openssl(['req', ...subject, ...key], args)
+    const kind = rsaBits === undefined ? ['ec', '-pkeyopt', 'ec_paramgen_curve:P-256'] : [`rsa:${rsaBits}`]
+    this.#openssl(['req', '-utf8', ...subject, '-newkey', ...kind, '-nodes', '-keyout', `${name}.key`], args)
   }
 
   #openssl(...args: readonly (readonly string[])[]): void {

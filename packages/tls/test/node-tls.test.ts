@@ -10,7 +10,7 @@ import { exchange } from './exchange.js'
 import { disguised, handover, type Pair, tcpPair, upgraded } from './pair.js'
 
 const authority = new Authority()
-const stranger = new Authority('An authority that nobody trusts')
+const stranger = new Authority('An untrusted authority')
 afterAll(() => {
   authority.remove()
   stranger.remove()
@@ -23,9 +23,9 @@ const { ca } = authority
 const alice = { username: 'alice', key: new Uint8Array(32).fill(1) }
 const bob = { username: 'bob', key: new Uint8Array(32).fill(2) }
 
-const ways = { 'upon the socket': (connection: Connection) => connection, 'upon any connection': disguised }
+const ways = { 'on the socket': (connection: Connection) => connection, 'on any connection': disguised }
 
-/** What the client says of the upgrade, with a server that may fail as well. */
+/** Upgrades both ends and exchanges data. Rejects with the error of the client. */
 async function attempt(
   client: NodeTlsOptions,
   server: NodeTlsServerOptions | TlsProvider,
@@ -71,14 +71,14 @@ describe.each(Object.entries(ways))('%s', (_, of) => {
     await exchange(ends)
   })
 
-  it('tells why the wrong server is the wrong one, and leaves nothing open', async () => {
+  it('rejects the wrong server with the reason, and leaves nothing open', async () => {
     const pair = over(await tcpPair())
     const upgrading = upgraded(pair, nodeTls({ ca: stranger.ca }), nodeTlsServer(good))
     await expect(upgrading).rejects.toMatchObject({ operation: 'tls', errno: 'EACCES' })
     expect(pair.sockets.client.destroyed).toBe(true)
   })
 
-  it('is aborted: rejects with the reason, and leaves nothing open', async () => {
+  it('an abort rejects with the reason, and leaves nothing open', async () => {
     const pair = over(await tcpPair())
     const abort = new AbortController()
     const upgrading = nodeTls({ ca }).upgrade(handover(pair.client, { signal: abort.signal }))
@@ -92,7 +92,7 @@ describe.each(Object.entries(ways))('%s', (_, of) => {
     pair.sockets.server.destroy()
   })
 
-  it('aborts the server in the same way', async () => {
+  it('an abort of the server does the same', async () => {
     const pair = over(await tcpPair())
     const abort = new AbortController()
     const upgrading = nodeTlsServer(good).upgrade(handover(pair.server, { signal: abort.signal }))
@@ -103,7 +103,7 @@ describe.each(Object.entries(ways))('%s', (_, of) => {
     pair.sockets.client.destroy()
   })
 
-  it('tells the server of a client that hangs up during the handshake', async () => {
+  it('reports a client that hangs up during the handshake', async () => {
     const pair = over(await tcpPair())
     const accepting = nodeTlsServer(good).upgrade(handover(pair.server, { address: 'the client' }))
     pair.sockets.client.end()
@@ -115,7 +115,7 @@ describe.each(Object.entries(ways))('%s', (_, of) => {
     pair.sockets.client.destroy()
   })
 
-  it('tells of a server that hangs up, and of one that does not speak TLS', async () => {
+  it('reports a server that hangs up, and a server that does not speak TLS', async () => {
     const hung = over(await tcpPair())
     const hanging = nodeTls({ ca }).upgrade(handover(hung.client))
     hung.sockets.server.end()
@@ -123,7 +123,7 @@ describe.each(Object.entries(ways))('%s', (_, of) => {
     const plain = over(await tcpPair())
     const speaking = nodeTls({ ca }).upgrade(handover(plain.client))
     plain.sockets.server.write('NBDMAGIC, and so on, in plaintext')
-    await expect(speaking).rejects.toThrow('it answered with something that is not TLS')
+    await expect(speaking).rejects.toThrow('the server answered with bytes that are not TLS')
     hung.sockets.server.destroy()
     plain.sockets.server.destroy()
   })
@@ -137,35 +137,35 @@ describe('the name of the server', () => {
     },
   )
 
-  it('is another one: the message has both', async () => {
+  it('is another one: the message contains both', async () => {
     const error = await failure({ ca }, good, { hostName: 'tape.example' })
     expect(error.errno).toBe('EACCES')
     expect(error.message).toBe(
-      "TLS with tcp://disk.example:10809 failed: the server's certificate is for disk.example, *.wild.example, " +
-        '127.0.0.1, 0:0:0:0:0:0:0:1, and not for tape.example (option serverName)',
+      'TLS with tcp://disk.example:10809 failed: the server\'s certificate is for "disk.example, *.wild.example, ' +
+        '127.0.0.1, 0:0:0:0:0:0:0:1", not for "tape.example" (option serverName)',
     )
   })
 
   it.each(['127.0.0.2', '::2'])('is another address: %s', async (hostName) => {
-    expect((await failure({ ca }, good, { hostName })).message).toContain(`and not for ${hostName}`)
+    expect((await failure({ ca }, good, { hostName })).message).toContain(`not for "${hostName}"`)
   })
 
   // libnbd: nbd_set_tls_hostname
-  it('is what serverName says, rather than the host', async () => {
+  it('is serverName if given, else the host', async () => {
     await attempt({ ca, serverName: 'disk.example' }, good, { hostName: 'tape.example' })
     const error = await failure({ ca, serverName: 'tape.example' }, good, { hostName: 'disk.example' })
-    expect(error.message).toContain('and not for tape.example')
+    expect(error.message).toContain('not for "tape.example"')
   })
 
-  it('may be any where none is known, but the authority must be right', async () => {
+  it('may be any name if no host is known, but the authority must be trusted', async () => {
     await attempt({ ca }, good)
     await failure({ ca: stranger.ca }, good)
     expect((await failure({ ca, serverName: 'tape.example' }, good)).message).toContain(
-      'and not for tape.example',
+      'not for "tape.example"',
     )
   })
 
-  it('is sent to the server, but for an address', async () => {
+  it('is sent to the server, except an address', async () => {
     const seen: (string | false | null)[] = []
     for (const hostName of ['disk.example', '127.0.0.1', undefined]) {
       const pair = await tcpPair()
@@ -184,8 +184,8 @@ describe('the name of the server', () => {
 
 describe('the wrong server', () => {
   it.each([
-    ['of an unknown authority', { ca: stranger.ca }, 'is not signed by an authority that is trusted here'],
-    ['of an authority that Node does not know', {}, 'is not signed by an authority that is trusted here'],
+    ['of an unknown authority', { ca: stranger.ca }, 'is not signed by a trusted authority'],
+    ['of an authority that Node does not know', {}, 'is not signed by a trusted authority'],
   ])('%s', async (_, options, message) => {
     expect((await failure(options, good)).message).toContain(message)
   })
@@ -208,7 +208,7 @@ describe('the wrong server', () => {
   it('signed its certificate itself', async () => {
     const own = authority.issue()
     const selfSigned = { cert: stranger.ca, key: own.key }
-    // A key that does not fit would be told of here and now.
+    // A key that does not match is reported at once.
     expect(() => nodeTlsServer(selfSigned)).toThrow('nodeTlsServer: the credentials cannot be used')
   })
 
@@ -230,15 +230,15 @@ describe('the wrong server', () => {
     }
     const error = await failure({ ca }, old)
     expect(error.errno).toBe('EPROTO')
-    expect(error.message).toContain('it speaks no version of TLS that is allowed here')
+    expect(error.message).toContain('it supports no version of TLS that is allowed here')
   })
 
   // libnbd: nbd_set_tls_verify_peer
-  it('is let in by verifyPeer: false alone', async () => {
+  it('is accepted with verifyPeer: false only', async () => {
     await attempt({ ca: stranger.ca, verifyPeer: false }, good, { hostName: 'tape.example' })
   })
 
-  it('is not let in by the environment', async () => {
+  it('is not accepted because of the environment', async () => {
     const before = process.env['NODE_TLS_REJECT_UNAUTHORIZED']
     process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0'
     try {
@@ -253,7 +253,7 @@ describe('the wrong server', () => {
 describe('a pinned server', () => {
   const pins = { fingerprint: sha256(good.cert), pinnedCertificate: good.cert }
 
-  it.each(['fingerprint', 'pinnedCertificate'] as const)('is known by its %s alone', async (pin) => {
+  it.each(['fingerprint', 'pinnedCertificate'] as const)('is verified by its %s alone', async (pin) => {
     const options = { [pin]: pins[pin] }
     await attempt(options, good, { hostName: 'tape.example' })
     const other = authority.issue({ names })
@@ -264,11 +264,11 @@ describe('a pinned server', () => {
     )
   })
 
-  it('may be pinned in small letters without colons', async () => {
+  it('may be pinned in lower case without colons', async () => {
     await attempt({ fingerprint: sha256(good.cert).replaceAll(':', '').toLowerCase() }, good)
   })
 
-  it('must have the right authority and name too, where an authority is given', async () => {
+  it('must have a trusted authority and the right name too, if an authority is given', async () => {
     const { fingerprint } = pins
     await attempt({ ca, fingerprint }, good, { hostName: 'disk.example' })
     await failure({ ca, fingerprint }, good, { hostName: 'tape.example' })
@@ -278,13 +278,13 @@ describe('a pinned server', () => {
 })
 
 describe('the wrong client', () => {
-  it('has no certificate, where one is required', async () => {
+  it('has no certificate, but one is required', async () => {
     const server = { ...good, ca, verifyPeer: true }
     const mine = authority.issue({ commonName: 'me' })
     await attempt({ ca, ...mine }, server)
     const ends = upgraded(await tcpPair(), nodeTls({ ca }), nodeTlsServer(server))
     const message = await ends.then(exchange).then(
-      () => 'it was let in',
+      () => 'it was accepted',
       (error: Error) => error.message,
     )
     expect(message).toMatch(/alert|certificate/)
@@ -292,11 +292,11 @@ describe('the wrong client', () => {
 
   it.each([
     [
-      'before it said a word',
+      'before the server sent data',
       '',
-      /^read of .* failed: read ECONNRESET as soon as the TLS handshake was done: does it want a client certificate/,
+      /^read of .* failed: read ECONNRESET right after the TLS handshake \(does it require a client certificate/,
     ],
-    ['later', 'hello', /^read of .* failed: read ECONNRESET$/],
+    ['after it', 'hello', /^read of .* failed: read ECONNRESET$/],
   ])('is reset by a server that sends no alert, %s', async (_, word, message) => {
     const pair = await tcpPair()
     const { client, server } = await upgraded(pair, nodeTls({ ca }), nodeTlsServer(good))
@@ -320,7 +320,7 @@ describe('the wrong client', () => {
     server.destroy()
   })
 
-  it('has a certificate of an unknown authority: the server is told which and why', async () => {
+  it('has a certificate of an unknown authority: the server gets the reason', async () => {
     const pair = await tcpPair()
     const accepting = nodeTlsServer({ ...good, ca, verifyPeer: true }).upgrade(handover(pair.server))
     const dialling = nodeTls({ ca, ...stranger.issue() }).upgrade(handover(pair.client))
@@ -328,35 +328,115 @@ describe('the wrong client', () => {
     await expect(accepting).rejects.toMatchObject({
       operation: 'tls',
       errno: 'EACCES',
-      message: expect.stringContaining("the client's certificate is not signed by an authority"),
+      message: expect.stringContaining("the client's certificate is not signed by a trusted authority"),
     })
     ;(await dialling).destroy()
   })
+})
+
+describe('G8: an RSA key of fewer than 2048 bits', () => {
+  const weak = authority.issue({ names, rsaBits: 1024 })
+  const strong = authority.issue({ names, rsaBits: 2048 })
+  const tooShort = 'certificate has a key that is too short: RSA keys need at least 2048 bits'
+
+  /** A server of another program, which allows any key. */
+  const lenient = (credentials: tls.TlsOptions): TlsProvider => ({
+    role: 'server',
+    upgrade: async ({ original }) => {
+      const server = tls.createServer({ ...credentials, ciphers: 'DEFAULT@SECLEVEL=0' })
+      server.on('tlsClientError', () => {})
+      server.emit('connection', (original as Connection & { socket: net.Socket }).socket)
+      return original
+    },
+  })
+
+  it.each([
+    ['nodeTls', () => nodeTls({ ca, ...weak })],
+    ['nodeTlsServer', () => nodeTlsServer(weak)],
+  ])('is rejected as an option of %s', (call, make) => {
+    expect(make).toThrow(
+      `${call}: cert: expected an RSA key of at least 2048 bits, received one of 1024 bits`,
+    )
+  })
+
+  it.each<[string, NodeTlsOptions]>([
+    ['an authority', { ca }],
+    ['its fingerprint', { fingerprint: sha256(weak.cert) }],
+    ['both', { ca, fingerprint: sha256(weak.cert) }],
+  ])('of the server is rejected, verified by %s', async (_, options) => {
+    const error = await failure(options, lenient(weak), { hostName: 'disk.example' })
+    expect(error).toMatchObject({ operation: 'tls', errno: 'EACCES' })
+    expect(error.message).toBe(`TLS with tcp://disk.example:10809 failed: the server's ${tooShort}`)
+  })
+
+  it('of a client is rejected by the server', async () => {
+    const pair = await tcpPair()
+    const accepting = nodeTlsServer({ ...strong, ca, verifyPeer: true }).upgrade(handover(pair.server))
+    const options = { ...weak, rejectUnauthorized: false, ciphers: 'DEFAULT@SECLEVEL=0' }
+    const client = tls.connect({ socket: pair.sockets.client, ...options })
+    client.on('error', () => {})
+    await expect(accepting).rejects.toMatchObject({
+      operation: 'tls',
+      errno: 'EACCES',
+      message: expect.stringMatching(
+        /the client's certificate (has a key that is too short|was rejected .*shorter than 2048 bits)/,
+      ),
+    })
+    client.destroy()
+  })
+
+  it('of 2048 bits is accepted on both sides', async () => {
+    await attempt({ ca, ...strong }, { ...strong, ca, verifyPeer: true }, { hostName: 'disk.example' })
+  })
+})
+
+it('G4: quotes the names in a certificate', async () => {
+  const evil = authority.issue({ commonName: 'disk\u009b31m\u202eexample' })
+  const error = await failure({ ca }, evil, { hostName: 'tape.example' })
+  expect(error.message).toContain('certificate is for "disk\\u009b31m\\u202eexample", not for "tape.example"')
+})
+
+it('G8: eleven upgrades with one signal print no MaxListenersExceededWarning', async () => {
+  const warnings: Error[] = []
+  const onWarning = (warning: Error): void => void warnings.push(warning)
+  process.on('warning', onWarning)
+  const abort = new AbortController()
+  const { signal } = abort
+  const pairs = await Promise.all(Array.from({ length: 11 }, tcpPair))
+  const settled = Promise.allSettled(
+    pairs.flatMap(({ client, server }) => [
+      nodeTls({ ca }).upgrade(handover(client, { signal })),
+      nodeTlsServer(good).upgrade(handover(server, { signal })),
+    ]),
+  )
+  await new Promise(setImmediate)
+  abort.abort(new Error('enough'))
+  for (const { status } of await settled) expect(status).toBe('rejected')
+  process.off('warning', onWarning)
+  expect(warnings).toEqual([])
 })
 
 describe('a pre-shared key', () => {
   const server = { psk: [alice] }
 
   it.each([
-    ['is not the one of the user', { ...alice, key: bob.key }],
+    ['is not the key of the user', { ...alice, key: bob.key }],
     ['is of a user that the server does not know', bob],
   ])('%s', async (_, psk) => {
     const error = await failure({ psk }, server)
     expect(error.message).toMatch(/username|pre-shared key/)
   })
 
-  it('is not replaced by a certificate of whomever', async () => {
+  it('is not replaced by a certificate', async () => {
     const error = await failure({ psk: alice }, good)
-    expect(error.message).toMatch(
-      /instead of the pre-shared key|no cipher suite|does it take pre-shared keys/,
-    )
+    expect(error.message).toMatch(/instead of a proof|no cipher suite|does it accept pre-shared keys/)
   })
 
   it.each(['TLSv1.2', 'TLSv1.3'] as const)('is proved in %s', async (version) => {
     await attempt({ psk: alice, minVersion: version }, { psk: [alice], minVersion: version })
   })
 
-  it('takes AES first, which is twice as fast', async () => {
+  it('uses AES first, which is twice as fast', async () => {
     const pair = await tcpPair()
     const accepting = nodeTlsServer(server).upgrade(handover(pair.server))
     const client = (await nodeTls({ psk: alice }).upgrade(handover(pair.client))) as Connection & {
@@ -369,8 +449,8 @@ describe('a pre-shared key', () => {
   })
 })
 
-it('shows no secret, however it is looked at', async () => {
-  const key = Buffer.from('a secret that nobody may see')
+it('inspect() shows no secret', async () => {
+  const key = Buffer.from('a secret that must not be shown')
   const shown = [
     inspect(nodeTls({ psk: { username: 'alice', key } }), { depth: 9, showHidden: true }),
     inspect(nodeTlsServer({ psk: [{ username: 'alice', key }] }), { depth: 9, showHidden: true }),

@@ -36,7 +36,7 @@ const serverWith = (options: Partial<ServerOptions> = {}): Server =>
 
 let sockets = 0
 
-/** Leads to a server by each kind of transport: the first two run upon a Node socket, the last one does not. */
+/** Each kind of transport: the first two are Node sockets, the last one is not. */
 const ways: Readonly<Record<string, (server: Server) => Promise<Transport>>> = {
   TCP: async (server) => tcp('127.0.0.1', (await server.listen({ host: '127.0.0.1', port: 0 })).port),
   unix: async (server) => {
@@ -47,7 +47,7 @@ const ways: Readonly<Record<string, (server: Server) => Promise<Transport>>> = {
   memory: async (server) => inProcess((connection) => server.accept(connection)),
 }
 
-/** Takes whatever comes, and does nothing. */
+/** Ignores everything. */
 const idle: Receiver = {
   buffer: () => new Uint8Array(1024),
   received: () => {},
@@ -78,7 +78,7 @@ describe.each(Object.entries(ways))('over %s', (_, way) => {
     expect(Buffer.compare(await nbd.pread(777, 3_000_001), data.subarray(0, 777))).toBe(0)
   })
 
-  it('counts what is said under TLS, and not what TLS makes of it', async () => {
+  it('counts the bytes inside TLS, not those of its records', async () => {
     await using server = serverWith()
     await using nbd = await connect(await way(server), { ...required, requestExtendedHeaders: false })
     const { bytesSent, bytesReceived, chunksSent, chunksReceived } = nbd.stats
@@ -92,7 +92,7 @@ describe.each(Object.entries(ways))('over %s', (_, way) => {
     })
   })
 
-  it('ends in order, from either side', async () => {
+  it('closes in order, from either side', async () => {
     await using server = serverWith()
     const transport = await way(server)
     const leaving = await connect(transport, required)
@@ -120,7 +120,7 @@ describe.each(Object.entries(ways))('over %s', (_, way) => {
     expect(server.connections).toBe(0)
   })
 
-  it('is given up in the midst of the TLS handshake', async () => {
+  it('an abort ends the TLS handshake', async () => {
     const silent: TlsProvider = {
       role: 'server',
       upgrade: ({ connection }) => {
@@ -166,7 +166,7 @@ describe('a server', () => {
   })
 
   // spec: client/tls/nothing-from-earlier-sessions
-  it('is asked anew in each connection', async () => {
+  it('is negotiated again in each connection', async () => {
     await using first = serverWith({ tls: 'optional' })
     await using second = serverWith({ tls: 'off' })
     const options = { tls: 'allow', tlsProvider } as const
@@ -182,7 +182,7 @@ describe('a server', () => {
   })
 
   // spec: client/structured-reply/again-under-tls, client/set-meta-context/void-under-tls
-  it('is asked for everything anew under TLS', async () => {
+  it('negotiates everything again under TLS', async () => {
     await using server = serverWith({ tls: 'optional' })
     const nbd = await connect((await ways['unix']?.(server)) as Transport, {
       ...{ optMode: true, tlsProvider, metaContexts: ['base:allocation'] },
@@ -199,7 +199,7 @@ describe('a server', () => {
   })
 })
 
-describe('the goodbye of TLS', () => {
+describe('close_notify', () => {
   /** Record types in the order of their bytes: RFC 5246, "Record layer". In TLS 1.2 an alert (21) shows. */
   const recordTypes = (bytes: Uint8Array): number[] => {
     const types: number[] = []
@@ -221,7 +221,7 @@ describe('the goodbye of TLS', () => {
   })
 
   // spec: client/haggling/abort-ends-tls
-  it('is said by the client before it half-closes', async () => {
+  it('is sent by the client before it half-closes', async () => {
     const pair = await tcpPair()
     const log: Uint8Array[] = []
     const server = tls.createServer({ ...its, maxVersion: 'TLSv1.2' })
@@ -237,7 +237,7 @@ describe('the goodbye of TLS', () => {
   })
 
   // spec: server/disconnect/disc-ends-tls
-  it('is said by the server before it half-closes', async () => {
+  it('is sent by the server before it half-closes', async () => {
     const pair = await tcpPair()
     const log: Uint8Array[] = []
     const accepting = nodeTlsServer(its).upgrade(handover(recorded(pair.server, log)))
@@ -250,9 +250,9 @@ describe('the goodbye of TLS', () => {
     expect(recordTypes(Buffer.concat(log)).slice(-2)).toEqual([21, 0])
   })
 
-  it('is not missed after NBD_CMD_DISC: qemu-nbd never says it', async () => {
+  it('is not required after NBD_CMD_DISC: qemu-nbd never sends it', async () => {
     const nbdServer = serverWith({ tls: 'optional' })
-    // Cuts the connection below TLS as soon as the client has said its last word.
+    // Cuts the connection below TLS when the client half-closes.
     const cutting = inProcess((connection) => {
       nbdServer.accept({
         ...disguised(connection),

@@ -20,25 +20,25 @@ describe('an alert of the peer', () => {
     ['of OpenSSL 3.2', openssl('ssl/tls alert handshake failure', 'ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE')],
     ['of OpenSSL 3.0, without a code', openssl('sslv3 alert handshake failure')],
     ['of OpenSSL 3.2, without a code', openssl('ssl/tls alert handshake failure')],
-  ])('%s is told by its name, with what to do', (_, cause) => {
+  ])('%s is named in the message, with a hint', (_, cause) => {
     const error = tlsError(address, cause, byKey)
     expect(error.message).toBe(
-      `TLS with ${address} failed: the server refused with the alert "handshake failure": does it take pre-shared keys? The username or the key may also be wrong`,
+      `TLS with ${address} failed: the server sent the alert "handshake failure": does it accept pre-shared keys? The username or the key may also be wrong`,
     )
     expect(error).toMatchObject({ operation: 'tls', address, errno: 'EPROTO', cause })
   })
 
-  it('means something else where certificates were to be shown', () => {
+  it('has another hint with certificates', () => {
     const cause = openssl('ssl/tls alert bad certificate', 'ERR_SSL_SSL/TLS_ALERT_BAD_CERTIFICATE')
     expect(tlsError(address, cause, byCertificate).message).toBe(
-      `TLS with ${address} failed: the server refused with the alert "bad certificate": it does not accept our certificate`,
+      `TLS with ${address} failed: the server sent the alert "bad certificate": it does not accept our certificate`,
     )
   })
 
-  it('that nobody knows is told as it came', () => {
+  it('without a hint is named alone', () => {
     const cause = openssl('ssl/tls alert no renegotiation', 'ERR_SSL_SSL/TLS_ALERT_NO_RENEGOTIATION')
     expect(tlsError(address, cause, byCertificate).message).toBe(
-      `TLS with ${address} failed: the server refused with the alert "no renegotiation"`,
+      `TLS with ${address} failed: the server sent the alert "no renegotiation"`,
     )
   })
 })

@@ -19,7 +19,7 @@ afterAll(() => {
 const byCertificate = nodeTlsServer(its)
 const byKey = nodeTlsServer({ psk: [{ username: 'bob', key: Uint8Array.of(3, 4) }] })
 
-describe('what a URI says', () => {
+describe('the parameters of a URI', () => {
   it.each<[string, UriTls, typeof byKey]>([
     ['a directory', { certificates: folder }, byCertificate],
     [
@@ -31,32 +31,38 @@ describe('what a URI says', () => {
     // libnbd: nbd_get_tls_username
     ['a user and a file of keys', { user: 'bob', pskFile }, byKey],
     ['the same and its type', { user: 'bob', pskFile, type: 'psk' }, byKey],
-  ])('is done: %s', async (_, uri, server) => {
+  ])('make a provider: %s', async (_, uri, server) => {
     const pair = await tcpPair()
     await exchange(await upgraded(pair, uriTls()(uri), server))
   })
 
-  it('is done upon the options, which it goes before', async () => {
+  it('take precedence over the options', async () => {
     const tls = uriTls({ ca: authority.ca, serverName: 'tape.example' })
     const wrong = await tcpPair()
-    await expect(upgraded(wrong, tls({}), byCertificate)).rejects.toThrow('and not for tape.example')
+    await expect(upgraded(wrong, tls({}), byCertificate)).rejects.toThrow('not for "tape.example"')
     const right = await tcpPair()
     await exchange(await upgraded(right, tls({ hostname: 'disk.example' }), byCertificate))
   })
 
   it.each<[UriTls, string]>([
-    [{ type: 'anon' }, 'tls-type=anon: anonymous TLS is not supported, it proves nothing of the server'],
-    [{ type: 'psk' }, 'tls-type=psk: expected tls-psk-file, or the option psk or pskFile'],
-    [{ type: 'x509', pskFile, user: 'bob' }, 'tls-type=x509: excludes tls-psk-file, psk and pskFile'],
-    [{ certificates: '/nowhere' }, 'nodeTls.certificates: cannot read /nowhere/ca-cert.pem'],
-    [{ pskFile, user: 'carol' }, `nodeTls.pskFile: ${pskFile} has no key for the user "carol"`],
-  ])('is refused where it cannot be: %j', (uri, message) => {
+    [
+      { type: 'anon' },
+      "uriTls: tls-type: expected 'psk' or 'x509', received \"anon\" (anonymous TLS does not authenticate the server)",
+    ],
+    [{ type: 'psk' }, 'uriTls: tls-type=psk needs tls-psk-file, or the option psk or pskFile'],
+    [
+      { type: 'x509', pskFile, user: 'bob' },
+      'uriTls: tls-type=x509 and tls-psk-file, psk or pskFile cannot be combined',
+    ],
+    [{ certificates: '/nowhere' }, 'nodeTls: certificates: cannot read "/nowhere/ca-cert.pem"'],
+    [{ pskFile, user: 'carol' }, `nodeTls: pskFile: "${pskFile}" has no key for the user "carol"`],
+  ])('that cannot work are rejected: %j', (uri, message) => {
     expect(() => uriTls()(uri)).toThrow(message)
     expect(() => uriTls()(uri)).toThrow(NbdUsageError)
   })
 })
 
-describe('what a provider says of itself for a URI', () => {
+describe('the uri of a provider', () => {
   it.each<[string, NodeTlsOptions, UriTls]>([
     ['a directory', { certificates: folder }, { certificates: folder }],
     // libnbd: nbd_get_tls_hostname, nbd_get_tls_verify_peer
@@ -65,22 +71,22 @@ describe('what a provider says of itself for a URI', () => {
       { serverName: 'disk.example', verifyPeer: false },
       { hostname: 'disk.example', verifyPeer: false },
     ],
-    ['that it is verified, as it is by default', { verifyPeer: true }, {}],
+    ['nothing for verification, the default', { verifyPeer: true }, {}],
     ['a user and a file of keys', { pskFile, username: 'bob' }, { pskFile, user: 'bob' }],
     [
-      'the user of a key, and never the key',
+      'the user of a key, never the key',
       { psk: { username: 'bob', key: Uint8Array.of(3, 4) } },
       { user: 'bob' },
     ],
-    ['none of what is in memory', { ca: authority.ca, cert: its.cert, key: its.key }, {}],
+    ['nothing that is in memory', { ca: authority.ca, cert: its.cert, key: its.key }, {}],
     ['no pin', { pinnedCertificate: its.cert }, {}],
-  ])('is %s', (_, options, expected) => {
+  ])('contains %s', (_, options, expected) => {
     const { uri } = nodeTls(options)
     expect(uri).toStrictEqual(expected)
     expect(Object.isFrozen(uri)).toBe(true)
   })
 
-  it('is what the URI and the options said together', () => {
+  it('combines the URI and the options', () => {
     const provider = uriTls({ pskFile, username: 'alice' })({ user: 'bob' })
     expect(provider.uri).toStrictEqual({ user: 'bob', pskFile })
   })
