@@ -1,10 +1,10 @@
 /** `npm run bench [-- --rounds N] [-- SECTION ...]`: see README.md. */
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
-import { absence } from './contenders/libnbd.js'
+import { libnbdAbsence } from './contenders.js'
+import { measureRow } from './measurement.js'
 import { line } from './report/table.js'
 import { type SectionResult, writeReport } from './report/write-report.js'
-import { measureRow } from './rounds.js'
 import { sections } from './sections/index.js'
 
 const { values, positionals } = parseArgs({
@@ -13,12 +13,14 @@ const { values, positionals } = parseArgs({
 })
 const unknown = positionals.find((name) => !sections.some((section) => section.name === name))
 if (unknown !== undefined) {
-  throw new Error(`${unknown}: expected one of ${sections.map(({ name }) => name).join(', ')}`)
+  throw new Error(
+    `bench: unknown section '${unknown}', expected one of ${sections.map(({ name }) => name).join(', ')}`,
+  )
 }
 
 const chosen = sections.filter(({ name }) => positionals.length === 0 || positionals.includes(name))
 const machine = `Node ${process.versions.node}, ${cpus().length} x ${cpus()[0]?.model ?? 'unknown processor'}`
-console.log(absence === undefined ? machine : `${machine}\n${absence}`)
+console.log(libnbdAbsence === undefined ? machine : `${machine}\n${libnbdAbsence}`)
 
 const results: SectionResult[] = chosen.map((section) => ({ section, measurements: [], notes: [] }))
 for (const result of results) {
@@ -36,5 +38,5 @@ for (const result of results) {
     },
   })
 }
-// A part of the sections is for trying things out, and no report.
+// Some of the sections are no complete report.
 if (positionals.length === 0) await writeReport(machine, results)

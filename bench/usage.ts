@@ -1,13 +1,13 @@
-/** What a piece of work took, as the operating system tells it. */
+/** The cost of a piece of work, as the operating system reports it. */
 export interface Usage {
   readonly seconds: number
-  /** User and system time of the whole process, while the work ran. */
+  /** User and system time of the whole process during the work. */
   readonly cpuSeconds: number
-  /** The most memory that the process ever had resident. 0 where nobody looked. */
+  /** The largest resident size of the process so far, 0 if unknown. */
   readonly peakRssBytes: number
 }
 
-/** Runs `work` in this process, and tells what it took. */
+/** Runs `work` in this process and returns its cost. */
 export const usageOf = async (work: () => Promise<void>): Promise<Usage> => {
   const cpuAtStart = process.cpuUsage()
   const start = performance.now()

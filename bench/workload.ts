@@ -1,15 +1,15 @@
-/** What one contender does on one connection, handed to its process as JSON. */
+/** The work of one contender on one connection, passed to its process as JSON. */
 export interface Workload {
   readonly operation: 'read' | 'write' | 'handshakes'
   /** Bytes of one request. */
   readonly length: number
   readonly inFlight: number
-  /** Requests before the clock starts: a compiler that works while the program runs wants to see them first. */
+  /** Requests before the clock starts, because JavaScript is compiled while it runs. */
   readonly warmUp: number
-  /** Requests that are timed; of `handshakes`, connections. */
+  /** Requests that are timed; connections for `handshakes`. */
   readonly requests: number
 }
 
-/** Where the request of this number begins: one after the other, and again from the start. */
+/** The offset of a request by its number: one block after the other, from the start again after the end. */
 export const offsetOf = (request: number, { length }: Workload, exportSize: number): number =>
   (request % Math.floor(exportSize / length)) * length

@@ -1,6 +1,6 @@
 /**
- * `node bare-socket.js URI WORKLOAD`: the ceiling. The same requests on Node's `net` with `onread`; the bytes of
- * the replies are counted, and nothing is understood. The most that a client in JavaScript can reach.
+ * `node bare-socket.js URI WORKLOAD EXPORT_SIZE`: the same requests on Node's `net` with `onread`. The bytes of the replies
+ * are counted, not decoded. This is the upper limit for a client in JavaScript.
  */
 import net from 'node:net'
 import { parseUri } from '@nbdjs/core'
@@ -26,26 +26,26 @@ import { offsetOf, type Workload } from '../workload.js'
 
 const GREETING_LENGTH = GREETING_MAGIC_LENGTH + HANDSHAKE_FLAGS_LENGTH
 
-/** Of the default export, in structured replies as the others have them. */
+/** Selects the default export, with structured replies like the other contenders. */
 const handshake = concat(
   encodeClientFlags(HandshakeFlag.FixedNewstyle | HandshakeFlag.NoZeroes),
   encodeOption(Opt.StructuredReply),
   encodeOption(Opt.ExportName),
 )
-/** The reply to the last is short, for no zeroes follow it. */
+/** The reply to the last option is short, because of NBD_FLAG_NO_ZEROES. */
 const HANDSHAKE_REPLY_LENGTH = OPTION_REPLY_HEADER_LENGTH + EXPORT_NAME_REPLY_LENGTH
 
-/** nbdkit answers a read with one chunk of data, in front of which its offset stands. */
+/** nbdkit answers a read with one chunk: a header, the offset, the data. */
 const READ_HEAD_LENGTH = CHUNK_HEADER_LENGTH + 8
 
-const placeOf = (uri: string): net.NetConnectOpts => {
+const addressOf = (uri: string): net.NetConnectOpts => {
   const parsed = parseUri(uri)
   if (parsed.transport === 'unix') return { path: parsed.socketPath }
   if (parsed.transport === 'tcp') return { host: parsed.host, port: parsed.port, noDelay: true }
   throw new Error(`${uri}: expected TCP or a unix socket`)
 }
 
-/** Counts what arrives. */
+/** Counts the received bytes. */
 class ByteCounter {
   readonly socket: net.Socket
   received = 0
@@ -56,12 +56,12 @@ class ByteCounter {
 
   constructor(uri: string) {
     this.socket = net.connect({
-      ...placeOf(uri),
+      ...addressOf(uri),
       onread: { buffer: Buffer.alloc(256 * 1024), callback: (count) => this.#count(count) },
     })
   }
 
-  /** Resolves once so many bytes in all have arrived. */
+  /** Resolves once `total` bytes have arrived since the start. */
   until(total: number): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#wanted = total
@@ -79,7 +79,7 @@ class ByteCounter {
   }
 }
 
-/** Keeps as many requests in flight as the workload says, and resolves when `count` of them were answered. */
+/** Keeps `workload.inFlight` requests in flight. Resolves once `count` are answered. */
 const run = async (counter: ByteCounter, exportSize: number, workload: Workload, count: number) => {
   const { length, inFlight, operation } = workload
   const isRead = operation === 'read'

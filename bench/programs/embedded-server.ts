@@ -1,4 +1,4 @@
-/** `node embedded-server.js PATH SIZE`: the embedded server with an empty disk, until its input ends. */
+/** `node embedded-server.js PATH SIZE`: the embedded server with an empty disk. It runs until its input ends. */
 import { memoryBackend, Server } from '@nbdjs/server'
 
 const [path = '', size = ''] = process.argv.slice(2)

@@ -22,19 +22,19 @@ import {
 } from '@nbdjs/core/wire'
 
 const EXPORT_SIZE = 2n ** 33n
-/** In front of the data of a read. */
+/** The offset before the data of a read. */
 const OFFSET_LENGTH = 8
 
 /**
- * A server that is a connection as well. It answers whatever is written in the turn in which it was written, takes every
- * request for one at offset 0, and has no data: it says how many bytes arrived, and leaves them as they were.
+ * A connection that is its own server. It answers each request in the turn in which it was written, as if its offset were 0.
+ * It has no data: it reports the number of bytes and leaves the memory unchanged.
  */
 export class InstantServer implements Connection {
   readonly #head: Uint8Array = new Uint8Array(CHUNK_HEADER_LENGTH + OFFSET_LENGTH)
   readonly #headView: DataView = viewOf(this.#head)
   #receiver: Receiver | undefined
   #take: (bytes: Uint8Array) => void = (bytes) => this.#takeClientFlags(bytes)
-  /** Bytes of a write's data that are still to come. */
+  /** Missing bytes of the data of a write. */
   #awaited = 0
   #view: Uint8Array = new Uint8Array(0)
   #used = 0
@@ -50,7 +50,7 @@ export class InstantServer implements Connection {
   }
 
   write(chunks: readonly Uint8Array[]): boolean {
-    // Not within the call, for it may come from a call to the receiver.
+    // Not inside the call, which may itself come from a call of the receiver.
     queueMicrotask(() =>
       this.#answer(() => {
         for (const chunk of chunks) this.#take(chunk)
@@ -67,7 +67,7 @@ export class InstantServer implements Connection {
     this.#receiver?.closed()
   }
 
-  /** The client sends its flags, and then each option, as one chunk. */
+  /** The client sends its flags and then each option as one chunk. */
   #takeClientFlags(_flags: Uint8Array): void {
     this.#take = (option) => this.#takeOption(option)
   }
@@ -119,7 +119,7 @@ export class InstantServer implements Connection {
     if (bytes.length > room) this.#put(bytes.subarray(room))
   }
 
-  /** So many bytes arrived, whatever they are. */
+  /** Reports `length` bytes without writing them. */
   #pass(length: number): void {
     for (let rest = length; rest > 0; ) {
       const count = Math.min(rest, this.#view.length - this.#used)

@@ -1,11 +1,11 @@
 /*
- * The peer: libnbd in C, used as its manual pages advise for speed: asynchronous commands with completion
- * callbacks, and nbd_poll.
+ * The peer: libnbd in C, used as its manual recommends for speed: asynchronous commands with completion callbacks, and
+ * nbd_poll.
  *
  *   libnbd URI read|write LENGTH IN_FLIGHT WARM_UP REQUESTS
  *   libnbd URI handshakes 0 1 WARM_UP CONNECTIONS
  *
- * Prints what it took as one line of JSON, in the words of usage.ts.
+ * Prints the cost as one line of JSON, see usage.ts.
  */
 #include <inttypes.h>
 #include <stdbool.h>
@@ -91,7 +91,7 @@ send_request (struct nbd_handle *nbd, struct slot *slot, uint64_t offset)
     fail ();
 }
 
-/* As many as may be in flight; whatever was answered in one poll is replaced after it. */
+/* After each poll, every completed command is replaced by the next one. */
 static void
 run_requests (struct nbd_handle *nbd, uint64_t requests)
 {
@@ -114,7 +114,7 @@ connected (void)
   struct nbd_handle *nbd = nbd_create ();
   if (nbd == NULL
       || nbd_set_uri_allow_local_file (nbd, true) == -1
-      /* The zeroing of each buffer is a precaution that its manual advises to leave out for speed. */
+      /* The manual recommends to skip the zeroing of each buffer for speed. */
       || nbd_set_pread_initialize (nbd, false) == -1
       || nbd_connect_uri (nbd, workload.uri) == -1)
     fail ();
@@ -155,7 +155,7 @@ main (int argc, char *argv[])
   slots = calloc (workload.in_flight, sizeof *slots);
   for (size_t i = 0; i < workload.in_flight; i++) {
     slots[i].buffer = malloc (workload.length + 1);
-    /* Memory that was never written to is one page of zeroes, however long it is. */
+    /* Memory that was never written is a single page of zeroes to the kernel. */
     memset (slots[i].buffer, 0xa5, workload.length + 1);
   }
 

@@ -1,4 +1,4 @@
-/** `node nbdjs.js URI WORKLOAD [preadInto|pread]`: the library, as its users would write it. */
+/** `node nbdjs.js URI WORKLOAD [preadInto|pread]`: the library through its public API. */
 import { connectUri, type Handle } from '@nbdjs/core'
 import { uriTls } from '@nbdjs/tls'
 import { tcp } from '@nbdjs/transport-tcp'
@@ -8,7 +8,7 @@ import { offsetOf, type Workload } from '../workload.js'
 
 type Request = (offset: number) => Promise<unknown>
 
-/** Each of those in flight has memory of its own. */
+/** Each request in flight has its own buffer. */
 const requests: Readonly<Record<string, (nbd: Handle, length: number) => Request>> = {
   preadInto: (nbd, length) => {
     const buffer = new Uint8Array(length)
@@ -21,7 +21,7 @@ const requests: Readonly<Record<string, (nbd: Handle, length: number) => Request
   },
 }
 
-/** Which call answers to which operation, unless the command line names another. */
+/** The call for each operation, unless the command line names another one. */
 const calls: Readonly<Record<Workload['operation'], string>> = {
   read: 'preadInto',
   write: 'pwrite',
@@ -36,7 +36,7 @@ const connected = (uri: string): Promise<Handle> =>
     limits: { inFlightCommands: 4096 },
   })
 
-/** As many promises as may be in flight: whoever is answered asks for the next. */
+/** Runs one worker for each request in flight. */
 const runRequests = async (
   nbd: Handle,
   makeRequest: (nbd: Handle, length: number) => Request,
@@ -45,16 +45,18 @@ const runRequests = async (
 ): Promise<void> => {
   const exportSize = Number(nbd.info.size)
   let sent = 0
-  const goOn = async (request: Request): Promise<void> => {
+  const worker = async (request: Request): Promise<void> => {
     while (sent < count) await request(offsetOf(sent++, workload, exportSize))
   }
-  await Promise.all(Array.from({ length: workload.inFlight }, () => goOn(makeRequest(nbd, workload.length))))
+  await Promise.all(
+    Array.from({ length: workload.inFlight }, () => worker(makeRequest(nbd, workload.length))),
+  )
 }
 
 const measureRequests = async (uri: string, workload: Workload, call: string): Promise<Usage> => {
   const makeRequest = requests[call]
   if (makeRequest === undefined)
-    throw new Error(`${call}: expected one of ${Object.keys(requests).join(', ')}`)
+    throw new Error(`nbdjs: call: expected one of ${Object.keys(requests).join(', ')}, received ${call}`)
   await using nbd = await connected(uri)
   await runRequests(nbd, makeRequest, workload, workload.warmUp)
   return await usageOf(() => runRequests(nbd, makeRequest, workload, workload.requests))

@@ -1,4 +1,4 @@
-/** `node queue.js URI COUNT`: asks for so many reads of 512 bytes at once, and tells what that took. */
+/** `node queue.js URI COUNT`: submits COUNT reads of 512 bytes at once. */
 import { connectUri } from '@nbdjs/core'
 import { unix } from '@nbdjs/transport-unix'
 import { usageOf } from '../usage.js'

@@ -1,4 +1,7 @@
-/** `node steady.js URI GIB`: reads so much, 256 KiB x 16 into the same memory, and tells how RSS grew after the first GiB. */
+/**
+ * `node steady.js URI GIB`: reads GIB GiB, 256 KiB x 16, into the same buffers. Prints the resident size after 4 GiB and its
+ * growth after that.
+ */
 import { connectUri } from '@nbdjs/core'
 import { unix } from '@nbdjs/transport-unix'
 
@@ -8,11 +11,11 @@ const [uri = '', gib = ''] = process.argv.slice(2)
 await using nbd = await connectUri(uri, { transports: { unix } })
 const exportSize = Number(nbd.info.size)
 
-/** Reads `bytes` in all, and returns the most memory that was resident while it did. */
+/** Reads `bytes` bytes and returns the largest resident size meanwhile. */
 const read = async (bytes: number): Promise<number> => {
   let sent = 0
   let peak = 0
-  const goOn = async (): Promise<void> => {
+  const worker = async (): Promise<void> => {
     const buffer = new Uint8Array(LENGTH)
     while (sent < bytes) {
       sent += LENGTH
@@ -20,7 +23,7 @@ const read = async (bytes: number): Promise<number> => {
       if (sent % GIB === 0) peak = Math.max(peak, process.memoryUsage.rss())
     }
   }
-  await Promise.all(Array.from({ length: 16 }, goOn))
+  await Promise.all(Array.from({ length: 16 }, worker))
   return peak
 }
 

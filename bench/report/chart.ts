@@ -1,7 +1,6 @@
-import { isSteady, type Spread, speedOf } from '../figures.js'
-import type { Measurement } from '../rounds.js'
+import { isSteady, type Measurement, type Spread, speedOf } from '../measurement.js'
 
-const title = 'Speed as a share of the peer: to the right of the line nbdjs is ahead'
+const title = 'Speed relative to the peer: nbdjs is faster right of the line'
 const width = 860
 const left = 290
 const right = 70
@@ -13,9 +12,9 @@ interface Bar {
   readonly ratio: Spread
 }
 
-/** A bar for each row with a peer: our speed as a share of the peer's, with its quartiles, as SVG. */
+/** An SVG with a bar for each row with a peer: our relative speed, with its quartiles. */
 export const chart = (measurements: readonly Measurement[]): string => {
-  const bars = measurements.flatMap(barOf)
+  const bars = measurements.flatMap(barsOf)
   const largest = Math.max(2, ...bars.map(({ ratio }) => ratio.upper))
   const x = (value: number): number => Math.round(left + (value / largest) * (width - left - right))
   const height = top + bars.length * lineHeight + 20
@@ -26,13 +25,13 @@ export const chart = (measurements: readonly Measurement[]): string => {
     `<rect width="${width}" height="${height}" fill="#ffffff"/>`,
     text(left, 18, title, 'start'),
     ...ticks.map((tick) => gridLine(x(tick), tick, height)),
-    ...bars.map((bar, index) => drawBar(bar, top + index * lineHeight, x)),
+    ...bars.map((bar, index) => barElement(bar, top + index * lineHeight, x)),
     '</svg>',
     '',
   ].join('\n')
 }
 
-const barOf = ({ row, ours, peer }: Measurement): Bar[] => {
+const barsOf = ({ row, ours, peer }: Measurement): Bar[] => {
   if (row.peer === undefined) return []
   const ratio = speedOf(ours, peer)
   return isSteady(ratio) ? [{ name: `${row.name} / ${row.peer.name}`, ratio }] : []
@@ -42,7 +41,7 @@ const gridLine = (at: number, tick: number, height: number): string =>
   `<line x1="${at}" x2="${at}" y1="${top - 8}" y2="${height - 14}" stroke="${tick === 1 ? '#333333' : '#dddddd'}"/>` +
   text(at, top - 12, String(tick), 'middle')
 
-const drawBar = ({ name, ratio }: Bar, y: number, x: (value: number) => number): string => {
+const barElement = ({ name, ratio }: Bar, y: number, x: (value: number) => number): string => {
   const { lower, median, upper } = ratio
   const middle = y + 9
   return [

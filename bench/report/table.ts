@@ -1,7 +1,5 @@
-/** Measurements as lines of Markdown. */
-import { isSteady, ratioOf, type Spread, speedOf, spreadOf } from '../figures.js'
-import type { Measurement } from '../rounds.js'
-import type { Section, Work } from '../row.js'
+import { isSteady, type Measurement, ratioOf, type Spread, speedOf, spreadOf } from '../measurement.js'
+import type { Section, Work } from '../section.js'
 import type { Usage } from '../usage.js'
 
 type Cells = (measurement: Measurement) => string[]
@@ -27,6 +25,7 @@ const kinds: Readonly<
   cost: { headings: ['work', 'of processor time', 'quartiles'], cells: (measurement) => cost(measurement) },
 }
 
+/** A table in Markdown. */
 export const table = (kind: Section['kind'], measurements: readonly Measurement[]): string[] => {
   const { headings, cells } = kinds[kind]
   return [
@@ -36,7 +35,7 @@ export const table = (kind: Section['kind'], measurements: readonly Measurement[
   ]
 }
 
-/** One line of a table, to be read on its own. */
+/** One row as a line of text that can be read without the table. */
 export const line = (kind: Section['kind'], measurement: Measurement): string => {
   const { headings, cells } = kinds[kind]
   return cells(measurement)
@@ -66,16 +65,16 @@ const cost = ({ row, ours }: Measurement): string[] => {
 
 const each = (
   contenders: readonly (readonly Usage[])[],
-  tell: (usages: readonly Usage[]) => string,
-): string => contenders.map(tell).filter(Boolean).join(' / ')
+  format: (usages: readonly Usage[]) => string,
+): string => contenders.map(format).filter(Boolean).join(' / ')
 
 const aim = (value: number | undefined): string => (value === undefined ? '' : String(value))
 
-/** A ratio with its quartiles, refused where these are too far apart, and what is aimed at. */
-const ratio = (spread: Spread, aimedAt?: number): string => {
+/** A ratio with its quartiles and its aim. If the quartiles are too far apart, only these. */
+const ratio = (spread: Spread, goal?: number): string => {
   const [lower, median, upper] = [spread.lower, spread.median, spread.upper].map((value) => value.toFixed(2))
   const found = isSteady(spread) ? `**${median}** (${lower} to ${upper})` : `unsteady (${lower} to ${upper})`
-  return aimedAt === undefined ? found : `${found}, aim ${aimedAt}`
+  return goal === undefined ? found : `${found}, aim ${goal}`
 }
 
 const rate = ({ count, unit, bytes }: Work, usages: readonly Usage[]): string => {

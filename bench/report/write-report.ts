@@ -1,25 +1,25 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import type { Measurement } from '../rounds.js'
-import type { Section } from '../row.js'
+import type { Measurement } from '../measurement.js'
+import type { Section } from '../section.js'
 import { chart } from './chart.js'
 import { table } from './table.js'
 
-// From dist/report.
+// Relative to dist/report/.
 const readme = fileURLToPath(new URL('../../README.md', import.meta.url))
 const picture = fileURLToPath(new URL('../../chart.svg', import.meta.url))
 
-const begin = '<!-- begin of what npm run bench writes -->'
-const end = '<!-- end of what npm run bench writes -->'
+const begin = '<!-- results:begin -->'
+const end = '<!-- results:end -->'
 
-/** What a section found out. */
+/** The results of a section. */
 export interface SectionResult {
   readonly section: Section
   readonly measurements: Measurement[]
   readonly notes: string[]
 }
 
-/** Puts the tables into README.md, and the chart beside it. */
+/** Writes the tables into README.md between its markers, and chart.svg. */
 export const writeReport = async (machine: string, results: readonly SectionResult[]): Promise<void> => {
   const lines = [`Measured on ${new Date().toISOString().slice(0, 10)}: ${machine}.`]
   for (const { section, measurements, notes } of results) {
@@ -28,7 +28,7 @@ export const writeReport = async (machine: string, results: readonly SectionResu
   }
   const page = await readFile(readme, 'utf8')
   const [before, after] = [page.indexOf(begin), page.indexOf(end)]
-  if (before < 0 || after < before) throw new Error(`${readme}: expected the marks "${begin}" and "${end}"`)
+  if (before < 0 || after < before) throw new Error(`${readme}: expected the markers "${begin}" and "${end}"`)
   await writeFile(readme, `${page.slice(0, before)}${begin}\n\n${lines.join('\n')}\n\n${page.slice(after)}`)
   await writeFile(picture, chart(results.flatMap(({ measurements }) => measurements)))
 }

@@ -1,7 +1,6 @@
-import { libnbd } from '../contenders/libnbd.js'
-import { nbdjs } from '../contenders/nbdjs.js'
-import type { Section } from '../row.js'
-import { withNbdkit } from '../servers/nbdkit.js'
+import { libnbd, nbdjs } from '../contenders.js'
+import type { Section } from '../section.js'
+import { withNbdkit } from '../servers.js'
 import type { Workload } from '../workload.js'
 
 const workload: Workload = { operation: 'handshakes', length: 0, inFlight: 1, warmUp: 300, requests: 700 }

@@ -1,8 +1,8 @@
-import type { Section } from '../row.js'
+import type { Section } from '../section.js'
 import { copies } from './copies.js'
 import { embeddedServer } from './embedded-server.js'
 import { handshakes } from './handshakes.js'
-import { machineAlone } from './machine.js'
+import { libraryAlone } from './library-alone.js'
 import { map } from './map.js'
 import { memory } from './memory.js'
 import { requestsOnTcp, requestsOnUnix } from './requests.js'
@@ -18,5 +18,5 @@ export const sections: readonly Section[] = [
   handshakes,
   memory,
   embeddedServer,
-  machineAlone,
+  libraryAlone,
 ]

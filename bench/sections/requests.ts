@@ -1,8 +1,6 @@
-import { bareSocket } from '../contenders/bare-socket.js'
-import { libnbd } from '../contenders/libnbd.js'
-import { nbdjs } from '../contenders/nbdjs.js'
-import type { Aims, Row, Section } from '../row.js'
-import { type Place, withNbdkit } from '../servers/nbdkit.js'
+import { bareSocket, libnbd, nbdjs } from '../contenders.js'
+import type { Aims, Row, Section } from '../section.js'
+import { type SocketKind, withNbdkit } from '../servers.js'
 import type { Workload } from '../workload.js'
 
 const KIB = 1024
@@ -102,8 +100,8 @@ const plans: readonly Plan[] = [
   },
 ]
 
-const rowOf = (place: Place, uri: string, { name, aims, call, ...workload }: Plan): Row => ({
-  name: place === 'tcp' ? `${name}, TCP` : name,
+const rowOf = (kind: SocketKind, uri: string, { name, aims, call, ...workload }: Plan): Row => ({
+  name: kind === 'tcp' ? `${name}, TCP` : name,
   work: { count: workload.requests, unit: 'requests', bytes: workload.requests * workload.length },
   ours: nbdjs(uri, workload, call),
   peer: libnbd(uri, workload),
@@ -111,14 +109,14 @@ const rowOf = (place: Place, uri: string, { name, aims, call, ...workload }: Pla
   aims,
 })
 
-const requests = (place: Place, title: string): Section => ({
-  name: place,
+const requests = (kind: SocketKind, title: string): Section => ({
+  name: kind,
   title,
-  text: 'One connection to `nbdkit null 8G`, `preadInto` and `pwrite` unless told otherwise.',
+  text: 'One connection to `nbdkit null 8G`. Reads by `preadInto` unless stated otherwise.',
   kind: 'comparison',
   run: ({ measure }) =>
-    withNbdkit(place, ['null', String(exportSize)], async (uri) => {
-      for (const plan of plans) await measure(rowOf(place, uri, plan))
+    withNbdkit(kind, ['null', String(exportSize)], async (uri) => {
+      for (const plan of plans) await measure(rowOf(kind, uri, plan))
     }),
 })
 

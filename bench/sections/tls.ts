@@ -1,11 +1,8 @@
 import { join } from 'node:path'
-import { libnbd } from '../contenders/libnbd.js'
-import { copyLength, nbdcopyToNull } from '../contenders/nbdcopy.js'
-import { nbdjs } from '../contenders/nbdjs.js'
-import type { Reporter, Row, Section } from '../row.js'
-import { makeCertificates, makePskFile } from '../servers/credentials.js'
-import { withNbdkit } from '../servers/nbdkit.js'
-import { withScratchFolder } from '../servers/scratch-folder.js'
+import { copyLength, libnbd, nbdcopyToNull, nbdjs } from '../contenders.js'
+import { makeCertificates, makePskFile } from '../credentials.js'
+import type { Reporter, Row, Section } from '../section.js'
+import { withNbdkit, withScratchFolder } from '../servers.js'
 import type { Workload } from '../workload.js'
 
 const length = copyLength
@@ -13,7 +10,7 @@ const exportSize = 2 ** 30
 const workload: Workload = { operation: 'read', length, inFlight: 16, warmUp: 6000, requests: 3000 }
 const username = 'alice'
 
-/** A kind of credentials: what nbdkit is told, and what stands in the URI. */
+/** A kind of credentials: the arguments for nbdkit, and the parts of the URI. */
 interface Credentials {
   readonly name: string
   readonly aim: number

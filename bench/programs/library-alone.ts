@@ -1,7 +1,6 @@
 /**
- * `node machine-alone.js WORKLOAD`: the library without a socket. Whatever is written is answered in memory, in the
- * same turn and by structured replies; the bytes of a payload are counted and not filled in, so that they cost
- * nothing but what the library does with them.
+ * `node library-alone.js WORKLOAD`: the library without a socket. Each request is answered in memory, in the same turn,
+ * with a structured reply. The bytes of a payload are counted but not written, so only the work of the library is measured.
  */
 import { connect } from '@nbdjs/core'
 import { usageOf } from '../usage.js'
@@ -13,14 +12,14 @@ const nbd = await connect({ address: 'instant:', dial: async () => new InstantSe
 
 const run = async (count: number): Promise<void> => {
   let sent = 0
-  const goOn = async (): Promise<void> => {
+  const worker = async (): Promise<void> => {
     const buffer = new Uint8Array(workload.length)
     while (sent++ < count) {
       if (workload.operation === 'read') await nbd.preadInto(buffer, 0)
       else await nbd.pwrite(buffer, 0)
     }
   }
-  await Promise.all(Array.from({ length: workload.inFlight }, goOn))
+  await Promise.all(Array.from({ length: workload.inFlight }, worker))
 }
 
 await run(workload.warmUp)

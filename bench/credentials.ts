@@ -1,4 +1,3 @@
-/** Credentials for TLS, as GnuTLS's own programs make them: certtool(1) and psktool(1), of Debian's gnutls-bin. */
 import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -7,7 +6,7 @@ const run = (folder: string, command: string, ...args: readonly string[]): void 
   execFileSync(command, args, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] })
 }
 
-/** Makes an authority and a certificate of a server, with the names that nbdkit and libnbd look for in a folder. */
+/** Makes the certificates of an authority and a server with certtool(1), under the file names of nbdkit and libnbd. */
 export const makeCertificates = (folder: string): void => {
   writeFileSync(join(folder, 'ca.cfg'), 'cn = "An authority"\nca\ncert_signing_key\n')
   writeFileSync(
@@ -17,14 +16,15 @@ export const makeCertificates = (folder: string): void => {
   for (const name of ['ca', 'server']) {
     run(folder, 'certtool', '--generate-privkey', '--key-type=ecdsa', '--outfile', `${name}-key.pem`)
   }
-  const own = (name: string): string[] => [
-    ...['--load-privkey', `${name}-key.pem`, '--template', `${name}.cfg`, '--outfile', `${name}-cert.pem`],
-  ]
+  const files = (name: string): string[] => {
+    const [key, template, certificate] = [`${name}-key.pem`, `${name}.cfg`, `${name}-cert.pem`]
+    return ['--load-privkey', key, '--template', template, '--outfile', certificate]
+  }
   const byAuthority = ['--load-ca-certificate', 'ca-cert.pem', '--load-ca-privkey', 'ca-key.pem']
-  run(folder, 'certtool', '--generate-self-signed', ...own('ca'))
-  run(folder, 'certtool', '--generate-certificate', ...byAuthority, ...own('server'))
+  run(folder, 'certtool', '--generate-self-signed', ...files('ca'))
+  run(folder, 'certtool', '--generate-certificate', ...byAuthority, ...files('server'))
 }
 
-/** Makes a key for one user. */
+/** Makes a pre-shared key for one user with psktool(1). */
 export const makePskFile = (path: string, username: string): void =>
   run('.', 'psktool', '--username', username, '--pskfile', path)

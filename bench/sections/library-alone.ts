@@ -1,5 +1,5 @@
-import { runProgram } from '../process.js'
-import type { Row, Section } from '../row.js'
+import { runProgram } from '../processes.js'
+import type { Row, Section } from '../section.js'
 import type { Workload } from '../workload.js'
 
 const many = { warmUp: 200_000, requests: 400_000 }
@@ -15,13 +15,13 @@ const plans: readonly (Workload & { readonly name: string })[] = [
 const rowOf = ({ name, ...workload }: Workload & { readonly name: string }): Row => ({
   name,
   work: { count: workload.requests, unit: 'requests', bytes: 0 },
-  ours: () => runProgram('machine-alone.js', JSON.stringify(workload)),
+  ours: () => runProgram('library-alone.js', JSON.stringify(workload)),
 })
 
-export const machineAlone: Section = {
-  name: 'machine',
+export const libraryAlone: Section = {
+  name: 'library',
   title: 'The library alone',
-  text: 'No socket: a connection in memory answers in the same turn, and its payloads cost nothing but what the library does with them. Nanoseconds of processor time per request with its reply, promise and all.',
+  text: 'Without a socket: a connection in memory answers in the same turn and does not copy payloads. Nanoseconds of processor time per request, with its reply and its promise.',
   kind: 'cost',
   run: async ({ measure }) => {
     for (const plan of plans) await measure(rowOf(plan))
