@@ -7,15 +7,15 @@ import { extents } from './extents.js'
 type Flags = Extent['flags']
 
 /**
- * `node examples/dist/map.js <uri> [context]`: which parts of an export hold data, or whatever else a meta context
- * tells, one extent in a line, as `nbdinfo --map` prints them: offset, length, flags, and the flags in words.
+ * `node examples/dist/map.js URI [CONTEXT]` prints the extents of an export in a meta context, like `nbdinfo --map`: one
+ * line with the offset, the length, the flags and their names.
  */
 async function map(uri = '', context: string = Context.BaseAllocation): Promise<void> {
   const transports = { tcp, unix, vsock }
   await using nbd = await connectUri(uri, { transports, metaContexts: [context] })
   const endOf = lineEnds(context)
   for await (const list of extents(nbd, context)) {
-    // Many lines at a time, for a map can have a million of them.
+    // A map can have a million lines: print many at once.
     await print(list.map((extent) => line(extent, endOf)).join(''))
   }
 }
@@ -24,20 +24,20 @@ function line({ offset, length, flags }: Extent, endOf: (flags: Flags) => string
   return `${pad(offset, 10)}  ${pad(length, 10)}${endOf(flags)}`
 }
 
-/** The flags and what they mean, put in words once for all extents that have them. */
+/** Formats flags and their names, once for each value. */
 function lineEnds(context: string): (flags: Flags) => string {
   const ends = new Map<Flags, string>()
   const newEnd = (flags: Flags): string => {
     const description = describeFlags(context, flags)
     const end = `  ${pad(flags, 3)}${description === undefined ? '' : `  ${description}`}\n`
-    // A server may make up as many as it likes.
+    // Bounded, because the server chooses the values.
     if (ends.size < 1000) ends.set(flags, end)
     return end
   }
   return (flags) => ends.get(flags) ?? newEnd(flags)
 }
 
-/** Resolves once it is written: a pipe may be slow. */
+/** Resolves once the text is written, because a pipe may be slow. */
 function print(text: string): Promise<void> {
   return new Promise((resolve, reject) => {
     process.stdout.write(text, (error) => (error ? reject(error) : resolve()))

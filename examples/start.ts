@@ -5,20 +5,20 @@ import { NbdError, type Transport } from '@nbdjs/core'
 import { memoryBackend, Server } from '@nbdjs/server'
 import { tcp } from '@nbdjs/transport-tcp'
 import { unix } from '@nbdjs/transport-unix'
-import { mainJob } from './main-job.js'
-import { readOnlyJob } from './read-only-job.js'
-import { say } from './report.js'
+import { readOnly } from './read-only.js'
+import { printReport } from './report.js'
 import { parseTarget } from './target.js'
+import { writeAndVerify } from './write-and-verify.js'
 
 /**
- * `npm start`: the main job against the embedded server, over TCP and over a unix socket.
- * `npm start -- <uri-or-host:port>`: a read-only version of it against a server of yours.
+ * `npm start` runs `writeAndVerify` against the embedded server, over TCP and over a unix socket.
+ * `npm start -- URI` or `npm start -- HOST:PORT` runs `readOnly` against a server of yours.
  */
 async function start(target: string | undefined): Promise<void> {
   if (target !== undefined) {
     const { transport, exportName } = parseTarget(target)
     console.log(transport.address)
-    await readOnlyJob(transport, exportName, say)
+    await readOnly(transport, exportName, printReport)
     return
   }
   await using server = new Server({
@@ -37,7 +37,7 @@ async function start(target: string | undefined): Promise<void> {
 
 async function demonstrate(transport: Transport): Promise<void> {
   console.log(transport.address)
-  await mainJob(transport, say)
+  await writeAndVerify(transport, printReport)
   console.log()
 }
 

@@ -3,16 +3,16 @@ import { tcp } from '@nbdjs/transport-tcp'
 import { unix } from '@nbdjs/transport-unix'
 import { vsock } from '@nbdjs/transport-vsock'
 
-/** A server to connect to, and what it shall export. */
+/** A server and the name of the export. */
 export interface Target {
   readonly transport: Transport
   readonly exportName: string
 }
 
-/** Understands an NBD URI, or `host:port`. */
+/** Parses an NBD URI or `host:port`. */
 export function parseTarget(text: string): Target {
   const uri = parseUri(/^[\w+]+:\/\//.test(text) ? text : `nbd://${text}`)
-  if (uri.tls) throw new NbdUsageError(`${text}: this program does not speak TLS`)
+  if (uri.tls) throw new NbdUsageError(`${text}: this example does not support TLS`)
   return { transport: transportOf(uri), exportName: uri.exportName }
 }
 

@@ -1,18 +1,18 @@
 import { connect, type Transport } from '@nbdjs/core'
-import { rate, type Say, sayExport } from './report.js'
+import { type Report, rate, reportExport } from './report.js'
 
 const pieceLength = 256 * 1024
 const longestRead = 64 * 1024 * 1024
 
-/** The main job without a write: connects, tells about the export, reads its beginning, and shuts down. */
-export async function readOnlyJob(
+/** Connects, reports the export, reads up to 64 MiB of it and shuts down. Writes nothing. */
+export async function readOnly(
   transport: Transport,
   exportName: string,
-  say: Say,
+  report: Report,
   signal?: AbortSignal,
 ): Promise<void> {
   await using nbd = await connect(transport, { exportName, fullInfo: true }, { signal })
-  sayExport(nbd.info, nbd.session, say)
+  reportExport(nbd.info, nbd.session, report)
 
   const length = Math.min(Number(nbd.info.size), longestRead)
   const offsets = Array.from({ length: Math.ceil(length / pieceLength) }, (_, index) => index * pieceLength)
@@ -20,12 +20,12 @@ export async function readOnlyJob(
   const pieces = await Promise.all(
     offsets.map((offset) => nbd.pread(Math.min(pieceLength, length - offset), offset)),
   )
-  say('read', rate(length, performance.now() - start))
-  say(
+  report('read', rate(length, performance.now() - start))
+  report(
     'not zero',
     `${pieces.filter((piece) => piece.some((byte) => byte !== 0)).length} of ${pieces.length} pieces`,
   )
 
   await nbd.shutdown({ signal })
-  say('shut down', `state ${nbd.state}`)
+  report('shut down', `state ${nbd.state}`)
 }
