@@ -2,6 +2,7 @@ import { formatValue, quote } from '@nbdjs/core'
 
 /** A transport that breaks a rule of the contract, or does not do in time what the contract demands. */
 export class ConformanceError extends Error {
+  /** `ConformanceError`. */
   override readonly name = 'ConformanceError'
 }
 

@@ -22,7 +22,12 @@ export function socketPeer(socket: net.Socket): Peer {
 }
 
 /** The options of `net.createServer()` with which its sockets can be peers. */
-export const peerServerOptions: { readonly allowHalfOpen: true; readonly pauseOnConnect: true } = {
+export const peerServerOptions: {
+  /** The suite half-closes connections. */
+  readonly allowHalfOpen: true
+  /** A peer must not read before it is asked to. */
+  readonly pauseOnConnect: true
+} = {
   allowHalfOpen: true,
   pauseOnConnect: true,
 }
