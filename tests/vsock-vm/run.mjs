@@ -1,5 +1,5 @@
 /**
- * Tests AF_VSOCK for real, in a virtual machine that is made for it: `npm run test:vsock`, see README.md.
+ * `npm run test:vsock`: tests AF_VSOCK in a virtual machine, see README.md.
  *
  * The exit code is 0 only if every test ran and passed. NBD_RESULT_FILE names a file for the counts as JSON.
  */
@@ -24,7 +24,7 @@ const test = async () => {
   const kernelFolder = prepareKernel()
   const base = prepareBaseArchive(kernelFolder)
   const workFolder = join(cacheFolder, `app.${process.pid}`)
-  // Whatever ends this program.
+  // Runs in any case, even after a signal.
   process.once('exit', () => rmSync(workFolder, { recursive: true, force: true }))
   const reader = new TapReader()
   const app = await makeAppArchive(workFolder)
@@ -40,18 +40,18 @@ const test = async () => {
       reader.take(line)
     },
   })
-  return reader.results(mishap(ending))
+  return reader.results(machineFault(ending))
 }
 
 const requireMachine = () => {
   if (process.platform !== 'linux' || process.arch !== 'x64') {
-    throw new Error(`This suite runs on Linux on x64, not on ${process.platform} on ${process.arch}.`)
+    throw new Error(`The vsock tests need Linux on x64, this is ${process.platform} on ${process.arch}.`)
   }
   const missing = missingPackages().filter(({ suites }) => suites.includes('vsock'))
   if (missing.length === 0) return
   const names = missing.map(({ name }) => name).join(' ')
   throw new Error(
-    `The suite needs ${names}: sudo apt-get update && sudo apt-get install --no-install-recommends ${names}`,
+    `The vsock tests need ${names}: sudo apt-get update && sudo apt-get install --no-install-recommends ${names}`,
   )
 }
 
@@ -59,13 +59,13 @@ const buildPackages = () => {
   const packages = ['transport-vsock', 'conformance'].map((name) => join('packages', name))
   const tsc = join(repository, 'node_modules/.bin/tsc')
   const { status } = spawnSync(tsc, ['-b', ...packages], { cwd: repository, stdio: 'inherit' })
-  if (status !== 0) throw new Error('The packages could not be built: see above.')
+  if (status !== 0) throw new Error('The build of the packages failed, see above.')
 }
 
 /** @param {import('./host/machine.mjs').Ending} ending */
-const mishap = ({ timedOut, exit, errorOutput }) => {
-  if (timedOut) return `it was switched off after ${TIME_LIMIT_MS / 1000} s`
-  if (exit !== 0) return `qemu ended with ${exit}: ${errorOutput.trim()}`
+const machineFault = ({ timedOut, exit, errorOutput }) => {
+  if (timedOut) return `still running after ${TIME_LIMIT_MS / 1000} s`
+  if (exit !== 0) return `qemu exited with ${exit}: ${errorOutput.trim()}`
   return undefined
 }
 

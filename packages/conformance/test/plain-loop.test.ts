@@ -42,7 +42,7 @@ describe('a plain loop, without a test runner', () => {
   it('runs all scenarios, and the memory transport passes', () => {
     const expected = transportScenarios().map(({ name }) => ({ name, error: null }))
     expect(run()).toEqual(expected)
-  }, 60_000)
+  }, 300_000)
 
   it.each(['throwing', 'rejecting'])('catches an unhandled error: %s', (alteration) => {
     const [line] = run(alteration, unhandled)

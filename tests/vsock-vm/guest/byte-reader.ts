@@ -1,6 +1,6 @@
 import type { Connection, Receiver } from '@nbdjs/core'
 
-/** Gathers what a connection delivers. */
+/** A receiver that collects all bytes. */
 export class ByteReader implements Receiver {
   readonly closedWith: Promise<Error | undefined>
   readonly hasEnded: Promise<void>
@@ -25,7 +25,7 @@ export class ByteReader implements Receiver {
     return this.#length
   }
 
-  /** Resolves when `length` bytes have come in all, with all that have. */
+  /** Resolves with all bytes once at least `length` have arrived. */
   async bytes(length: number): Promise<Uint8Array> {
     if (this.#length < length) {
       await new Promise<void>((resolve) => {
@@ -65,7 +65,7 @@ export class ByteReader implements Receiver {
   }
 }
 
-/** Starts a connection with a reader of its own. */
+/** Starts a connection with a new reader. */
 export function startReader(connection: Connection): ByteReader {
   const reader = new ByteReader()
   connection.start(reader)

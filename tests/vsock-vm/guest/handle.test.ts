@@ -8,11 +8,11 @@ import { type Nbdkit, startNbdkit } from './nbdkit.js'
 
 const KiB = 1024
 const MiB = 1024 * KiB
-const NOBODYS_PORT = 9
+const UNUSED_PORT = 9
 
 const openDescriptors = (): number => readdirSync('/proc/self/fd').length
 
-/** What the pattern plugin has at an offset below 2^32: the offset of each 8 bytes, big-endian. */
+/** The data of the pattern plugin below 2^32: each 8 bytes are their own offset, big-endian. */
 function patternAt(offset: number, length: number): Buffer {
   const words = new Uint32Array(length / 4)
   for (let word = 1; word < words.length; word += 2) words[word] = offset + 4 * (word - 1)
@@ -35,7 +35,7 @@ describe('a handle over vsock', { timeout: 240_000 }, () => {
   })
 
   // libnbd: nbd_connect_vsock, nbd_aio_connect_vsock
-  it('goes from the greeting to the shutdown, and leaves no descriptor open', async () => {
+  it('connects, reads and shuts down, and leaves no descriptor open', async () => {
     const before = openDescriptors()
     const nbd = new Handle()
     const info = await nbd.connect(vsock(Cid.Local, pattern.port))
@@ -49,7 +49,7 @@ describe('a handle over vsock', { timeout: 240_000 }, () => {
     assert.equal(openDescriptors(), before)
   })
 
-  it('is reached again by its own URI', async () => {
+  it('has a uri that connects to the same export', async () => {
     const nbd = await connect(vsock(Cid.Local, pattern.port), { exportName: 'a/é' })
     assert.equal(nbd.uri, `nbd+vsock://1:${pattern.port}/a/%C3%A9`)
     const again = await connectUri(nbd.uri, { transports: { vsock } })
@@ -58,7 +58,7 @@ describe('a handle over vsock', { timeout: 240_000 }, () => {
     await Promise.all([nbd.shutdown(), again.shutdown()])
   })
 
-  it('reads 64 MiB as nbdkit has them', async () => {
+  it('reads 64 MiB of the pattern plugin unchanged', async () => {
     const nbd = await connect(vsock(Cid.Local, pattern.port))
     const reads = Array.from({ length: 64 }, (_, index) => nbd.pread(MiB, index * MiB))
     for (const [index, read] of reads.entries()) {
@@ -67,7 +67,7 @@ describe('a handle over vsock', { timeout: 240_000 }, () => {
     await nbd.shutdown()
   })
 
-  it('reads many small pieces at once, each its own', async () => {
+  it('returns the right data to each of 1000 reads in flight', async () => {
     const nbd = await connect(vsock(Cid.Local, pattern.port))
     const offsets = Array.from({ length: 1000 }, (_, index) => ((index * 7919) % 100_000) * 4 * KiB)
     const pieces = await Promise.all(offsets.map((offset) => nbd.pread(4 * KiB, offset)))
@@ -96,7 +96,7 @@ describe('a handle over vsock', { timeout: 240_000 }, () => {
     await nbd.shutdown()
   })
 
-  it('has two connections to two servers at once', async () => {
+  it('connects to two servers at once', async () => {
     const [reader, writer] = await Promise.all([
       connect(vsock(Cid.Local, pattern.port)),
       connect(vsock(Cid.Local, memory.port)),
@@ -107,9 +107,9 @@ describe('a handle over vsock', { timeout: 240_000 }, () => {
     await Promise.all([reader.shutdown(), writer.shutdown()])
   })
 
-  it('is dead when nobody listens', async () => {
+  it('is dead if no server listens', async () => {
     const nbd = new Handle()
-    await assert.rejects(nbd.connect(vsock(Cid.Local, NOBODYS_PORT)), (error) => {
+    await assert.rejects(nbd.connect(vsock(Cid.Local, UNUSED_PORT)), (error) => {
       assert.ok(error instanceof NbdTransportError)
       assert.equal(error.errno, 'ECONNRESET')
       return true
@@ -117,7 +117,7 @@ describe('a handle over vsock', { timeout: 240_000 }, () => {
     assert.equal(nbd.state, 'dead')
   })
 
-  it('settles every command when the server goes', async () => {
+  it('settles every command if the server exits', async () => {
     const before = openDescriptors()
     const doomed = await startNbdkit('pattern', 'size=1G')
     const nbd = await connect(vsock(Cid.Local, doomed.port))

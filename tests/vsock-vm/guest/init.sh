@@ -1,5 +1,5 @@
 #!/bin/busybox sh
-# The first and only program of the virtual machine: makes it usable, runs the tests, switches it off.
+# The init program of the virtual machine: mounts the file systems, loads the modules, runs the tests, powers off.
 export PATH=/bin
 busybox mkdir -p /proc /sys /dev /tmp
 busybox mount -t proc proc /proc
@@ -13,5 +13,5 @@ done < /modules/order
 
 cd /app
 node --enable-source-maps --test-reporter=./tap-reporter.mjs main.mjs
-echo "# node ended with $?"
+echo "# node exited with $?"
 busybox poweroff -f

@@ -15,7 +15,7 @@ export async function startNbdkit(...plugin: readonly string[]): Promise<Nbdkit>
   const port = nextPort++
   const pidFile = `/tmp/nbdkit-${port}.pid`
   const options = ['--foreground', '--vsock', '--port', String(port), '--pidfile', pidFile]
-  // Not on the serial line, which is for the results: nbdkit complains of every client that leaves early.
+  // Not to the serial line, which carries the results.
   const logFile = `/tmp/nbdkit-${port}.log`
   const log = openSync(logFile, 'w')
   const child = spawn('nbdkit', [...options, ...plugin], { stdio: ['ignore', log, log] })

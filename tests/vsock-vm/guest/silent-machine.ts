@@ -6,18 +6,18 @@ const SET_GUEST_CID = 0x4008af60
 
 let nextCid = 1000
 
-/** A virtual machine that the kernel knows and that never boots: nobody answers what is sent there. */
+/** A virtual machine that is registered with the kernel and never boots: a dial to it gets no answer. */
 export class SilentMachine {
   readonly cid: number
   readonly #fd: number
 
   constructor() {
     this.cid = nextCid++
-    // What qemu opens for the vsock of a virtual machine.
+    // The device that qemu opens for the vsock of a virtual machine.
     this.#fd = openSync('/dev/vhost-vsock', 'r+')
     const cid = new Uint8Array(BigUint64Array.of(BigInt(this.cid)).buffer)
     const { errno } = loadLibc()('ioctl', this.#fd, SET_GUEST_CID, cid)
-    if (errno !== undefined) throw new Error(`VHOST_VSOCK_SET_GUEST_CID failed with ${errno}`)
+    if (errno !== undefined) throw new Error(`ioctl VHOST_VSOCK_SET_GUEST_CID failed: ${errno}`)
   }
 
   close(): void {

@@ -1,8 +1,8 @@
 import type { TestEvent } from 'node:test/reporters'
 
 /**
- * Tells on the serial line what passed, one line a test, in the Test Anything Protocol; the plan comes last. A
- * reader that does not see the plan knows that the tests did not come to their end.
+ * Reports each test on a line, in the Test Anything Protocol. The plan comes last: if it is missing, the run was not
+ * complete.
  */
 export default async function* tapReporter(events: AsyncIterable<TestEvent>): AsyncGenerator<string> {
   const path: string[] = []
@@ -15,7 +15,7 @@ export default async function* tapReporter(events: AsyncIterable<TestEvent>): As
     if (type !== 'test:pass' && type !== 'test:fail') continue
 
     const isSuite = data.details.type === 'suite'
-    // A suite fails when one of its tests does, which has been told; else it failed by itself.
+    // A suite that failed because of its tests is not reported again.
     if (isSuite && (type === 'test:pass' || isByItsTests(data.details.error))) continue
     count += 1
     const name = [...path.slice(0, data.nesting), data.name].join(' > ').replaceAll('#', '\\#')

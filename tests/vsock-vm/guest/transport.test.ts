@@ -9,7 +9,7 @@ import { SilentMachine } from './silent-machine.js'
 import { VsockListener } from './vsock-listener.js'
 
 const MiB = 1024 * 1024
-const NOBODYS_PORT = 9
+const UNUSED_PORT = 9
 
 const never = new AbortController().signal
 
@@ -58,30 +58,30 @@ describe('the transport', { timeout: 120_000 }, () => {
     assert.equal(await reader.closedWith, undefined)
   })
 
-  it('is refused where nobody listens', async () => {
-    const dial = vsock(Cid.Local, NOBODYS_PORT).dial({ signal: never })
+  it('rejects with ECONNRESET if no server listens', async () => {
+    const dial = vsock(Cid.Local, UNUSED_PORT).dial({ signal: never })
     await rejectsWith(dial, 'ECONNRESET', /CID 1 refuses connections to port 9; does a server listen there/)
   })
 
-  it('is told that there is no machine with that CID', async () => {
+  it('rejects with ENODEV if no machine has the CID', async () => {
     const dial = vsock(999_999, 10809).dial({ signal: never })
     await rejectsWith(dial, 'ENODEV', /no machine with CID 999999 can be reached from here/)
   })
 
-  it('gives up after the connect timeout', async () => {
+  it('rejects after the connect timeout', async () => {
     const dial = vsock(silent.cid, 10809, { connectTimeoutMs: 100 }).dial({ signal: never })
     await rejectsWith(dial, 'ETIMEDOUT', /no answer within 100 ms/)
   })
 
-  it('gives up when the kernel does', async () => {
+  it('rejects after the timeout of the kernel', async () => {
     const dial = vsock(silent.cid, 10809).dial({ signal: never })
     await rejectsWith(dial, 'ETIMEDOUT', /no answer within 2000 ms/)
   })
 
-  it('gives up when it is aborted while dialling', async () => {
+  it('rejects if it is aborted during the dial', async () => {
     const before = openDescriptors()
     const controller = new AbortController()
-    const reason = new Error('enough')
+    const reason = new Error('aborted by the test')
     const dial = vsock(silent.cid, 10809, { connectTimeoutMs: 60_000 }).dial(controller)
     setTimeout(() => controller.abort(reason), 50)
     await assert.rejects(dial, reason)
@@ -90,7 +90,7 @@ describe('the transport', { timeout: 120_000 }, () => {
 
   it('leaves no descriptor open after 200 dials', async () => {
     const { transport: open, close: stopListening } = listen()
-    const refused = vsock(Cid.Local, NOBODYS_PORT)
+    const refused = vsock(Cid.Local, UNUSED_PORT)
     const unknown = vsock(999_999, 10809)
     const unanswered = vsock(silent.cid, 10809, { connectTimeoutMs: 5 })
     const dials = [
@@ -108,7 +108,7 @@ describe('the transport', { timeout: 120_000 }, () => {
     await stopListening()
   })
 
-  it('holds back a writer whose peer reads slowly, and loses nothing', async () => {
+  it('returns false from write() while the peer does not read, and loses no byte', async () => {
     const listener = new VsockListener()
     const accepted = listener.acceptConnection()
     const connection = await listener.transport.dial({ signal: never })
@@ -119,7 +119,7 @@ describe('the transport', { timeout: 120_000 }, () => {
     const sent: Uint8Array[] = []
     do sent.push(new Uint8Array(MiB).fill(sent.length))
     while (connection.write(sent.slice(-1)) && sent.length < 256)
-    assert.ok(sent.length < 256, 'the writer was not held back within 256 MiB')
+    assert.ok(sent.length < 256, 'write() returned true for 256 MiB')
 
     const drained = receiver.drain()
     const reader = startReader(peer)

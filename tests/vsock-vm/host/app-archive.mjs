@@ -1,4 +1,4 @@
-/** The part of the virtual machine's files that is under test: the built packages and the test program. */
+/** The files of the virtual machine that are tested: the built packages, and the test program. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -10,7 +10,7 @@ import { libraryEntries } from './libraries.mjs'
 
 const guestFolder = fileURLToPath(new URL('../guest', import.meta.url))
 
-/** What the test program imports by name. */
+/** The packages that the test program imports. */
 const imported = ['@nbdjs/conformance', '@nbdjs/core', '@nbdjs/transport-vsock']
 
 /**
@@ -24,7 +24,7 @@ export const makeAppArchive = async (workFolder) => {
     outdir: join(workFolder, 'out'),
     outExtension: { '.js': '.mjs' },
     bundle: true,
-    // The packages stay what they are: the test goes through what is published.
+    // The packages are not bundled: the published files are tested.
     packages: 'external',
     platform: 'node',
     format: 'esm',
@@ -46,7 +46,7 @@ export const makeAppArchive = async (workFolder) => {
   return makeArchive(entries, workFolder)
 }
 
-/** Every package that is needed, in one flat folder. */
+/** All required packages, in one flat folder. */
 const packageEntries = () => {
   /** @type {Map<string, string>} */
   const folders = new Map()
@@ -75,7 +75,7 @@ const collect = (name, importer, folders) => {
   const folder = findPackage(name, importer)
   const known = folders.get(name)
   if (known === folder) return
-  if (known !== undefined) throw new Error(`${name} is needed in two versions: ${known} and ${folder}`)
+  if (known !== undefined) throw new Error(`${name}: expected one version, found ${known} and ${folder}`)
   folders.set(name, folder)
   const { dependencies, optionalDependencies } = JSON.parse(
     readFileSync(join(folder, 'package.json'), 'utf8'),
@@ -92,12 +92,12 @@ const collect = (name, importer, folders) => {
  */
 const findPackage = (name, importer) => {
   const folder = lookUp(name, importer)
-  if (folder === undefined) throw new Error(`${importer} needs ${name}, which is not installed.`)
+  if (folder === undefined) throw new Error(`${name} is not installed, ${importer} needs it.`)
   return folder
 }
 
 /**
- * As Node looks: in the node_modules of each folder upwards.
+ * Searches node_modules of each parent folder, like Node.
  *
  * @param {string} name
  * @param {string} folder

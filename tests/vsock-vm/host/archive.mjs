@@ -1,10 +1,10 @@
-/** Archives that the kernel unpacks into its first file system: cpio in the format "newc". */
+/** Makes archives that the kernel unpacks into its first file system: cpio in the format "newc". */
 import { chmodSync, cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { run } from '../../../scripts/peers/privilege.mjs'
 
 /**
- * What becomes a file of the archive: a copy of a file or of a whole folder (`from`), or a text.
+ * A file of the archive: a copy of a file or folder (`from`), or a text.
  *
  * @typedef {{ path: string, from: string } | { path: string, text: string, isProgram?: boolean }} Entry
  */
@@ -12,8 +12,7 @@ import { run } from '../../../scripts/peers/privilege.mjs'
 /**
  * @param {readonly Entry[]} entries
  * @param {string} workFolder
- * @returns {string} The path of the archive. It is not compressed: the emulated processor would be slower at
- *   unpacking it than the memory is at holding it.
+ * @returns {string} The path of the archive. It is not compressed, because the emulated processor is slow.
  */
 export const makeArchive = (entries, workFolder) => {
   const root = join(workFolder, 'root')

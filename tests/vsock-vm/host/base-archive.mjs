@@ -1,4 +1,4 @@
-/** The part of the virtual machine's files that seldom changes: programs, their libraries, kernel modules. */
+/** The files of the virtual machine that rarely change: programs, their libraries, kernel modules. */
 import { realpathSync } from 'node:fs'
 import { join } from 'node:path'
 import { findCommand } from '../../../scripts/peers/debian-packages.mjs'
@@ -32,11 +32,12 @@ const programEntries = () => {
   return [...programs, ...libraryEntries(programs.map(({ from }) => from))]
 }
 
-/** Where nbdkit looks for its plugins is compiled in, so they keep their places. */
+/** The plugins keep their paths, because the folder of plugins is compiled into nbdkit. */
 const nbdkitFiles = () => {
   const config = run(['nbdkit', '--dump-config'])
   const folder = /^plugindir=(.+)$/m.exec(config)?.[1]
-  if (folder === undefined) throw new Error(`nbdkit --dump-config names no plugindir:\n${config}`)
+  if (folder === undefined)
+    throw new Error(`nbdkit --dump-config: expected a line plugindir=..., received:\n${config}`)
   return ['pattern', 'memory'].map((name) => {
     const path = join(folder, `nbdkit-${name}-plugin.so`)
     return { path, from: path }
@@ -46,6 +47,6 @@ const nbdkitFiles = () => {
 /** @param {string} name */
 const requireCommand = (name) => {
   const path = findCommand(name)
-  if (path === undefined) throw new Error(`The program ${name} is not installed.`)
+  if (path === undefined) throw new Error(`${name} is not installed.`)
   return realpathSync(path)
 }

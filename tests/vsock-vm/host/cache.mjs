@@ -1,4 +1,4 @@
-/** The ignored folder that keeps what is slow to make. Several clones may share one by NBD_CACHE_DIR. */
+/** The cache folder. Several clones can share one by NBD_CACHE_DIR. */
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,13 +9,13 @@ export const repository = fileURLToPath(new URL('../../..', import.meta.url))
 export const cacheFolder = join(process.env['NBD_CACHE_DIR'] ?? join(repository, '.cache'), 'vsock-vm')
 
 /**
- * A file or folder of the cache, which is made when it is not there: either whole or not at all. What it takes the
- * place of is removed.
+ * Returns a file or folder of the cache and makes it if it is missing, atomically. Older ones of the same kind are
+ * removed.
  *
  * @param {string} kind
- * @param {string} key Changes with whatever it is made from.
- * @param {(workFolder: string) => string} make Makes it somewhere in a folder of its own and returns its path.
- * @returns {string} Its path.
+ * @param {string} key Changes if the sources change.
+ * @param {(workFolder: string) => string} make Makes the file or folder inside `workFolder` and returns its path.
+ * @returns {string} The path in the cache.
  */
 export const cached = (kind, key, make) => {
   const path = join(cacheFolder, `${kind}-${key}`)
@@ -27,7 +27,7 @@ export const cached = (kind, key, make) => {
     for (const outdated of cachedKinds(kind)) rmSync(outdated, { recursive: true })
     renameSync(made, path)
   } catch (error) {
-    // Another clone may have been faster.
+    // Another clone may have made it meanwhile.
     if (!existsSync(path)) throw error
   } finally {
     rmSync(workFolder, { recursive: true, force: true })
@@ -36,7 +36,7 @@ export const cached = (kind, key, make) => {
 }
 
 /**
- * What the cache has of a kind, whatever it was made from.
+ * All files or folders of a kind in the cache, with any key.
  *
  * @param {string} kind
  */
@@ -48,7 +48,7 @@ export const cachedKinds = (kind) =>
     : []
 
 /**
- * A key that changes when what is in a file does, or its place.
+ * A key that changes if the path or the content of a file changes.
  *
  * @param {readonly string[]} paths
  */

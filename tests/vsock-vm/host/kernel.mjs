@@ -1,4 +1,4 @@
-/** The kernel of the virtual machine: Debian's for clouds, unpacked from its package, never installed. */
+/** The kernel of the virtual machine: Debian's cloud kernel, unpacked from its package without installing it. */
 import { chmodSync, copyFileSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { run } from '../../../scripts/peers/privilege.mjs'
@@ -8,12 +8,12 @@ const METAPACKAGE = 'linux-image-cloud-amd64'
 
 const KIND = 'kernel'
 
-/** In the order in which they are loaded. */
+/** In loading order. */
 const modules = [
   'net/vmw_vsock/vsock',
   'net/vmw_vsock/vmw_vsock_virtio_transport_common',
   'net/vmw_vsock/vsock_loopback',
-  // A peer that never answers is a virtual machine that never boots; these make the kernel believe in one.
+  // For a silent peer: a virtual machine that is registered with the kernel and never boots.
   'drivers/vhost/vhost_iotlb',
   'drivers/vhost/vhost',
   'drivers/vhost/vhost_vsock',
@@ -23,7 +23,7 @@ export const moduleNames = modules.map((path) => basename(path))
 
 /**
  * @returns {string} A folder with `vmlinuz` and the modules, as `NAME.ko`.
- * @throws {Error} when it is not in the cache and cannot be had.
+ * @throws {Error} The kernel is neither in the cache nor known to apt.
  */
 export const prepareKernel = () => {
   const candidate = newestPackage()
@@ -33,11 +33,11 @@ export const prepareKernel = () => {
   const [kept] = cachedKinds(KIND)
   if (kept !== undefined) return kept
   throw new Error(
-    `apt knows no package ${METAPACKAGE}. On Debian run "apt-get update"; other systems cannot run this suite.`,
+    `apt has no package ${METAPACKAGE}. On Debian run "apt-get update"; the vsock tests need Debian.`,
   )
 }
 
-/** @returns {string | undefined} `package=version` of the kernel that the metapackage stands for. */
+/** @returns {string | undefined} `package=version` of the kernel that the metapackage depends on. */
 const newestPackage = () => {
   const record = show(METAPACKAGE)
   const name = /^Depends: (?:.*, )?(linux-image-[^ ,]+)/m.exec(record)?.[1]
@@ -62,7 +62,7 @@ const unpack = (candidate, workFolder) => {
   console.log(`Downloading ${candidate} (once) ...`)
   run(['sh', '-c', 'cd "$0" && apt-get -q download "$1"', workFolder, candidate])
   const archive = readdirSync(workFolder).find((name) => name.endsWith('.deb'))
-  if (archive === undefined) throw new Error(`apt-get download of ${candidate} brought no package.`)
+  if (archive === undefined) throw new Error(`apt-get download ${candidate}: no package was downloaded.`)
   const unpacked = join(workFolder, 'unpacked')
   run(['dpkg-deb', '-x', join(workFolder, archive), unpacked])
 

@@ -1,4 +1,4 @@
-/** The shared libraries that programs need, in the places where the dynamic loader finds them on this machine. */
+/** The shared libraries of programs, under the paths where the dynamic loader of this machine finds them. */
 import { run } from '../../../scripts/peers/privilege.mjs'
 
 /** @param {readonly string[]} programs Programs or libraries. */
@@ -9,7 +9,7 @@ export const libraryEntries = (programs) => {
 
 /**
  * @param {string} program
- * @returns {string[]} None for a static program, for which ldd fails.
+ * @returns {string[]} Empty for a static program, for which ldd fails.
  */
 const librariesOf = (program) =>
   [...run(['sh', '-c', 'ldd "$0" || true', program]).matchAll(/(\/\S+) \(0x/g)].map(([, path = '']) => path)

@@ -1,4 +1,4 @@
-/** Runs the virtual machine and hands out what it says on its serial line. */
+/** Runs the virtual machine and reads its serial line. */
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 
@@ -6,20 +6,20 @@ import { createInterface } from 'node:readline'
  * @typedef {object} MachineOptions
  * @property {string} kernel
  * @property {string} initrd
- * @property {number} timeLimitMs After which the machine is switched off.
- * @property {(line: string) => void} onLine Gets each line of the serial line.
+ * @property {number} timeLimitMs The machine is killed after this time.
+ * @property {(line: string) => void} onLine Called with each line of the serial line.
  */
 
 /**
  * @typedef {object} Ending
  * @property {boolean} timedOut
- * @property {number | string | null} exit Its exit code, or the signal that ended it.
- * @property {string} errorOutput What qemu itself had to say.
+ * @property {number | string | null} exit The exit code of qemu, or the signal that killed it.
+ * @property {string} errorOutput The error output of qemu.
  */
 
 /**
  * @param {MachineOptions} options
- * @returns {Promise<Ending>} when the machine has been switched off, whoever did it.
+ * @returns {Promise<Ending>} Resolves once the machine is off.
  */
 export const runMachine = ({ kernel, initrd, timeLimitMs, onLine }) =>
   new Promise((resolve, reject) => {
@@ -48,15 +48,15 @@ export const runMachine = ({ kernel, initrd, timeLimitMs, onLine }) =>
   })
 
 const hardware = [
-  // Emulated, so that it needs no rights and runs inside of other virtual machines.
+  // Emulation needs no privileges and works inside other virtual machines.
   ['-accel', 'tcg,thread=multi'],
   ['-machine', 'q35'],
   ['-cpu', 'max'],
   ['-smp', '2'],
   ['-m', '1024'],
-  // Nothing but a serial line, which is this process's pipe: no screen, no network, no disk.
+  // The only device is a serial line, connected to a pipe: no screen, no network, no disk.
   ['-nodefaults', '-display', 'none', '-serial', 'stdio'],
   ['-no-reboot'],
-  // A kernel that panics reboots at once, which ends the machine.
+  // A kernel that panics reboots at once, and -no-reboot then ends the machine.
   ['-append', 'console=ttyS0 quiet panic=-1'],
 ].flat()

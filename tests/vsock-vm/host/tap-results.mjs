@@ -1,21 +1,18 @@
-/** Reads what the tests in the virtual machine report, and decides whether they passed. */
+/** Parses the report of the tests in the virtual machine and decides whether they passed. */
 
 /**
  * @typedef {object} Results
  * @property {number} passed
  * @property {number} failed
  * @property {number} skipped
- * @property {string[]} failures What failed, and why, for people.
+ * @property {string[]} failures The names and errors of the failed tests.
  */
 
-/**
- * Takes the serial line, line by line, in the Test Anything Protocol. Lines that are none of it (a message of
- * the kernel) are let pass.
- */
+/** Parses the serial line in the Test Anything Protocol. Other lines, such as messages of the kernel, are ignored. */
 export class TapReader {
   #passed = 0
   #skipped = 0
-  /** @type {{ name: string, why: string[] }[]} */
+  /** @type {{ name: string, details: string[] }[]} */
   #failed = []
   /** @type {number | undefined} */
   #planned
@@ -33,33 +30,33 @@ export class TapReader {
     }
     const test = /^(not )?ok (\d+) - (.*?)(?: # (SKIP|TODO).*)?$/.exec(line)
     if (test !== null) this.#takeTest(test)
-    else if (this.#isAfterFailure && line.startsWith('# ')) this.#failed.at(-1)?.why.push(line.slice(2))
+    else if (this.#isAfterFailure && line.startsWith('# ')) this.#failed.at(-1)?.details.push(line.slice(2))
   }
 
   /** @param {RegExpExecArray} test */
   #takeTest([, not, number, name = '', directive]) {
     this.#seen += 1
     if (Number(number) !== this.#seen) {
-      this.#faults.push(`test ${this.#seen} was expected, and number ${number} reported: "${name}"`)
+      this.#faults.push(`test number: expected ${this.#seen}, received ${number} ("${name}")`)
     }
     this.#isAfterFailure = not !== undefined
-    if (not !== undefined) this.#failed.push({ name, why: [] })
+    if (not !== undefined) this.#failed.push({ name, details: [] })
     else if (directive === undefined) this.#passed += 1
     else this.#skipped += 1
   }
 
   /**
-   * @param {string | undefined} mishap What else went wrong with the machine as a whole.
-   * @returns {Results} A run that did not come to its end has failed, whatever passed before.
+   * @param {string | undefined} machineFault A fault of the machine as a whole.
+   * @returns {Results} A run that is not complete counts as failed, even if all its tests passed.
    */
-  results(mishap) {
-    const faults = [...this.#faults, ...(mishap === undefined ? [] : [mishap])]
-    if (this.#planned === undefined) faults.push(`the closing line is missing after ${this.#seen} tests`)
+  results(machineFault) {
+    const faults = [...this.#faults, ...(machineFault === undefined ? [] : [machineFault])]
+    if (this.#planned === undefined) faults.push(`the plan is missing after ${this.#seen} tests`)
     else if (this.#planned !== this.#seen) {
-      faults.push(`the closing line speaks of ${this.#planned} tests, ${this.#seen} were reported`)
+      faults.push(`the plan has ${this.#planned} tests, ${this.#seen} were reported`)
     }
     if (this.#passed === 0) faults.push('no test passed')
-    const failures = this.#failed.map(({ name, why }) => [name, ...why].join('\n'))
+    const failures = this.#failed.map(({ name, details }) => [name, ...details].join('\n'))
     return {
       passed: this.#passed,
       failed: this.#failed.length + faults.length,

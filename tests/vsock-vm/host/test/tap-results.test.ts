@@ -1,26 +1,26 @@
 import { describe, expect, it } from '@jest/globals'
 import { TapReader } from '../tap-results.mjs'
 
-function resultsOf(lines: string, mishap?: string): ReturnType<TapReader['results']> {
+function resultsOf(lines: string, machineFault?: string): ReturnType<TapReader['results']> {
   const reader = new TapReader()
   for (const line of lines.trim().split('\n')) reader.take(line.trim())
-  return reader.results(mishap)
+  return reader.results(machineFault)
 }
 
 describe('TapReader', () => {
-  it('counts what passed, between lines of other origin', () => {
+  it('counts passed tests and ignores all other lines', () => {
     const results = resultsOf(`
       [    0.000000] Linux version 6.1.0
       ok 1 - first
       # a remark
       ok 2 - second
       1..2
-      # node ended with 0
+      # node exited with 0
       [    5.000000] reboot: Power down`)
     expect(results).toEqual({ passed: 2, failed: 0, skipped: 0, failures: [] })
   })
 
-  it('keeps why a test failed', () => {
+  it('keeps the error of a failed test', () => {
     const results = resultsOf(`
       not ok 1 - first > inner
       # AssertionError: 1 is not 2
@@ -36,7 +36,7 @@ describe('TapReader', () => {
     })
   })
 
-  it('counts what was skipped apart', () => {
+  it('counts skipped tests separately', () => {
     const results = resultsOf(`
       ok 1 - first
       ok 2 - second # SKIP not here
@@ -46,28 +46,28 @@ describe('TapReader', () => {
   })
 
   it.each<[string, string, string]>([
-    ['nothing was said', '', 'the closing line is missing after 0 tests'],
-    ['the closing line is missing', 'ok 1 - first', 'the closing line is missing after 1 tests'],
-    ['tests are missing', 'ok 1 - first\n1..2', 'the closing line speaks of 2 tests, 1 were reported'],
+    ['there is no output', '', 'the plan is missing after 0 tests'],
+    ['the plan is missing', 'ok 1 - first', 'the plan is missing after 1 tests'],
+    ['tests are missing', 'ok 1 - first\n1..2', 'the plan has 2 tests, 1 were reported'],
     [
-      'a line was lost',
+      'a line is missing',
       'ok 1 - first\nok 3 - third\n1..3',
-      'test 2 was expected, and number 3 reported: "third"',
+      'test number: expected 2, received 3 ("third")',
     ],
-    ['nothing ran', '1..0', 'no test passed'],
-    ['everything was skipped', 'ok 1 - first # SKIP\n1..1', 'no test passed'],
-  ])('fails when %s', (_, lines, fault) => {
+    ['no test ran', '1..0', 'no test passed'],
+    ['all tests were skipped', 'ok 1 - first # SKIP\n1..1', 'no test passed'],
+  ])('fails if %s', (_, lines, fault) => {
     const { failed, failures } = resultsOf(lines)
     expect(failed).toBeGreaterThan(0)
     expect(failures).toContain(`virtual machine: ${fault}`)
   })
 
-  it('fails when the machine did, whatever passed', () => {
-    expect(resultsOf('ok 1 - first\n1..1', 'it was switched off after 300 s')).toEqual({
+  it('fails if the machine failed, even if all tests passed', () => {
+    expect(resultsOf('ok 1 - first\n1..1', 'still running after 300 s')).toEqual({
       passed: 1,
       failed: 1,
       skipped: 0,
-      failures: ['virtual machine: it was switched off after 300 s'],
+      failures: ['virtual machine: still running after 300 s'],
     })
   })
 })
