@@ -19,11 +19,11 @@ const uriOf = (address: Address): string =>
     ? `nbd+unix:///?socket=${address.socketPath}`
     : `nbd://${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`
 
-/** A dead process that nobody has waited for yet has no command line any more (proc(5)). */
+/** A zombie process has an empty command line (proc(5)). */
 const isRunning = (pid: number): boolean =>
   existsSync(`/proc/${pid}/cmdline`) && readFileSync(`/proc/${pid}/cmdline`, 'utf8') !== ''
 
-/** The first eight bytes that a server sends. */
+/** The first eight bytes of a server. */
 const greetingFrom = (address: Address): Promise<string> =>
   new Promise((resolve, reject) => {
     const socket = connect(
@@ -44,7 +44,7 @@ const diskImage = (): string => {
 }
 
 describe('a peer', () => {
-  it('is gone when it has been stopped, with the children it has', async () => {
+  it('is gone after stop(), with its children', async () => {
     const peer = await startPeer(['sh', '-c', 'sleep 60 & echo $! >&2; wait'])
     while (!peer.stderr().includes('\n')) await new Promise((resolve) => setTimeout(resolve, 5))
     const child = Number(peer.stderr())
@@ -55,14 +55,14 @@ describe('a peer', () => {
     expect(isRunning(child)).toBe(false)
   })
 
-  it('may be stopped twice', async () => {
+  it('can be stopped twice', async () => {
     const peer = await startPeer(['sleep', '60'])
     await peer.stop()
     await peer.stop()
     expect(peer.end()).toBe('signal SIGTERM')
   })
 
-  it('keeps the end of what it writes on its standard error', async () => {
+  it('keeps the end of its error output', async () => {
     const peer = await startPeer(['sh', '-c', 'seq 100000 >&2'])
     while (peer.end() === undefined) await new Promise((resolve) => setTimeout(resolve, 5))
     await peer.stop()
@@ -70,23 +70,23 @@ describe('a peer', () => {
     expect(peer.stderr()).toMatch(/99999\n100000\n$/)
   })
 
-  it('that is no program is refused', async () => {
+  it('rejects if the program does not exist', async () => {
     await expect(startPeer(['/nonexistent/program'])).rejects.toThrow('ENOENT')
   })
 })
 
-describe('what a test leaves', () => {
+describe('the processes and folders of a test', () => {
   let folder = ''
   let pid = 0
 
-  it('is there while the test runs', async () => {
+  it('exist while the test runs', async () => {
     folder = scratchFolder()
     pid = (await startPeer(['sleep', '60'])).pid
     expect(existsSync(folder)).toBe(true)
     expect(isRunning(pid)).toBe(true)
   })
 
-  it('is gone in the next', () => {
+  it('are gone in the next test', () => {
     expect(existsSync(folder)).toBe(false)
     expect(isRunning(pid)).toBe(false)
   })
@@ -96,12 +96,12 @@ const listenOn = ['unix', '127.0.0.1', '::1'] as const
 
 describe.each(installations)('%s', (installation) => {
   describeWith('nbdkit', { programs: ['nbdkit', 'nbdinfo'], installation }, () => {
-    it.each(listenOn)('listens on %s as soon as it is started', async (where) => {
+    it.each(listenOn)('listens on %s once it is started', async (where) => {
       const server = await nbdkit({ installation, listenOn: where, plugin: 'memory', parameters: ['1M'] })
       expect(await greetingFrom(server.address)).toBe('NBDMAGIC')
     })
 
-    it('loads filters of its own', async () => {
+    it('loads its own filters', async () => {
       const filters = ['noextents', 'delay', 'error', 'blocksize-policy']
       const parameters = ['1M', 'blocksize-minimum=512']
       const server = await nbdkit({ installation, plugin: 'memory', parameters, filters })
@@ -109,26 +109,26 @@ describe.each(installations)('%s', (installation) => {
       expect(exports[0]).toMatchObject({ 'export-size': 2 ** 20, block_size_minimum: 512 })
     })
 
-    it('tells with its own words why it did not start', async () => {
+    it('rejects with its error output if it does not start', async () => {
       const starting = nbdkit({ installation, plugin: 'memory', parameters: ['nonsense=1'] })
       await expect(starting).rejects.toThrow(/did not start \(exit code 1\):\n.*nonsense/s)
     })
   })
 
   describeWith('qemu-nbd', { programs: ['qemu-nbd', 'qemu-img', 'qemu-io', 'nbdinfo'], installation }, () => {
-    it.each(listenOn)('listens on %s as soon as it is started', async (where) => {
+    it.each(listenOn)('listens on %s once it is started', async (where) => {
       const server = await qemuNbd({ installation, listenOn: where, image: diskImage() })
       expect(await greetingFrom(server.address)).toBe('NBDMAGIC')
     })
 
-    it('has an export with a name', async () => {
+    it('exports by name', async () => {
       const server = await qemuNbd({ installation, image: diskImage(), exportName: 'disk' })
       const uri = uriOf(server.address).replace('///', '///disk')
       const { exports } = await nbdinfo(uri, { installation })
       expect(exports).toMatchObject([{ 'export-name': 'disk', 'export-size': 2 ** 20 }])
     })
 
-    it('is written and read by qemu-io, and described by qemu-img', async () => {
+    it('works with qemu-io and qemu-img', async () => {
       const uri = uriOf((await qemuNbd({ installation, image: diskImage() })).address)
       await qemuIo(installation, uri, ['write -P 0xab 0 64k', 'read -P 0xab 0 64k'])
       await expect(qemuIo(installation, uri, ['read -P 0xcd 0 64k'])).rejects.toThrow(
@@ -141,18 +141,18 @@ describe.each(installations)('%s', (installation) => {
 })
 
 describeWith('nbd-server', { programs: ['nbd-server', 'qemu-io'], installation: 'host' }, () => {
-  it.each(listenOn)('listens on %s as soon as it is started', async (where) => {
+  it.each(listenOn)('listens on %s once it is started', async (where) => {
     const server = await nbdServer({ listenOn: where, exports: { disk: { exportname: diskImage() } } })
     expect(await greetingFrom(server.address)).toBe('NBDMAGIC')
   })
 
-  it('serves the first client, which is not the harness', async () => {
+  it('serves the first client: the harness does not connect', async () => {
     const server = await nbdServer({ exports: { disk: { exportname: diskImage() } } })
     const uri = uriOf(server.address).replace('///', '///disk')
     await qemuIo('host', uri, ['write -P 0xab 0 64k', 'read -P 0xab 0 64k'])
   })
 
-  it('tells with its own words why it did not start', async () => {
+  it('rejects with its error output if it does not start', async () => {
     const starting = nbdServer({ exports: { disk: { readonly: 'true' } } })
     await expect(starting).rejects.toThrow(/did not start \(exit code 1\):\n.*exportname/s)
   })

@@ -1,4 +1,3 @@
-/** Clients that others wrote, run to their end. */
 import { spawn } from 'node:child_process'
 import { text } from 'node:stream/consumers'
 import { commandLine, type Installation, type Program } from './installation.js'
@@ -11,9 +10,9 @@ export interface ClientRun {
 const clientLimitMs = 60_000
 
 /**
- * Runs a client. The event loop goes on meanwhile, for the server in this process that it talks to.
+ * Runs a client program to its end. The event loop continues meanwhile, because the server may be in this process.
  *
- * @throws {Error} with what it wrote on its standard error, if it fails or does not end in time.
+ * @throws {Error} with the error output of the client, if it fails or does not exit in time.
  */
 export const runClient = async (
   program: Program,
@@ -34,8 +33,8 @@ export const runClient = async (
       else resolve(signal === null ? `exit code ${code}` : `signal ${signal} (limit ${clientLimitMs} ms)`)
     })
   })
-  const [stdout, stderr, badEnd] = await Promise.all([text(child.stdout), text(child.stderr), ended])
-  if (badEnd !== undefined)
-    throw new Error(`${program} ${args.join(' ')} ended with ${badEnd}:\n${stderr}${stdout}`)
+  const [stdout, stderr, fault] = await Promise.all([text(child.stdout), text(child.stderr), ended])
+  if (fault !== undefined)
+    throw new Error(`${program} ${args.join(' ')} failed: ${fault}:\n${stderr}${stdout}`)
   return { stdout, stderr }
 }

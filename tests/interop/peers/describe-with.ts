@@ -8,8 +8,8 @@ export interface Need {
 }
 
 /**
- * A group of tests that needs programs of others'. Where one is missing, the group fails if everything is
- * required, and is skipped elsewhere; its name tells the remedy either way.
+ * Declares a group of tests that needs programs. If one is missing, the group fails if all peers are required, and is
+ * skipped otherwise; the name of the group says how to install the program.
  */
 export const describeWith = (name: string, { programs, installation }: Need, body: () => void): void => {
   const missing = missingPrograms(programs, installation)

@@ -2,7 +2,7 @@ import { truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { scratchFolder } from './scratch.js'
 
-/** Makes a sparse raw image of so many bytes, all zeroes. */
+/** Makes a sparse raw image of `size` zeroes. */
 export const diskImage = (size: number): string => {
   const image = join(scratchFolder(), 'disk.img')
   writeFileSync(image, '')

@@ -1,27 +1,27 @@
 import { readFileSync } from 'node:fs'
 
-/** Of `<elf.h>`: where things are in a file of 64 bits, little-endian. */
+/** Offsets and values of `<elf.h>` for 64-bit little-endian files. */
 const SECTION_HEADERS_AT = 0x28
 const SECTION_HEADER_LENGTH_AT = 0x3a
 const SECTION_COUNT_AT = 0x3c
 const SHT_DYNSYM = 11
 const SYMBOL_LENGTH = 24
-/** The section of a symbol that is defined elsewhere. */
+/** The section number of an undefined symbol. */
 const SHN_UNDEF = 0
 
 /**
- * The names that a shared library defines for others, in the order of the alphabet (elf(5)).
+ * Returns the names that a shared library exports, sorted (elf(5)).
  *
- * @throws {Error} if it is no ELF file of 64 bits, little-endian.
+ * @throws {Error} The file is no 64-bit little-endian ELF file.
  */
 export const exportedSymbols = (path: string): readonly string[] => {
   const file = readFileSync(path)
   if (file.toString('latin1', 0, 6) !== '\x7fELF\x02\x01')
-    throw new Error(`${path} is no ELF file of 64 bits`)
+    throw new Error(`${path}: expected a 64-bit little-endian ELF file`)
   const sections = sectionsOf(file)
   const symbols = sections.find(({ type }) => type === SHT_DYNSYM)
   const names = sections[symbols?.link ?? -1]
-  if (symbols === undefined || names === undefined) throw new Error(`${path} exports nothing`)
+  if (symbols === undefined || names === undefined) throw new Error(`${path}: no exported symbols`)
   const found = new Set<string>()
   for (let at = symbols.offset; at < symbols.offset + symbols.length; at += SYMBOL_LENGTH) {
     if (file.readUInt16LE(at + 6) === SHN_UNDEF) continue
@@ -35,7 +35,7 @@ interface Section {
   readonly type: number
   readonly offset: number
   readonly length: number
-  /** For symbols, the number of the section with their names. */
+  /** The number of the section with the names of the symbols. */
   readonly link: number
 }
 

@@ -1,10 +1,9 @@
-/** Which of the peers' programs are here, and how one is run. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { findCommand } from '../../../scripts/peers/debian-packages.mjs'
 import { newestFolder } from '../../../scripts/peers/newest.mjs'
 
-/** The programs that the machine has installed, or the newest, which scripts/prepare-peers.mjs unpacks. */
+/** `host`: the programs installed on this machine. `newest`: those that scripts/prepare-peers.mjs unpacks. */
 export type Installation = 'host' | 'newest'
 
 export const installations: readonly Installation[] = ['host', 'newest']
@@ -21,7 +20,7 @@ export type Program =
   | 'qemu-nbd'
 
 interface Architecture {
-  /** The folder of its libraries. */
+  /** The folder of the libraries. */
   readonly triplet: string
   readonly loader: string
 }
@@ -34,7 +33,7 @@ const architectures: Readonly<Record<string, Architecture>> = {
 const { triplet, loader } = architectures[process.arch] ?? { triplet: process.arch, loader: 'ld.so' }
 const newestLibraries = join(newestFolder, 'usr/lib', triplet)
 
-/** The whole path of a program, or undefined if it is missing. */
+/** The path of a program, or `undefined` if it is missing. */
 const pathOf = (program: Program, installation: Installation): string | undefined => {
   if (installation === 'host') return findCommand(program)
   const path = join(newestFolder, 'usr/bin', program)
@@ -42,12 +41,11 @@ const pathOf = (program: Program, installation: Installation): string | undefine
 }
 
 /**
- * The words that begin a command line with this program.
+ * Returns the beginning of a command line that runs a program.
  *
- * The newest programs run by the dynamic loader and the libraries that came with them (ld.so(8)): they are
- * unpacked, not installed.
+ * The newest programs are not installed: they are run by their own dynamic loader with their own libraries (ld.so(8)).
  *
- * @throws {Error} if the program is missing; it names the remedy.
+ * @throws {Error} The program is missing; the message says how to install it.
  */
 export const commandLine = (program: Program, installation: Installation): readonly string[] => {
   const path = pathOf(program, installation)
@@ -56,10 +54,10 @@ export const commandLine = (program: Program, installation: Installation): reado
   return [join(newestLibraries, loader), '--library-path', newestLibraries, path]
 }
 
-/** The whole path of a library that came with the newest programs. */
+/** The path of a library of the newest programs. */
 export const libraryPath = (name: string): string => join(newestLibraries, name)
 
-/** What is missing of these programs and how to get it, or undefined if nothing is. */
+/** Says which of the programs are missing and how to install them, or returns `undefined` if none is. */
 export const missingPrograms = (
   programs: readonly Program[],
   installation: Installation,
@@ -70,8 +68,8 @@ export const missingPrograms = (
 }
 
 /**
- * What nbdkit is told to load: by name it would find the host's, whichever nbdkit asks, as it knows the
- * folder by its whole path.
+ * The argument of nbdkit for a plugin or a filter. The newest nbdkit needs a path, because by name it would load the host's:
+ * the folder of plugins is compiled in.
  */
 export const nbdkitModule = (kind: 'filter' | 'plugin', name: string, installation: Installation): string =>
   installation === 'host' ? name : join(newestLibraries, 'nbdkit', `${kind}s`, `nbdkit-${name}-${kind}.so`)

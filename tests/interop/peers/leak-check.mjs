@@ -1,13 +1,13 @@
-// jest loads this file without its transform: hence no TypeScript.
+// Not TypeScript, because jest loads this file without a transform.
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { runVariable, scratchPrefix } from './test-run.mjs'
 
 /**
- * jest's global tear-down: fails the run if a test left a process or a folder behind, and clears it away.
+ * jest's global teardown: fails the run if a test has left a process or a folder, and removes it.
  *
- * It looks at the system and not at the harness's own books, which would not know what they have forgotten.
+ * It reads the system's tables, because the harness may have forgotten a process.
  */
 export default () => {
   const processes = markedProcesses()
@@ -15,10 +15,10 @@ export default () => {
   const folders = [...new Set([tmpdir(), '/tmp'])].flatMap(scratchFoldersIn)
   for (const folder of folders) rmSync(folder, { recursive: true, force: true })
   const leaks = [...processes.map(({ pid, command }) => `process ${pid}: ${command}`), ...folders]
-  if (leaks.length > 0) throw new Error(`The tests left behind:\n${leaks.join('\n')}`)
+  if (leaks.length > 0) throw new Error(`left by the tests:\n${leaks.join('\n')}`)
 }
 
-/** The processes that carry this run's mark, less jest's own, its workers. */
+/** The processes with the mark of this run, except jest's workers. */
 const markedProcesses = () => {
   const mark = `${runVariable}=${process.env[runVariable]}`
   return processIds()
@@ -27,7 +27,7 @@ const markedProcesses = () => {
     .filter(({ command }) => !command.includes('jest-worker'))
 }
 
-/** Those of this system that proc(5) lists; none where there is no such thing. */
+/** All processes in /proc (proc(5)); none on other systems. */
 const processIds = () =>
   existsSync('/proc')
     ? readdirSync('/proc')
@@ -36,7 +36,7 @@ const processIds = () =>
     : []
 
 /**
- * A file of strings that end in zero (proc(5)); empty if the process is gone or another user's.
+ * Reads a file of zero-terminated strings (proc(5)). Empty if the process is gone or belongs to another user.
  *
  * @param {number} pid
  * @param {string} file

@@ -1,7 +1,7 @@
-// jest loads this file without its transform: hence no TypeScript.
+// Not TypeScript, because jest loads this file without a transform.
 import { runVariable } from './test-run.mjs'
 
-/** jest's global set-up: names the run, before any worker starts. */
+/** jest's global setup: marks the run before any worker starts. */
 export default () => {
   process.env[runVariable] = String(process.pid)
 }

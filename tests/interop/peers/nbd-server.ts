@@ -7,16 +7,16 @@ import { type Address, type ListenOn, type ServerPeer, startServer } from './ser
 export interface NbdServerOptions {
   /** The default is a unix socket. */
   readonly listenOn?: ListenOn
-  /** The sections of its configuration but the first: `{ disk: { exportname: '/tmp/disk.img' } }`. */
+  /** The sections of the configuration except [generic]: `{ disk: { exportname: '/tmp/disk.img' } }`. */
   readonly exports: Readonly<Record<string, Readonly<Record<string, string>>>>
-  /** More for the first section, [generic]: `{ allowlist: 'true' }`. */
+  /** More settings of the section [generic]: `{ allowlist: 'true' }`. */
   readonly generic?: Readonly<Record<string, string>>
 }
 
 /**
- * Starts nbd-server(1), the reference implementation, with a configuration as nbd-server(5) has it.
+ * Starts nbd-server(1), the reference implementation, with a configuration file (nbd-server(5)).
  *
- * In the foreground (`-d`) it serves one connection and ends.
+ * In the foreground (`-d`) it serves one connection and exits.
  */
 export const nbdServer = ({
   listenOn = 'unix',
@@ -30,7 +30,7 @@ export const nbdServer = ({
       writeFileSync(configuration, Object.entries(sections).map(section).join('\n'))
       return [...commandLine('nbd-server', 'host'), '-d', '-C', configuration]
     },
-    // A connection that only looks would be the one that it serves.
+    // Without a connection, because the server serves only one.
     isListening,
   })
 
@@ -42,7 +42,7 @@ const listenSettings = (address: Address): Readonly<Record<string, string>> =>
     ? { unixsock: address.socketPath }
     : { listenaddr: address.host, port: String(address.port) }
 
-/** Reads the system's tables of sockets (proc(5)). */
+/** Reads the socket tables of the system (proc(5)). */
 const isListening = (address: Address): boolean =>
   address.kind === 'unix' ? isUnixListener(address.socketPath) : isTcpListener(address.port)
 

@@ -1,7 +1,7 @@
 import { type ClientRun, runClient } from './client-peer.js'
 import type { Installation } from './installation.js'
 
-/** Copies with libnbd's nbdcopy(1): each of source and destination is a URI or a file. */
+/** Copies with nbdcopy(1). The source and the destination are each a URI or a file. */
 export const nbdcopy = (
   source: string,
   destination: string,

@@ -1,7 +1,7 @@
 import { runClient } from './client-peer.js'
 import type { Installation } from './installation.js'
 
-/** The part of `nbdinfo --json` that the tests look at (nbdinfo(1)). */
+/** The part of the output of `nbdinfo --json` that is tested (nbdinfo(1)). */
 export interface NbdinfoReport {
   readonly protocol: string
   readonly TLS: boolean
@@ -31,7 +31,7 @@ export interface NbdinfoExport {
   readonly block_size_maximum?: number
 }
 
-/** What libnbd's nbdinfo(1) finds out about one export, or with `--list` about all. */
+/** Runs `nbdinfo --json` for one export, or with `--list` for all. */
 export const nbdinfo = async (
   uri: string,
   { installation, isList = false }: { installation: Installation; isList?: boolean },
@@ -46,7 +46,7 @@ export interface NbdinfoExtent {
   readonly offset: number
   readonly length: number
   readonly type: number
-  /** Where nbdinfo(1) has words for the type. */
+  /** Present if nbdinfo(1) has a name for the type. */
   readonly description?: string
 }
 
@@ -55,7 +55,7 @@ interface MapOptions {
   readonly context: string
 }
 
-/** The map of an export in one meta context, by libnbd's nbdinfo(1): equal neighbours are one extent. */
+/** Runs `nbdinfo --map --json` for one meta context. Neighbours of the same type are one extent. */
 export const nbdinfoMap = async (
   uri: string,
   { installation, context }: MapOptions,
@@ -64,7 +64,7 @@ export const nbdinfoMap = async (
   return JSON.parse(stdout) as NbdinfoExtent[]
 }
 
-/** The same as it is printed for people. */
+/** Runs `nbdinfo --map` for one meta context, with its output as text. */
 export const nbdinfoMapText = async (uri: string, { installation, context }: MapOptions): Promise<string> => {
   const { stdout } = await runClient('nbdinfo', installation, [`--map=${context}`, uri])
   return stdout

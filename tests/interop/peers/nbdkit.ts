@@ -5,13 +5,13 @@ export interface NbdkitOptions {
   readonly installation: Installation
   /** The default is a unix socket. */
   readonly listenOn?: ListenOn
-  /** By name: `memory`. */
+  /** A name: `memory`. */
   readonly plugin: string
-  /** For plugin and filters: `64M`, `delay-read=2`. */
+  /** Parameters of the plugin and the filters: `64M`, `delay-read=2`. */
   readonly parameters?: readonly string[]
-  /** By name, the first one next to the client: `noextents`. */
+  /** Names, the first is next to the client: `noextents`. */
   readonly filters?: readonly string[]
-  /** nbdkit's own: `--mask-handshake=0`, `-r`, `-e NAME`. */
+  /** Options of nbdkit: `--mask-handshake=0`, `-r`, `-e NAME`. */
   readonly options?: readonly string[]
 }
 

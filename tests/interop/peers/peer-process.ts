@@ -1,25 +1,24 @@
-/** Processes that run beside the tests: started, watched and stopped by their pid. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 
 export interface PeerProcess {
   readonly pid: number
-  /** The end of what it has written on its standard error, 64 KiB at most. */
+  /** The last 64 KiB of its error output. */
   stderr(): string
-  /** How it ended, or undefined while it runs. */
+  /** The exit code or the signal, or `undefined` while it runs. */
   end(): string | undefined
-  /** Ends it and its children at once (SIGKILL). */
+  /** Kills the process and its children with SIGKILL. */
   kill(): void
-  /** Asks it to end (SIGTERM) and waits until it has; kills what is left of its process group. */
+  /** Sends SIGTERM, waits for the exit, and kills the rest of the process group. */
   stop(): Promise<void>
 }
 
 const stderrLimit = 65536
-/** Shorter than jest's limit for a hook, so that this is told and not that. */
+/** Shorter than jest's limit for a hook, because this message is more precise. */
 const stopLimitMs = 10_000
 const running = new Set<PeerProcess>()
 
-/** Starts a process in a process group of its own. It is stopped after the test that started it. */
+/** Starts a process in a new process group. It is stopped after the test that started it. */
 export const startPeer = async (argv: readonly string[]): Promise<PeerProcess> => {
   const [command = '', ...args] = argv
   const child = spawn(command, args, {
@@ -33,7 +32,7 @@ export const startPeer = async (argv: readonly string[]): Promise<PeerProcess> =
   return peer
 }
 
-/** Stops every peer that is still running. Throws if one had to be killed. */
+/** Stops all running peers. Throws if one had to be killed. */
 export const stopPeers = async (): Promise<void> => {
   await Promise.all([...running].map((peer) => peer.stop()))
 }
@@ -51,18 +50,18 @@ const watch = (child: ChildProcess): PeerProcess => {
       resolve()
     })
   })
-  // Comes when nobody holds the pipe any more, the children included.
+  // Emitted once no process holds the pipe, children included.
   const closed = once(child, 'close')
   const stop = async (): Promise<void> => {
     running.delete(peer)
     if (end === undefined) child.kill('SIGTERM')
-    const isInTime = await settlesWithin(stopLimitMs, exited)
+    const isInTime = await settlesInTime(stopLimitMs, exited)
     killGroup(pid)
     await closed
     const name = child.spawnargs.join(' ')
     if (!isInTime)
       throw new Error(
-        `${name} had to be killed, ${stopLimitMs} ms after SIGTERM: is a client still connected?`,
+        `${name}: killed because it did not exit ${stopLimitMs} ms after SIGTERM; is a client still connected?`,
       )
   }
   const kill = (): void => killGroup(pid)
@@ -70,7 +69,7 @@ const watch = (child: ChildProcess): PeerProcess => {
   return peer
 }
 
-const settlesWithin = async (limitMs: number, promise: Promise<unknown>): Promise<boolean> => {
+const settlesInTime = async (limitMs: number, promise: Promise<unknown>): Promise<boolean> => {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<false>((resolve) => {
     timer = setTimeout(resolve, limitMs, false)
@@ -80,11 +79,11 @@ const settlesWithin = async (limitMs: number, promise: Promise<unknown>): Promis
   return isInTime
 }
 
-/** Children that a server forked, or that a script of nbdkit's started. */
+/** Kills children too, which a server has forked or a script of nbdkit has started. */
 const killGroup = (leader: number): void => {
   try {
     process.kill(-leader, 'SIGKILL')
   } catch {
-    // Nobody is left.
+    // No process is left.
   }
 }

@@ -2,8 +2,8 @@ import { type ClientRun, runClient } from './client-peer.js'
 import type { Installation } from './installation.js'
 
 /**
- * Runs commands of qemu-io's on a raw export, one after the other: `write -P 0xab 0 64k`. Its exit code is
- * not zero if one of them fails, a read that finds another pattern than `-P` says included.
+ * Runs commands of qemu-io on a raw export, one after the other: `write -P 0xab 0 64k`. Fails if one of them fails, or if a
+ * read finds another pattern than that of `-P`.
  */
 export const qemuIo = (
   installation: Installation,

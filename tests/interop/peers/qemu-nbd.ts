@@ -6,14 +6,14 @@ export interface QemuNbdOptions {
   /** The default is a unix socket. */
   readonly listenOn?: ListenOn
   readonly image: string
-  /** What the image is: `raw` by default; `options` for a list of options as `--image-opts` takes it. */
+  /** The format of `image`: `raw` by default; `options` for the syntax of `--image-opts`. */
   readonly format?: 'raw' | 'qcow2' | 'options'
   readonly exportName?: string
-  /** qemu-nbd's own: `--read-only`, `--description=TEXT`. */
+  /** Options of qemu-nbd: `--read-only`, `--description=TEXT`. */
   readonly options?: readonly string[]
 }
 
-/** Starts qemu-nbd(8), which outlives its clients and serves several at once. */
+/** Starts qemu-nbd(8). It serves several clients at once and stays after they leave. */
 export const qemuNbd = ({
   installation,
   listenOn = 'unix',
@@ -25,7 +25,9 @@ export const qemuNbd = ({
   startServer(listenOn, {
     commandLine: (address) => [
       ...commandLine('qemu-nbd', installation),
-      ...['--persistent', '--shared=0', `--export-name=${exportName}`],
+      '--persistent',
+      '--shared=0',
+      `--export-name=${exportName}`,
       format === 'options' ? '--image-opts' : `--format=${format}`,
       ...listenOptions(address),
       ...options,

@@ -1,11 +1,10 @@
-/** Servers that others wrote: started on a socket of their own, and ready when the promise resolves. */
 import { connect, createServer, type NetConnectOpts } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type PeerProcess, startPeer } from './peer-process.js'
 import { scratchFolder } from './scratch.js'
 
-/** Where a server shall listen: on a unix socket, or on a TCP port of a loopback address. */
+/** The kind of socket: a unix socket, or a TCP port of a loopback address. */
 export type ListenOn = 'unix' | '127.0.0.1' | '::1'
 
 export type Address =
@@ -17,9 +16,9 @@ export interface ServerPeer extends PeerProcess {
 }
 
 export interface ServerProgram {
-  /** The command line of a server that listens there, in the foreground. */
+  /** The command line of a server that listens at `address`, in the foreground. */
   commandLine(address: Address): readonly string[]
-  /** Whether it listens by now; the default tries to connect. */
+  /** Returns whether the server listens. By default a connection is tried. */
   readonly isListening?: (address: Address) => boolean | Promise<boolean>
 }
 
@@ -27,9 +26,9 @@ const readyLimitMs = 10_000
 const portAttempts = 5
 
 /**
- * Starts a server and resolves when it listens.
+ * Starts a server and resolves once it listens.
  *
- * @throws {Error} with the server's standard error, if it ends before or does not listen in time.
+ * @throws {Error} The server exited or does not listen in time; the message has its error output.
  */
 export const startServer = async (listenOn: ListenOn, program: ServerProgram): Promise<ServerPeer> => {
   if (listenOn === 'unix') {
@@ -39,7 +38,7 @@ export const startServer = async (listenOn: ListenOn, program: ServerProgram): P
     try {
       return await startAt({ kind: 'tcp', host: listenOn, port: await freePort(listenOn) }, program)
     } catch (error) {
-      // Somebody took the port between our look and the server's.
+      // Another process took the port between the check and the start.
       const isTaken = error instanceof Error && /address already in use/i.test(error.message)
       if (!isTaken || attempt === portAttempts) throw error
     }
@@ -53,7 +52,7 @@ const startAt = async (address: Address, program: ServerProgram): Promise<Server
   const startedAt = performance.now()
   while (!(await isListening(address))) {
     const isLate = performance.now() - startedAt > readyLimitMs
-    const reason = peer.end() ?? (isLate ? `it does not listen after ${readyLimitMs} ms` : undefined)
+    const reason = peer.end() ?? (isLate ? `not listening after ${readyLimitMs} ms` : undefined)
     if (reason !== undefined) {
       await peer.stop()
       throw new Error(`${argv.join(' ')} did not start (${reason}):\n${peer.stderr()}`)
@@ -77,8 +76,8 @@ const connectOptions = (address: Address): NetConnectOpts =>
   address.kind === 'unix' ? { path: address.socketPath } : { host: address.host, port: address.port }
 
 /**
- * A port that is free now, below the range from which the system takes those of outgoing connections
- * (ip(7), ip_local_port_range), so that only another server could take it first.
+ * A port that is free now. It is below the range of outgoing connections (ip(7), ip_local_port_range), therefore only
+ * another server can take it.
  */
 const freePort = async (host: string): Promise<number> => {
   const port = 20_000 + Math.floor(Math.random() * 12_000)

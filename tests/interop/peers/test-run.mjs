@@ -1,7 +1,5 @@
-/** The mark by which the leak check knows what this run of the tests has started. */
-
-/** Set in the environment of the tests, and so of every process that they start. */
+/** The environment variable that marks all processes of one test run, for the leak check. */
 export const runVariable = 'NBDJS_TEST_RUN'
 
-/** How the names of this run's scratch folders begin. */
+/** The beginning of the names of all scratch folders of this run. */
 export const scratchPrefix = () => `nbdjs-${process.env[runVariable]}-`

@@ -1,10 +1,9 @@
-/** Credentials for TLS, as GnuTLS's own programs make them: certtool(1) and psktool(1). */
 import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { commandLine, type Program } from './installation.js'
 
-/** The names of the files that libnbd, nbdkit and qemu-nbd look for in a folder. */
+/** The file names that libnbd, nbdkit and qemu-nbd expect in a folder. */
 const files = {
   ca: ['ca-cert.pem', 'ca-key.pem'],
   server: ['server-cert.pem', 'server-key.pem'],
@@ -18,7 +17,7 @@ const templates: Readonly<Record<keyof typeof files, string>> = {
   client: 'cn = "A client"\ntls_www_client\nsigning_key\n',
 }
 
-/** Makes an authority and certificates of a server and of a client, all in `folder`. */
+/** Makes the certificates of an authority, a server and a client in `folder`, with certtool(1). */
 export const makeCertificates = (folder: string): void => {
   for (const [holder, template] of Object.entries(templates) as [keyof typeof files, string][]) {
     const [cert, key] = files[holder]
@@ -38,14 +37,14 @@ export const makeCertificates = (folder: string): void => {
   }
 }
 
-/** Makes a key for each user, in `keys.psk`, where qemu-nbd looks for it. Returns its path. */
+/** Makes a pre-shared key for each user in `keys.psk`, the file name of qemu-nbd, with psktool(1). Returns its path. */
 export const makePskFile = (folder: string, ...usernames: readonly string[]): string => {
   const path = join(folder, 'keys.psk')
   for (const username of usernames) run('psktool', folder, '-u', username, '-p', path)
   return path
 }
 
-/** The key of a user in such a file. */
+/** The key of a user in a file of {@link makePskFile}. */
 export const pskOf = (path: string, username: string): Uint8Array => {
   const line = readFileSync(path, 'utf8')
     .split('\n')
