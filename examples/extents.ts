@@ -22,7 +22,7 @@ const growth = 2 ** inFlight
  * Yields the extents of a whole export in one meta context, in lists. Neighbours with the same flags are merged. Several
  * requests are in flight; if the server answers for a part of a range only, the rest is requested.
  */
-export async function* extents(nbd: Handle<boolean>, context: string): AsyncGenerator<readonly Extent[]> {
+export async function* extents(nbd: Handle, context: string): AsyncGenerator<readonly Extent[]> {
   let pending: Extent | undefined
   for await (const piece of pieces(nbd, context)) {
     const merged = merge(pending, piece)
@@ -52,7 +52,7 @@ interface Range {
 }
 
 /** Yields the extents of each reply, clipped to the requested range. */
-async function* pieces(nbd: Handle<boolean>, context: string): AsyncGenerator<readonly Extent[]> {
+async function* pieces(nbd: Handle, context: string): AsyncGenerator<readonly Extent[]> {
   const { size } = nbd.info
   const longest = nbd.session.extendedHeaders ? maxLong : maxShort
   const request = (start: bigint, end: bigint): Promise<readonly Extent[]> => {

@@ -11,7 +11,7 @@ export async function readOnly(
   report: Report,
   signal?: AbortSignal,
 ): Promise<void> {
-  await using nbd = await connect(transport, { exportName, fullInfo: true }, { signal })
+  await using nbd = await connect(transport, { exportName, fullInfo: true, signal })
   reportExport(nbd.info, nbd.session, report)
 
   const length = Math.min(Number(nbd.info.size), longestRead)

@@ -14,7 +14,7 @@ export async function writeAndVerify(
   report: Report,
   signal?: AbortSignal,
 ): Promise<void> {
-  await using nbd = await connect(transport, { fullInfo: true }, { signal })
+  await using nbd = await connect(transport, { fullInfo: true, signal })
   const offsets = Array.from({ length: pieceCount }, (_, index) => index * pieceLength)
   const written = offsets.map(pattern)
   reportExport(nbd.info, nbd.session, report)

@@ -9,7 +9,7 @@ export const asking: Section = {
     },
     {
       names: ['nbd_set_opt_mode', 'nbd_get_opt_mode'],
-      ours: ['new Handle({ optMode })', 'handle.settings.optMode'],
+      ours: ['await negotiate(transport, options)', 'await handle.negotiate(transport)'],
     },
     {
       names: ['nbd_set_full_info', 'nbd_get_full_info'],

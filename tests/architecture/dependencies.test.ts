@@ -22,7 +22,7 @@ const partsOfCore: Readonly<Record<string, RegExp>> = {
   'wire/': /^(wire\/|errors\.ts$)/,
   'protocol/': /^((wire|protocol)\/|errors\.ts$)/,
   'handle/':
-    /^((wire|protocol|handle)\/|(errors|options|tls|transport|upgrade)\.ts$|uri\/(format|rules)\.ts$|eventemitter3$)/,
+    /^((wire|protocol|handle)\/|(argument-error|errors|options|tls|transport|upgrade)\.ts$|uri\/(format|rules)\.ts$|eventemitter3$)/,
   'uri/': /^(uri\/|wire\/text\.ts$|(argument-error|check-options|errors|quote|transport)\.ts$)/,
   'in-process.ts': /^(errors|transport)\.ts$/,
   'upgrade.ts': /^(errors|tls|transport)\.ts$/,

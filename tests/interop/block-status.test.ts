@@ -86,7 +86,7 @@ describe.each(installations)('%s', (installation) => {
           ...(more.parameters ?? []),
         ],
       })
-    const start = async (server: ServerPeer, options: HandleOptions<false> = {}): Promise<Handle> =>
+    const start = async (server: ServerPeer, options: HandleOptions = {}): Promise<Handle> =>
       connect(transportTo(server), { metaContexts, ...options })
 
     it('shows what was written to memory', async () => {
@@ -271,7 +271,7 @@ describe.each(installations)('%s', (installation) => {
     () => {
       const serve = (options: Omit<QemuNbdOptions, 'installation'>) =>
         qemuNbd({ installation, ...options, options: ['--read-only', ...(options.options ?? [])] })
-      const start = (server: ServerPeer, options: HandleOptions<false> = {}): Promise<Handle> =>
+      const start = (server: ServerPeer, options: HandleOptions = {}): Promise<Handle> =>
         connect(transportTo(server), { metaContexts, ...options })
       const mapOfImage = async (format: string, image: string): Promise<ImageExtent[]> => {
         const { stdout } = await qemuImg(installation, 'map', '-f', format, '--output=json', '-U', image)

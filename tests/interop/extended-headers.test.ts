@@ -38,7 +38,7 @@ describeWith('a large disk with extended headers', needs, () => {
     const options = ['--discard=unmap', '--allocation-depth', '--bitmap=since']
     return qemuNbd({ installation, image, format: 'qcow2', options })
   }
-  const start = async (options: HandleOptions<false> = {}): Promise<Handle> =>
+  const start = async (options: HandleOptions = {}): Promise<Handle> =>
     connect(transportTo(await serve()), { metaContexts, ...options })
   const extent = (offset: number, length: number, flags: number) => ({
     offset: BigInt(offset),
@@ -190,8 +190,8 @@ describeWith('a large disk with extended headers', needs, () => {
   // libnbd: nbd_opt_extended_headers, nbd_aio_opt_extended_headers
   it('is asked for them by hand, before and after structured replies', async () => {
     for (const hasStructuredReplies of [false, true]) {
-      const nbd = new Handle({ optMode: true, requestStructuredReplies: false })
-      await nbd.connect(transportTo(await serve()))
+      const nbd = new Handle({ requestStructuredReplies: false })
+      await nbd.negotiate(transportTo(await serve()))
       expect(nbd.session).toMatchObject({ structuredReplies: false, extendedHeaders: false })
       if (hasStructuredReplies) expect(await nbd.optStructuredReply()).toBe(true)
       expect(await nbd.optExtendedHeaders()).toBe(true)
@@ -281,8 +281,8 @@ for (const older of installations) {
 
     it('says no by hand too, and keeps what was agreed on', async () => {
       const server = await nbdkit({ installation: older, plugin: 'null', parameters: ['1M'] })
-      const nbd = new Handle({ optMode: true })
-      await nbd.connect(transportTo(server))
+      const nbd = new Handle()
+      await nbd.negotiate(transportTo(server))
       expect(await nbd.optExtendedHeaders()).toBe(false)
       expect(nbd.session).toMatchObject({ structuredReplies: true, extendedHeaders: false })
       await nbd.optGo()

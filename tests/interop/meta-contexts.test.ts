@@ -17,12 +17,9 @@ const depth = Context.QemuAllocationDepth
 const bitmaps = ['one', 'two'].map((name) => `${Context.QemuDirtyBitmap}${name}`)
 
 /** A handle that is negotiating. */
-const haggle = async (
-  server: ServerPeer,
-  options: Omit<HandleOptions<true>, 'optMode'> = {},
-): Promise<Handle<true>> => {
-  const nbd = new Handle({ ...options, optMode: true })
-  await nbd.connect(transportTo(server))
+const haggle = async (server: ServerPeer, options: HandleOptions = {}): Promise<Handle> => {
+  const nbd = new Handle(options)
+  await nbd.negotiate(transportTo(server))
   return nbd
 }
 
@@ -33,7 +30,7 @@ const noContext = {
 }
 
 /** The handle is in transmission, and knows that there is no block status to be had. */
-const expectNoStatus = async (nbd: Handle<boolean>): Promise<void> => {
+const expectNoStatus = async (nbd: Handle): Promise<void> => {
   expect(nbd.state).toBe('ready')
   expect(nbd.info.metaContexts).toEqual([])
   expect(nbd.canMetaContext(allocation)).toBe(false)
@@ -43,7 +40,7 @@ const expectNoStatus = async (nbd: Handle<boolean>): Promise<void> => {
   await nbd.pread(512, 0)
 }
 
-const expectStatus = async (nbd: Handle<boolean>, ...contexts: readonly string[]): Promise<void> => {
+const expectStatus = async (nbd: Handle, ...contexts: readonly string[]): Promise<void> => {
   expect([...nbd.info.metaContexts].sort()).toEqual([...contexts].sort())
   for (const context of contexts) expect(nbd.canMetaContext(context)).toBe(true)
   expect([...(await nbd.blockStatus(4096, 0)).keys()].sort()).toEqual([...contexts].sort())
@@ -83,14 +80,11 @@ describe.each(installations)('%s', (installation) => {
       ['selecting is off', { metaContexts: [allocation], requestMetaContext: false }],
       ['there are simple replies only', { metaContexts: [allocation], requestStructuredReplies: false }],
       ['it is plain newstyle', { metaContexts: [allocation], handshakeFlags: { fixedNewstyle: false } }],
-    ] satisfies readonly (readonly [string, HandleOptions<false>])[])(
-      'are none where %s',
-      async (_, options) => {
-        const nbd = await connect(transportTo(await memory()), options)
-        await expectNoStatus(nbd)
-        await nbd.shutdown()
-      },
-    )
+    ] satisfies readonly (readonly [string, HandleOptions])[])('are none where %s', async (_, options) => {
+      const nbd = await connect(transportTo(await memory()), options)
+      await expectNoStatus(nbd)
+      await nbd.shutdown()
+    })
 
     it.each([
       ['oldstyle', ['--oldstyle']],
@@ -149,12 +143,12 @@ describe.each(installations)('%s', (installation) => {
     })
 
     it.each([
-      ['another selection', async (nbd: Handle<true>) => nbd.optSetMetaContext(['x-none:such'])],
-      ['an empty selection', async (nbd: Handle<true>) => nbd.optSetMetaContext([])],
-      ['another name', async (nbd: Handle<true>) => nbd.setExportName('other')],
+      ['another selection', async (nbd: Handle) => nbd.optSetMetaContext(['x-none:such'])],
+      ['an empty selection', async (nbd: Handle) => nbd.optSetMetaContext([])],
+      ['another name', async (nbd: Handle) => nbd.setExportName('other')],
       [
         'a selection on the way',
-        async (nbd: Handle<true>) => {
+        async (nbd: Handle) => {
           nbd.addMetaContext('x-none:such')
           nbd.setRequestMetaContext(true)
         },

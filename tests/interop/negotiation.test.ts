@@ -15,8 +15,6 @@ import type { ServerPeer } from './peers/server-peer.js'
 import { transportTo } from './transport-to.js'
 import { uriTo } from './uri-to.js'
 
-const optMode = { optMode: true } as const
-
 const memory = (
   installation: Installation,
   more: Omit<NbdkitOptions, 'installation' | 'plugin' | 'parameters'> = {},
@@ -38,8 +36,8 @@ const twoExports = (installation: Installation): Promise<ServerPeer> =>
 describe.each(installations)('%s', (installation) => {
   describeWith('nbdkit, by hand', { programs: ['nbdkit'], installation }, () => {
     it('lists the exports, with their descriptions', async () => {
-      const nbd = new Handle(optMode)
-      await nbd.connect(transportTo(await twoExports(installation)))
+      const nbd = new Handle()
+      await nbd.negotiate(transportTo(await twoExports(installation)))
       expect(nbd.state).toBe('negotiating')
       expect(await nbd.optList()).toEqual([
         { name: 'first', description: 'a disk' },
@@ -53,8 +51,8 @@ describe.each(installations)('%s', (installation) => {
     it('refuses to list, and negotiates on', async () => {
       const parameters = ['1M', 'exportname-list=error']
       const server = await nbdkit({ installation, plugin: 'memory', filters: ['exportname'], parameters })
-      const nbd = new Handle(optMode)
-      await nbd.connect(transportTo(server))
+      const nbd = new Handle()
+      await nbd.negotiate(transportTo(server))
       await expect(nbd.optList()).rejects.toMatchObject({
         code: 'ERR_NBD_NEGOTIATION',
         option: 'NBD_OPT_LIST',
@@ -66,8 +64,8 @@ describe.each(installations)('%s', (installation) => {
 
     // libnbd: nbd_opt_info, nbd_opt_go
     it('tells of one export and goes to another', async () => {
-      const nbd = new Handle({ ...optMode, exportName: 'first', fullInfo: true })
-      await nbd.connect(transportTo(await twoExports(installation)))
+      const nbd = new Handle({ exportName: 'first', fullInfo: true })
+      await nbd.negotiate(transportTo(await twoExports(installation)))
       expect(() => nbd.info).toThrow('info')
       const info = await nbd.optInfo()
       expect(info).toMatchObject({ name: 'first', description: 'a disk', size: 2n ** 20n })
@@ -96,8 +94,8 @@ describe.each(installations)('%s', (installation) => {
           ...names.map((name) => `exportname=${name}`),
         ],
       })
-      const nbd = new Handle({ ...optMode, fullInfo: true })
-      await nbd.connect(transportTo(server))
+      const nbd = new Handle({ fullInfo: true })
+      await nbd.negotiate(transportTo(server))
       expect((await nbd.optList()).map(({ name }) => name)).toEqual(names)
       for (const name of names.slice(0, 3)) {
         nbd.setExportName(name)
@@ -115,8 +113,8 @@ describe.each(installations)('%s', (installation) => {
       writeFileSync(join(folder, 'disk é'), new Uint8Array(1024))
       // café in Latin-1
       writeFileSync(Buffer.from(join(folder, 'caf\u00e9'), 'latin1'), new Uint8Array(512))
-      const nbd = new Handle({ ...optMode, exportName: 'disk é' })
-      await nbd.connect(
+      const nbd = new Handle({ exportName: 'disk é' })
+      await nbd.negotiate(
         transportTo(await nbdkit({ installation, plugin: 'file', parameters: [`dir=${folder}`] })),
       )
       expect(await nbd.optList()).toEqual([{ name: 'disk é', description: '' }])
@@ -125,8 +123,8 @@ describe.each(installations)('%s', (installation) => {
     })
 
     it('refuses an unknown export, and takes another name after that', async () => {
-      const nbd = new Handle({ ...optMode, exportName: 'third' })
-      await nbd.connect(transportTo(await twoExports(installation)))
+      const nbd = new Handle({ exportName: 'third' })
+      await nbd.negotiate(transportTo(await twoExports(installation)))
       for (const refused of [() => nbd.optInfo(), () => nbd.optGo()]) {
         await expect(refused()).rejects.toBeInstanceOf(NbdNegotiationError)
         expect(nbd.state).toBe('negotiating')
@@ -139,16 +137,16 @@ describe.each(installations)('%s', (installation) => {
     })
 
     it('is left by shutdown too', async () => {
-      const nbd = new Handle(optMode)
-      await nbd.connect(transportTo(await memory(installation)))
+      const nbd = new Handle()
+      await nbd.negotiate(transportTo(await memory(installation)))
       await nbd.shutdown()
       expect(nbd.state).toBe('closed')
       await nbd.closed
     })
 
     it('agrees to structured replies when asked by hand', async () => {
-      const nbd = new Handle({ ...optMode, requestStructuredReplies: false })
-      await nbd.connect(transportTo(await memory(installation)))
+      const nbd = new Handle({ requestStructuredReplies: false })
+      await nbd.negotiate(transportTo(await memory(installation)))
       expect(nbd.session.structuredReplies).toBe(false)
       expect(await nbd.optStructuredReply()).toBe(true)
       expect(nbd.session.structuredReplies).toBe(true)
@@ -185,8 +183,8 @@ describe.each(installations)('%s', (installation) => {
     })
 
     it('goes by NBD_OPT_EXPORT_NAME where there is no other option, in opt mode too', async () => {
-      const nbd = new Handle(optMode)
-      await nbd.connect(transportTo(await memory(installation, { options: ['--mask-handshake=0'] })))
+      const nbd = new Handle()
+      await nbd.negotiate(transportTo(await memory(installation, { options: ['--mask-handshake=0'] })))
       expect(nbd.state).toBe('negotiating')
       await expect(nbd.optList()).rejects.toBeInstanceOf(NbdNegotiationError)
       await expect(nbd.optInfo()).rejects.toBeInstanceOf(NbdNegotiationError)
@@ -227,8 +225,8 @@ describe.each(installations)('%s', (installation) => {
       qemuNbd({ installation, image: diskImage(2 ** 20), exportName: 'disk', options })
 
     it('lists its export, and refuses others with its own words', async () => {
-      const nbd = new Handle({ ...optMode, exportName: 'other' })
-      await nbd.connect(transportTo(await disk('--description=The only one')))
+      const nbd = new Handle({ exportName: 'other' })
+      await nbd.negotiate(transportTo(await disk('--description=The only one')))
       expect(await nbd.optList()).toEqual([{ name: 'disk', description: 'The only one' }])
       await expect(nbd.optGo()).rejects.toMatchObject({
         option: 'NBD_OPT_GO',
@@ -247,8 +245,8 @@ describe.each(installations)('%s', (installation) => {
       const image = diskImage(1_000_001)
       const options = [`--description=${description}`]
       const server = await qemuNbd({ installation, image, exportName, options })
-      const nbd = new Handle({ ...optMode, exportName, fullInfo: true })
-      await nbd.connect(transportTo(server))
+      const nbd = new Handle({ exportName, fullInfo: true })
+      await nbd.negotiate(transportTo(server))
       expect(await nbd.optList()).toEqual([{ name: exportName, description }])
       const { session } = nbd
       // Agreed already: qemu-nbd refuses, and what was agreed holds.
@@ -284,8 +282,8 @@ describe.each(installations)('%s', (installation) => {
 describeWith('nbd-server', { programs: ['nbd-server'], installation: 'host' }, () => {
   it('lists its exports where that is allowed', async () => {
     const exports = { one: { exportname: diskImage(4096) }, two: { exportname: diskImage(8192) } }
-    const nbd = new Handle(optMode)
-    await nbd.connect(transportTo(await nbdServer({ exports, generic: { allowlist: 'true' } })))
+    const nbd = new Handle()
+    await nbd.negotiate(transportTo(await nbdServer({ exports, generic: { allowlist: 'true' } })))
     const names = (await nbd.optList()).map(({ name }) => name)
     expect(names.sort()).toEqual(['one', 'two'])
     nbd.setExportName('two')
@@ -299,8 +297,8 @@ describeWith('nbd-server', { programs: ['nbd-server'], installation: 'host' }, (
       'first disk': { exportname: diskImage(4096), readonly: 'true' },
       'é/2': { exportname: diskImage(8193), flush: 'true', fua: 'true' },
     }
-    const nbd = new Handle({ ...optMode, exportName: 'first disk' })
-    await nbd.connect(transportTo(await nbdServer({ exports })))
+    const nbd = new Handle({ exportName: 'first disk' })
+    await nbd.negotiate(transportTo(await nbdServer({ exports })))
     expect(await nbd.optInfo()).toMatchObject({ readOnly: true, canFlush: false })
     nbd.setExportName('second disk')
     const unknown = { reply: 'NBD_REP_ERR_UNKNOWN', errno: 'ENOENT' }
@@ -314,8 +312,8 @@ describeWith('nbd-server', { programs: ['nbd-server'], installation: 'host' }, (
   })
 
   it('forbids the list elsewhere', async () => {
-    const nbd = new Handle({ ...optMode, exportName: 'one' })
-    await nbd.connect(transportTo(await nbdServer({ exports: { one: { exportname: diskImage(4096) } } })))
+    const nbd = new Handle({ exportName: 'one' })
+    await nbd.negotiate(transportTo(await nbdServer({ exports: { one: { exportname: diskImage(4096) } } })))
     await expect(nbd.optList()).rejects.toMatchObject({ reply: 'NBD_REP_ERR_POLICY' })
     expect((await nbd.optGo()).size).toBe(4096n)
     await nbd.shutdown()

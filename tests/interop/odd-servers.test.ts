@@ -50,7 +50,7 @@ describe.each(installations)('%s', (installation) => {
   const serve = (options: Omit<NbdkitOptions, 'installation'>) => nbdkit({ installation, ...options })
   const handleTo = async (
     options: Omit<NbdkitOptions, 'installation'>,
-    handleOptions: HandleOptions<false> = {},
+    handleOptions: HandleOptions = {},
   ): Promise<Handle> => connect(transportTo(await serve(options)), handleOptions)
 
   describeWith('nbdkit', { programs: ['nbdkit'], installation }, () => {

@@ -39,8 +39,8 @@ describe.each(installations)('%s', (installation) => {
 
     it('says goodbye while negotiating', async () => {
       const { options, spawned } = watched()
-      const nbd = new Handle({ optMode: true })
-      await nbd.connect(command(nbdkitCommand(installation, 'memory', '1M'), options))
+      const nbd = new Handle()
+      await nbd.negotiate(command(nbdkitCommand(installation, 'memory', '1M'), options))
       expect(nbd.state).toBe('negotiating')
       await nbd.optAbort()
       await nbd.closed

@@ -10,17 +10,11 @@ const repository = fileURLToPath(new URL('../..', import.meta.url))
 /** Ways to end a handle, and to fail; each in a process of its own, on the built packages. */
 const endings: readonly (readonly [string, string])[] = [
   ['shut down', 'const nbd = await connect(to); await nbd.pread(512, 0); await nbd.shutdown()'],
-  [
-    'closed by optAbort',
-    'const nbd = new Handle({ optMode: true }); await nbd.connect(to); await nbd.optAbort()',
-  ],
-  [
-    'shut down in opt mode',
-    'const nbd = new Handle({ optMode: true }); await nbd.connect(to); await nbd.shutdown()',
-  ],
+  ['closed by optAbort', 'const nbd = new Handle(); await nbd.negotiate(to); await nbd.optAbort()'],
+  ['shut down in opt mode', 'const nbd = new Handle(); await nbd.negotiate(to); await nbd.shutdown()'],
   ['destroyed', 'const nbd = await connect(to); nbd.destroy(); await nbd.closed.catch(() => {})'],
   ['refused', `await connect(unix('/nonexistent/socket')).catch(() => {})`],
-  ['aborted while it connects', 'await connect(to, {}, { signal: AbortSignal.abort() }).catch(() => {})'],
+  ['aborted while it connects', 'await connect(to, { signal: AbortSignal.abort() }).catch(() => {})'],
   [
     'timed out',
     'await connect(to, { timeouts: { handshakeMs: 1 } }).then((nbd) => nbd.shutdown(), () => {})',

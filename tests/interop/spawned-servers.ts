@@ -72,7 +72,7 @@ export const endInEveryWay = async (make: (options: ProcessOptions) => Transport
     await expect(second.closed).rejects.toBe(reason)
     await first.shutdown()
     const controller = new AbortController()
-    const aborted = connect(transport, {}, { signal: controller.signal })
+    const aborted = connect(transport, { signal: controller.signal })
     setImmediate(() => controller.abort(reason))
     await expect(aborted).rejects.toBe(reason)
   }

@@ -3,7 +3,7 @@ import { extents } from '../../examples/extents.js'
 import type { NbdinfoExtent } from './peers/nbdinfo.js'
 
 /** The map of an export as nbdinfo(1) tells it, by us. */
-export const statusMap = async (nbd: Handle<boolean>, context: string): Promise<NbdinfoExtent[]> => {
+export const statusMap = async (nbd: Handle, context: string): Promise<NbdinfoExtent[]> => {
   const map: NbdinfoExtent[] = []
   for await (const list of extents(nbd, context)) {
     for (const { offset, length, flags } of list) {

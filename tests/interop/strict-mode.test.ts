@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { connect, type Handle, type HandleOptions, type Strict } from '@nbdjs/core'
+import { connect, type Handle, type HandleOptions, type StrictChecks } from '@nbdjs/core'
 import { describeWith } from './peers/describe-with.js'
 import { diskImage } from './peers/disk-image.js'
 import { type Installation, installations } from './peers/installation.js'
@@ -14,14 +14,14 @@ const KiB = 1024
 const payloadLen = 0x20
 
 interface Case {
-  readonly check: keyof Strict
+  readonly check: keyof StrictChecks
   readonly title: string
   readonly call: (nbd: Handle) => Promise<unknown>
   /** What the client says while the check is on. */
   readonly refused: string
   /** What the server says once it is off; undefined where it does as it is told. */
   readonly answered: string | undefined
-  readonly options?: HandleOptions<false>
+  readonly options?: HandleOptions
 }
 
 /** What a server says who is asked for blocks of 512 bytes, of at most 64 KiB at once, and who has no cache. */

@@ -85,7 +85,7 @@ describe.each(installations)('%s', (installation) => {
       for (const at of [MiB, 9 * MiB]) bytes.set(data, at)
       return bytes
     }
-    const start = async (options: HandleOptions<false> = {}): Promise<Handle> =>
+    const start = async (options: HandleOptions = {}): Promise<Handle> =>
       connect(transportTo(await qemuNbd({ installation, image: sparseImage() })), options)
 
     it.each([{}, { requestExtendedHeaders: false }])('tells holes from data, with %j', async (options) => {

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { connect, connectUri, type Handle } from '@nbdjs/core'
+import { connect, connectUri, type Handle, negotiate } from '@nbdjs/core'
 import { type NodeTlsOptions, nodeTls, uriTls } from '@nbdjs/tls'
 import { tcp } from '@nbdjs/transport-tcp'
 import { unix } from '@nbdjs/transport-unix'
@@ -179,7 +179,7 @@ describe.each(installations)('%s', (installation) => {
 
     it('starts TLS in opt mode, once', async () => {
       const server = await start('--tls=on', `--tls-certificates=${folder}`)
-      const nbd = await connect(transportTo(server), { optMode: true, tlsProvider: tlsProvider() })
+      const nbd = await negotiate(transportTo(server), { tlsProvider: tlsProvider() })
       expect(nbd.session).toMatchObject({ tls: false, structuredReplies: true })
       expect(await nbd.optStartTls()).toBe(true)
       expect(nbd.session).toMatchObject({ tls: true, structuredReplies: false })
@@ -192,9 +192,7 @@ describe.each(installations)('%s', (installation) => {
     })
 
     it('refuses TLS in opt mode', async () => {
-      const nbd = await connect(transportTo(await start('--tls=off')), {
-        ...{ optMode: true, tlsProvider: tlsProvider() },
-      })
+      const nbd = await negotiate(transportTo(await start('--tls=off')), { tlsProvider: tlsProvider() })
       expect(await nbd.optStartTls()).toBe(false)
       await nbd.optGo()
       await nbd.shutdown()

@@ -23,7 +23,7 @@ it('every counterpart compiles against the public types', () => {
 
 /** The declarations that the code in spec/libnbd uses. */
 const preamble = `
-import { connect, connectUri, Context, ExtentFlag, Handle, isUri } from '@nbdjs/core'
+import { connect, connectUri, Context, ExtentFlag, Handle, isUri, negotiate } from '@nbdjs/core'
 import type { HandleOptions, NbdError, ReadChunk, TlsProvider, Transport, UriTransports } from '@nbdjs/core'
 import { CommandFlag } from '@nbdjs/core/wire'
 import { nodeTls } from '@nbdjs/tls'
@@ -32,7 +32,7 @@ import type { ProcessOptions, Subprocess } from '@nbdjs/transport-process'
 import { tcp } from '@nbdjs/transport-tcp'
 import { unix } from '@nbdjs/transport-unix'
 import { hybridVsock, supportsVsock, vsock } from '@nbdjs/transport-vsock'
-declare const handle: Handle<boolean>
+declare const handle: Handle
 declare const error: NbdError
 declare const chunk: ReadChunk
 declare const child: Subprocess
@@ -49,7 +49,7 @@ declare const certificates: string, pskFile: string, username: string, serverNam
 declare const ca: string, cert: string, crl: string, key: Uint8Array<ArrayBuffer>, verifyPeer: boolean
 declare const port: number, cid: number, n: number, length: number, offset: bigint
 declare const buffer: Uint8Array, data: Uint8Array
-declare const optMode: boolean, fullInfo: boolean, requestBlockSize: boolean, requestMetaContext: boolean
+declare const fullInfo: boolean, requestBlockSize: boolean, requestMetaContext: boolean
 declare const requestStructuredReplies: boolean, requestExtendedHeaders: boolean
 declare const handshakeFlags: HandleOptions['handshakeFlags'], strict: HandleOptions['strict']
 declare const df: boolean, fua: boolean, noHole: boolean, fastZero: boolean, reqOne: boolean

@@ -7,7 +7,7 @@ declare const handle: Handle`
 it('reports each mistake with the piece of code that has it', () => {
   const right = ['handle.info.size', "new Handle({ exportName: 'disk' })", 'await handle.pread(512, 0n)']
   const wrong = [
-    { piece: 'handle.bogus', message: "Property 'bogus' does not exist on type 'Handle<false>'." },
+    { piece: 'handle.bogus', message: "Property 'bogus' does not exist on type 'Handle'." },
     { piece: 'handle.pread(512)', message: 'Expected 2-3 arguments, but got 1.' },
     {
       piece: "new Handle({ export: '' })",

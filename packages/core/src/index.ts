@@ -15,7 +15,14 @@ export {
   type OptionShape,
   option,
 } from './check-options.js'
-export { type ConnectUriOptions, connectUri, type UriTransports } from './connect-uri.js'
+export {
+  type ConnectUriOptions,
+  connectUri,
+  type TransportFromUriOptions,
+  transportFromUri,
+  type UriConnection,
+  type UriTransports,
+} from './connect-uri.js'
 export {
   type Errno,
   NbdClosedError,
@@ -37,7 +44,7 @@ export { Context, describeFlags, ExtentFlag } from './extent-flags.js'
 export type { CommandOptions } from './handle/commands.js'
 export type {
   BlockStatusOptions,
-  ConnectResult,
+  ConnectOptions,
   HandleEvents,
   ShutdownOptions,
   SignalOptions,
@@ -45,9 +52,9 @@ export type {
   WriteOptions,
   ZeroOptions,
 } from './handle/handle.js'
-export { connect, Handle } from './handle/handle.js'
+export { connect, Handle, negotiate } from './handle/handle.js'
 export type { State } from './handle/state.js'
-export type { HandleOptions, Settings, Strict, Timeouts } from './options.js'
+export type { HandleOptions, HandshakeFlags, ResolvedOptions, StrictChecks, Timeouts } from './options.js'
 export type { BlockSizeInfo, ExportInfo } from './protocol/export-info.js'
 export type { Limits } from './protocol/limits.js'
 export type { Protocol, Session, Stats } from './protocol/session.js'

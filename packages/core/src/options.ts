@@ -1,91 +1,166 @@
-import * as z from 'zod/mini'
+import { argumentError } from './argument-error.js'
+import { checkOptions, option } from './check-options.js'
 import { NbdUsageError } from './errors.js'
-import { misuse, misuseMessage } from './handle/misuse.js'
 import { defaultLimits, type Limits } from './protocol/limits.js'
 import type { TlsProvider } from './tls.js'
+import type { NbdUri } from './uri/nbd-uri.js'
+import { toUriAddress } from './uri/rules.js'
 import { encodeText, MAX_STRING_BYTES } from './wire/text.js'
 
-/** What a caller's mistake is refused for before anything is sent. Each is on by default. */
-export interface Strict {
-  /** Commands and flags that the server does not advertise, and writes to a read-only export. */
+/** Client-side checks, made before a request is sent. Each is on by default. */
+export interface StrictChecks {
+  /**
+   * Commands and flags that the server does not advertise, and writes to a read-only export.
+   * @default true
+   */
   readonly commands: boolean
-  /** Flags that do not belong to the command. */
+  /**
+   * Flags that do not belong to the command.
+   * @default true
+   */
   readonly flags: boolean
-  /** Ranges beyond the end of the export. */
+  /**
+   * Ranges beyond the end of the export.
+   * @default true
+   */
   readonly bounds: boolean
-  /** Commands of length 0 (flush has none). */
+  /**
+   * Commands of length 0 (flush has no length).
+   * @default true
+   */
   readonly zeroSize: boolean
-  /** Offsets and lengths that are not multiples of the server's minimum block size. */
+  /**
+   * Offsets and lengths that are not multiples of the server's minimum block size.
+   * @default true
+   */
   readonly align: boolean
   /**
-   * Writes that are longer than `info.blockSize.payload`, and reads too where replies are simple and the server told
-   * a maximum.
+   * Writes longer than `info.blockSize.payload`; and reads longer than it with simple replies, if the server sent a
+   * maximum.
+   * @default true
    */
   readonly payload: boolean
-  /** NBD_CMD_FLAG_PAYLOAD_LEN is set where extended headers ask for it, whatever the caller says. */
+  /**
+   * Sets NBD_CMD_FLAG_PAYLOAD_LEN as extended headers require it, whatever the caller passes.
+   * @default true
+   */
   readonly autoFlag: boolean
 }
 
-/** In milliseconds; 0 for none. No timeout ever ends an idle connection. */
+/** Timeouts in milliseconds, from 0 to 2147483647; 0 for none. No timeout ends an idle connection. */
 export interface Timeouts {
-  /** Until the transport is connected. Default 30,000. */
+  /**
+   * Until the transport is connected.
+   * @default 30000
+   */
   readonly dialMs: number
-  /** Until the handshake is done; in opt mode, until the reply to one option is complete. Default 30,000. */
+  /**
+   * Until the handshake is done; while negotiating, until the reply to one option is complete.
+   * @default 30000
+   */
   readonly handshakeMs: number
   /**
-   * How long no byte may move, in either direction, while a command waits for its reply: after that the peer
-   * counts as dead and the handle with it. Default 0: a flush or a trim may take its time.
+   * How long no byte may be transferred in either direction while a command waits for its reply. Then the connection is
+   * dead. Off by default, because a flush or a trim may take long.
+   * @default 0
    */
   readonly requestMs: number
-  /** After the goodbye was sent and everything answered: how long the server may take to close. Default 5,000. */
+  /**
+   * How long the server may take to close the connection after NBD_CMD_DISC.
+   * @default 5000
+   */
   readonly closeMs: number
 }
 
-/** The options of a Handle, all optional. The setter of libnbd with the same meaning is named in brackets. */
-export interface HandleOptions<OptMode extends boolean = boolean> {
-  /** For debug output. Default `nbd1`, `nbd2` ... [set_handle_name] */
+/** The options of a Handle. The setter of libnbd with the same meaning is in brackets. */
+export interface HandleOptions {
+  /**
+   * The name at the beginning of each debug message. [set_handle_name]
+   * @default 'nbd1', 'nbd2' and so on
+   */
   readonly name?: string | undefined
-  /** At most 4096 bytes of UTF-8. Default '', the server's default export. [set_export_name] */
+  /**
+   * The name of the export, at most 4096 bytes of UTF-8. The empty name is the server's default export.
+   * [set_export_name]
+   * @default ''
+   */
   readonly exportName?: string | undefined
-  /** `connect` stops in the state `negotiating`, for the opt methods. Default false. [set_opt_mode] */
-  readonly optMode?: OptMode | undefined
-  /** Ask for the canonical name and the description. Default false. [set_full_info] */
+  /**
+   * Whether to request the canonical name and the description of the export. [set_full_info]
+   * @default false
+   */
   readonly fullInfo?: boolean | undefined
-  /** Ask for the block sizes. Default true. [set_request_block_size] */
+  /**
+   * Whether to request the block sizes. [set_request_block_size]
+   * @default true
+   */
   readonly requestBlockSize?: boolean | undefined
-  /** Ask for structured replies. Default true. [set_request_structured_replies] */
+  /**
+   * Whether to request structured replies. [set_request_structured_replies]
+   * @default true
+   */
   readonly requestStructuredReplies?: boolean | undefined
-  /** Ask for extended headers: 64-bit lengths. Needs structured replies. Default true. [set_request_extended_headers] */
+  /**
+   * Whether to request extended headers, which have 64-bit lengths. Needs `requestStructuredReplies`.
+   * [set_request_extended_headers]
+   * @default true
+   */
   readonly requestExtendedHeaders?: boolean | undefined
-  /** Select `metaContexts` whenever the export is asked about. Default true. [set_request_meta_context] */
+  /**
+   * Whether `connect`, `optGo` and `optInfo` select `metaContexts`. [set_request_meta_context]
+   * @default true
+   */
   readonly requestMetaContext?: boolean | undefined
   /**
-   * Queries for the meta contexts that `blockStatus` shall tell of: `base:allocation`. Each begins with a namespace and a
-   * colon. Default none. [add_meta_context]
+   * The meta contexts for `blockStatus`, or queries for them, such as `base:allocation`. Each begins with a namespace and a
+   * colon. [add_meta_context]
+   * @default []
    */
   readonly metaContexts?: readonly string[] | undefined
   /**
-   * `allow`: TLS if the server takes it, else plaintext, which anybody in between can bring about. `require`: TLS or
-   * nothing. Both need `tlsProvider`. Default `disable`. [set_tls]
+   * `allow`: use TLS if offered, else plaintext; not safe against an active attacker. `require`: fail without TLS. Both
+   * need `tlsProvider`. [set_tls]
+   * @default 'disable'
    */
   readonly tls?: 'disable' | 'allow' | 'require' | undefined
-  /** Speaks TLS and verifies the server: `nodeTls()` of `@nbdjs/tls`. */
+  /** The TLS implementation, which also verifies the server: `nodeTls()` of `@nbdjs/tls`. */
   readonly tlsProvider?: TlsProvider | undefined
-  /** Handshake flags to set if the server does. Both default to true. [set_handshake_flags] */
-  readonly handshakeFlags?:
-    | { readonly fixedNewstyle?: boolean | undefined; readonly noZeroes?: boolean | undefined }
-    | undefined
-  /** Checks by name, or a boolean for all. Default true. [set_strict_mode] */
-  readonly strict?: boolean | { readonly [K in keyof Strict]?: boolean | undefined } | undefined
+  /** Handshake flags to set if the server sets them. [set_handshake_flags] */
+  readonly handshakeFlags?: { readonly [K in keyof HandshakeFlags]?: boolean | undefined } | undefined
+  /**
+   * Client-side checks by name, or a boolean for all of them. [set_strict_mode]
+   * @default true
+   */
+  readonly strict?: boolean | { readonly [K in keyof StrictChecks]?: boolean | undefined } | undefined
+  /** Limits of memory and of work per connection. */
   readonly limits?: { readonly [K in keyof Limits]?: number | undefined } | undefined
+  /** Timeouts in milliseconds; 0 for none. */
   readonly timeouts?: { readonly [K in keyof Timeouts]?: number | undefined } | undefined
+  /**
+   * The URI that the transport was made of. `handle.uri` repeats its address, user name and `tls-` parameters. Set by
+   * `transportFromUri`.
+   */
+  readonly uri?: NbdUri | undefined
+}
+
+/** Handshake flags of the client ("Newstyle negotiation"). */
+export interface HandshakeFlags {
+  /**
+   * NBD_FLAG_C_FIXED_NEWSTYLE: without it, the only option is NBD_OPT_EXPORT_NAME.
+   * @default true
+   */
+  readonly fixedNewstyle: boolean
+  /**
+   * NBD_FLAG_C_NO_ZEROES: the server omits 124 zero bytes after NBD_OPT_EXPORT_NAME.
+   * @default true
+   */
+  readonly noZeroes: boolean
 }
 
 /** Options with every default filled in. */
 export interface ParsedOptions {
   readonly name: string | undefined
   readonly exportName: string
-  readonly optMode: boolean
   readonly fullInfo: boolean
   readonly requestBlockSize: boolean
   readonly requestStructuredReplies: boolean
@@ -94,157 +169,115 @@ export interface ParsedOptions {
   readonly metaContexts: readonly string[]
   readonly tls: 'disable' | 'allow' | 'require'
   readonly tlsProvider: TlsProvider | undefined
-  readonly handshakeFlags: { readonly fixedNewstyle: boolean; readonly noZeroes: boolean }
-  readonly strict: Strict
+  readonly handshakeFlags: HandshakeFlags
+  readonly strict: StrictChecks
   readonly limits: Limits
   readonly timeouts: Timeouts
+  readonly uri: NbdUri | undefined
 }
 
-/** What a handle is told to do: its options with every default filled in, as its setters have changed them. */
-export type Settings = Omit<ParsedOptions, 'name' | 'tlsProvider'>
+/** The options of a handle with every default filled in, as changed by its setters. */
+export type ResolvedOptions = Omit<ParsedOptions, 'name' | 'tlsProvider' | 'uri'>
 
-/** Longer delays than this overflow the timers of JavaScript, and fire at once. */
-const MAX_TIMEOUT_MS = 2 ** 31 - 1
+const handleShape = {
+  name: option.string(),
+  exportName: option.string(''),
+  fullInfo: option.boolean(false),
+  requestBlockSize: option.boolean(true),
+  requestStructuredReplies: option.boolean(true),
+  requestExtendedHeaders: option.boolean(true),
+  requestMetaContext: option.boolean(true),
+  metaContexts: option.array(option.string(), []),
+  tls: option.oneOf(['disable', 'allow', 'require'], 'disable'),
+  tlsProvider: option.any(),
+  handshakeFlags: option.object({ fixedNewstyle: option.boolean(true), noZeroes: option.boolean(true) }),
+  strict: option.booleans({
+    commands: true,
+    flags: true,
+    bounds: true,
+    zeroSize: true,
+    align: true,
+    payload: true,
+    autoFlag: true,
+  }),
+  limits: option.object({
+    inFlightCommands: option.integer({ min: 1 }, defaultLimits.inFlightCommands),
+    inFlightBytes: option.integer({ min: 1 }, defaultLimits.inFlightBytes),
+    optionReplyBytes: option.integer({ min: 1 }, defaultLimits.optionReplyBytes),
+    listEntries: option.integer({ min: 1 }, defaultLimits.listEntries),
+    extents: option.integer({ min: 1 }, defaultLimits.extents),
+  }),
+  timeouts: option.object({
+    dialMs: option.milliseconds(30_000),
+    handshakeMs: option.milliseconds(30_000),
+    requestMs: option.milliseconds(0),
+    closeMs: option.milliseconds(5_000),
+  }),
+  uri: option.instance<NbdUri>(
+    'a URI of parseUri()',
+    (value) => Object(value) === value && toUriAddress(value as NbdUri) !== undefined,
+  ),
+}
 
-const flag = (byDefault: boolean) => z._default(z.boolean(), byDefault)
-const positive = (byDefault: number) => z._default(z.int().check(z.minimum(1)), byDefault)
-const timeoutMs = (byDefault: number) =>
-  z._default(z.number().check(z.minimum(0), z.maximum(MAX_TIMEOUT_MS)), byDefault)
+const connectShape = { ...handleShape, signal: option.signal(), onHandle: option.function() }
 
-const handshakeFlags = z.strictObject({ fixedNewstyle: flag(true), noZeroes: flag(true) })
-const strict = z.strictObject({
-  commands: flag(true),
-  flags: flag(true),
-  bounds: flag(true),
-  zeroSize: flag(true),
-  align: flag(true),
-  payload: flag(true),
-  autoFlag: flag(true),
-})
-const limits = z.strictObject({
-  inFlightCommands: positive(defaultLimits.inFlightCommands),
-  inFlightBytes: positive(defaultLimits.inFlightBytes),
-  optionReplyBytes: positive(defaultLimits.optionReplyBytes),
-  listEntries: positive(defaultLimits.listEntries),
-  extents: positive(defaultLimits.extents),
-})
-const timeouts = z.strictObject({
-  dialMs: timeoutMs(30_000),
-  handshakeMs: timeoutMs(30_000),
-  requestMs: timeoutMs(0),
-  closeMs: timeoutMs(5_000),
-})
-const groups = { handshakeFlags, strict, limits, timeouts }
+/** The calls that take the options of a handle, and the options that each of them takes. */
+const shapes = {
+  Handle: handleShape,
+  connect: connectShape,
+  negotiate: connectShape,
+  connectUri: { ...connectShape, transports: option.any(), allow: option.any() },
+}
 
-const schema = z.strictObject({
-  name: z.optional(z.string()),
-  exportName: z._default(z.string(), ''),
-  optMode: flag(false),
-  fullInfo: flag(false),
-  requestBlockSize: flag(true),
-  requestStructuredReplies: flag(true),
-  requestExtendedHeaders: flag(true),
-  requestMetaContext: flag(true),
-  metaContexts: z._default(z.array(z.string()), []),
-  tls: z._default(z.enum(['disable', 'allow', 'require']), 'disable'),
-  tlsProvider: z.optional(z.unknown()),
-  handshakeFlags: z.prefault(handshakeFlags, {}),
-  strict: z.prefault(z.pipe(z.transform(allOrEach), strict), {}),
-  limits: z.prefault(limits, {}),
-  timeouts: z.prefault(timeouts, {}),
-})
+/** A call that takes the options of a handle. Its name begins the messages. */
+export type OptionsCall = 'Handle' | 'connect' | 'negotiate' | 'connectUri'
 
-/** Checks the options of a Handle once, when it is made. */
-export function parseOptions(options: unknown = {}): ParsedOptions {
-  const result = schema.safeParse(options, { reportInput: true })
-  if (!result.success) throw new NbdUsageError(result.error.issues.flatMap(mistakes).join('; '))
-  checkName('options.exportName', result.data.exportName)
-  result.data.metaContexts.forEach((name, index) => {
-    checkQuery(`options.metaContexts.${index}`, name)
+/** Checks the options of a handle once, when it is made. */
+export function parseOptions(call: OptionsCall, options: unknown): ParsedOptions {
+  const checked = checkOptions(call, shapes[call] as typeof shapes.connectUri, options)
+  const { signal, onHandle, transports, allow, tls, tlsProvider, ...others } = checked
+  checkName(call, 'exportName', checked.exportName)
+  checked.metaContexts.forEach((name, index) => {
+    checkQuery(call, `metaContexts.${index}`, name)
   })
-  const { tls, tlsProvider } = result.data
-  checkTlsProvider(tls, tlsProvider)
-  return { ...result.data, name: result.data.name, tlsProvider }
+  checkTlsProvider(call, tls, tlsProvider)
+  return { ...others, name: others.name, uri: others.uri, tls, tlsProvider }
 }
 
-function checkTlsProvider(tls: string, provider: unknown): asserts provider is TlsProvider | undefined {
+function checkTlsProvider(
+  call: string,
+  tls: string,
+  provider: unknown,
+): asserts provider is TlsProvider | undefined {
   if (provider === undefined) {
     if (tls === 'disable') return
-    throw new NbdUsageError(
-      `options.tls: '${tls}' needs options.tlsProvider, such as nodeTls() of @nbdjs/tls`,
-    )
+    throw new NbdUsageError(`${call}: tls: '${tls}' needs tlsProvider, such as nodeTls() of @nbdjs/tls`)
   }
   const { role, upgrade } = Object(provider) as Partial<TlsProvider>
-  if (typeof upgrade !== 'function') throw misuse('options.tlsProvider', 'a TlsProvider', provider)
-  if (role !== 'client') throw misuse('options.tlsProvider.role', "'client'", role)
+  if (typeof upgrade !== 'function') throw argumentError(call, 'tlsProvider', 'a TlsProvider', provider)
+  if (role !== 'client') throw argumentError(call, 'tlsProvider.role', "'client'", role)
 }
 
-/** "Conventions": a name has at most 4096 bytes of UTF-8 and no NUL. `where` begins the error's message. */
-export function checkName(where: string, name: unknown): asserts name is string {
-  if (typeof name !== 'string') throw misuse(where, 'a string', name)
-  // Half of a surrogate pair would silently become U+FFFD, and so another export.
+/** "Conventions": a name has at most 4096 bytes of UTF-8 and no NUL. */
+export function checkName(call: string, argument: string, name: unknown): asserts name is string {
+  if (typeof name !== 'string') throw argumentError(call, argument, 'a string', name)
+  // A lone surrogate would be encoded as U+FFFD: the name of another export.
   if (/[\0\p{Surrogate}]/u.test(name)) {
-    throw misuse(where, 'a string without NUL and without half a surrogate pair', name)
+    throw argumentError(call, argument, 'a string without NUL and without a lone surrogate', name)
   }
   const { length } = encodeText(name)
   if (length <= MAX_STRING_BYTES) return
-  throw new NbdUsageError(
-    `${where}: expected at most ${MAX_STRING_BYTES} bytes of UTF-8, received ${length}`,
-    {
-      errno: 'ENAMETOOLONG',
-    },
-  )
+  throw argumentError(call, argument, `at most ${MAX_STRING_BYTES} bytes of UTF-8`, length, {
+    errno: 'ENAMETOOLONG',
+  })
 }
 
 /**
  * "NBD_OPT_LIST_META_CONTEXT", "Metadata querying": a query begins with a namespace, which is printable, and a colon. A
- * server may refuse all queries of a request for the sake of one that does not, and a misspelt one would go unnoticed.
+ * server may reject the whole request because of one query without, and a misspelt one would go unnoticed.
  */
-export function checkQuery(where: string, query: unknown): asserts query is string {
-  checkName(where, query)
+export function checkQuery(call: string, argument: string, query: unknown): asserts query is string {
+  checkName(call, argument, query)
   if (/^[^\s\p{C}:]+:/u.test(query)) return
-  throw misuse(where, 'a namespace and a colon, such as base:allocation', query)
-}
-
-/** `strict: false` means every check. */
-function allOrEach(value: unknown): unknown {
-  if (typeof value !== 'boolean') return value
-  return Object.fromEntries(Object.keys(strict.shape).map((check) => [check, value]))
-}
-
-/** Where the type alone does not say it. */
-const expectedAt: Readonly<Record<string, string>> = { strict: 'a boolean or an object' }
-const expectedTypes: Readonly<Record<string, string>> = {
-  array: 'an array of strings',
-  boolean: 'a boolean',
-  int: 'an integer',
-  number: 'a finite number',
-  object: 'an object',
-  string: 'a string',
-}
-
-/** What is wrong with one option: where, what was expected, what came. */
-function mistakes(issue: z.core.$ZodIssue): string[] {
-  const where = ['options', ...issue.path].join('.')
-  const mistake = (expected: string): string[] => [misuseMessage(where, expected, issue.input)]
-  switch (issue.code) {
-    case 'unrecognized_keys': {
-      const known = knownAt(issue.path).join(', ')
-      return issue.keys.map((key) => `${where}.${key}: unknown option, expected one of ${known}`)
-    }
-    case 'invalid_type':
-      return mistake(expectedAt[issue.path.join('.')] ?? expectedTypes[issue.expected] ?? issue.expected)
-    case 'invalid_value':
-      return mistake(`one of ${issue.values.map((value) => `'${String(value)}'`).join(', ')}`)
-    case 'too_small':
-      return mistake(`at least ${issue.minimum}`)
-    case 'too_big':
-      return mistake(`at most ${issue.maximum}`)
-    default:
-      return [`${where}: ${issue.message}`]
-  }
-}
-
-function knownAt([group]: readonly PropertyKey[]): string[] {
-  return Object.keys(group === undefined ? schema.shape : groups[group as keyof typeof groups].shape)
+  throw argumentError(call, argument, 'a namespace and a colon, such as base:allocation', query)
 }

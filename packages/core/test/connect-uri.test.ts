@@ -1,10 +1,20 @@
 import { afterEach, describe, expect, jest, test } from '@jest/globals'
-import { NbdUsageError, type TlsProvider, type Transport, type UriTls } from '@nbdjs/core'
+import {
+  type ConnectUriOptions,
+  connect,
+  connectUri,
+  Handle,
+  NbdUsageError,
+  parseUri,
+  type TlsProvider,
+  type Transport,
+  transportFromUri,
+  type UriTls,
+  type UriTransports,
+} from '@nbdjs/core'
 import { memory } from '@nbdjs/core/memory'
 import { memoryBackend, Server } from '@nbdjs/server'
 import { expectTypeOf } from 'expect-type'
-import { type ConnectUriOptions, connectUri, type UriTransports } from '../src/connect-uri.js'
-import { Handle } from '../src/handle/handle.js'
 
 const server = new Server({ exports: { '': memoryBackend(4096), 'a b/é': memoryBackend(8192) } })
 
@@ -52,15 +62,74 @@ describe('connects', () => {
   })
 
   test('with the options of a handle', async () => {
-    await using nbd = await connectUri('nbd:///', { transports, name: 'mine', optMode: true, allow: {} })
-    expectTypeOf(nbd).toEqualTypeOf<Handle<true>>()
-    expect([nbd.name, nbd.state]).toEqual(['mine', 'negotiating'])
-    await expect(nbd.optGo()).resolves.toMatchObject({ size: 4096n })
+    await using nbd = await connectUri('nbd:///', { transports, name: 'mine', allow: {} })
+    expectTypeOf(nbd).toEqualTypeOf<Handle>()
+    expect([nbd.name, nbd.state]).toEqual(['mine', 'ready'])
+    expect(nbd.settings).not.toHaveProperty('uri')
   })
 
   test('by the one transport that there is', async () => {
     await using nbd = await connectUri('nbd+unix:///?socket=/s', { transports: { unix: made.unix } })
     expect(nbd.state).toBe('ready')
+  })
+})
+
+describe('F6: transportFromUri', () => {
+  test('gives a transport and the options for a handle, and connects nothing', async () => {
+    const uri = 'nbd://alice@host:99/a%20b/%C3%A9?x-y=1'
+    const { transport, options } = transportFromUri(uri, { transports })
+    expect(transport.address).toBe('host 99')
+    expect(options).toEqual({
+      exportName: 'a b/é',
+      tls: 'disable',
+      tlsProvider: undefined,
+      uri: parseUri(uri),
+    })
+    expect(dials).toBe(0)
+    const states: string[] = []
+    await using nbd = await connect(transport, {
+      ...options,
+      name: 'mine',
+      onHandle: (handle) => handle.on('state', (next) => states.push(next)),
+    })
+    expect([nbd.name, nbd.info.size, nbd.uri]).toEqual(['mine', 8192n, 'nbd://alice@host:99/a%20b/%C3%A9'])
+    expect(states).toEqual(['connecting', 'ready'])
+  })
+
+  test('makes the TLS provider', () => {
+    const provider: TlsProvider = { role: 'client', upgrade: () => new Promise(() => {}) }
+    const { options } = transportFromUri('nbds://host', { transports, tlsProvider: () => provider })
+    expect(options).toMatchObject({ tls: 'require', tlsProvider: provider })
+  })
+
+  test.each<readonly [uri: string, options: object, message: string, errno: string]>([
+    ['nbd://', {}, 'transports: expected an object, received undefined', 'EINVAL'],
+    [
+      'nbd://',
+      { transports, name: 'x' },
+      "unknown option 'name', expected one of transports, allow, tls",
+      'EINVAL',
+    ],
+    [
+      'nbd://',
+      { transports, tls: 'no' },
+      "tls: expected one of 'disable', 'allow', 'require', received",
+      'EINVAL',
+    ],
+    ['nbd://', { transports, allow: { transports: ['unix'] } }, 'nbd: transport tcp is not allowed', 'EPERM'],
+    ['nbd://', { transports: {} }, 'nbd: expected transports.tcp, such as tcp of', 'ENOTSUP'],
+    ['nbds://', { transports }, 'nbds: expected tlsProvider, such as uriTls()', 'ENOTSUP'],
+  ])('rejects %s with %j', (uri, options, message, errno) => {
+    expect(() => transportFromUri(uri, options as ConnectUriOptions)).toThrow(
+      expect.objectContaining({ message: expect.stringContaining(`transportFromUri: ${message}`), errno }),
+    )
+  })
+
+  test('connectUri passes the handle on before the dial', async () => {
+    const states: string[] = []
+    const onHandle = (handle: Handle): void => void handle.on('state', (next) => states.push(next))
+    await using nbd = await connectUri('nbd:///', { transports, onHandle })
+    expect([nbd.state, ...states]).toEqual(['ready', 'connecting', 'ready'])
   })
 })
 
@@ -89,12 +158,8 @@ describe('leads to what the handle tells as its own URI', () => {
 })
 
 /** Every refusal comes before a transport is made. */
-async function refusalOf(
-  uri: string,
-  options: unknown,
-  signalOptions?: unknown,
-): Promise<{ message: string; errno: unknown }> {
-  const error: unknown = await connectUri(uri, options as ConnectUriOptions, signalOptions as object).then(
+async function refusalOf(uri: string, options: unknown): Promise<{ message: string; errno: unknown }> {
+  const error: unknown = await connectUri(uri, options as ConnectUriOptions).then(
     (nbd) => nbd.shutdown().then(() => new Error('it connected')),
     (reason) => reason,
   )
@@ -133,24 +198,19 @@ describe('C17 checks everything before any side effect', () => {
       'connectUri: exportName: expected no value (the URI names the export), received "x"',
       'EINVAL',
     ],
-    ['nbd://', { transports, nmae: 'x' }, 'options.nmae: unknown option', 'EINVAL'],
-    ['nbd://', { transports, optMode: 'yes' }, 'options.optMode: expected a boolean', 'EINVAL'],
+    ['nbd://', { transports, nmae: 'x' }, "connectUri: unknown option 'nmae'", 'EINVAL'],
+    ['nbd://', { transports, fullInfo: 'yes' }, 'connectUri: fullInfo: expected a boolean', 'EINVAL'],
     [
       'nbd+unix:///?socket=/s',
       { transports: { tcp: made.tcp } },
-      'connectUri: nbd+unix: expected options.transports.unix, such as unix of @nbdjs/transport-unix',
+      'connectUri: nbd+unix: expected transports.unix, such as unix of @nbdjs/transport-unix',
       'ENOTSUP',
     ],
-    [
-      'nbd://',
-      { transports: {} },
-      'connectUri: nbd: expected options.transports.tcp, such as tcp of',
-      'ENOTSUP',
-    ],
+    ['nbd://', { transports: {} }, 'connectUri: nbd: expected transports.tcp, such as tcp of', 'ENOTSUP'],
     [
       'nbd+vsock://',
       { transports: { vsock: undefined } },
-      'connectUri: nbd+vsock: expected options.transports.vsock, such as',
+      'connectUri: nbd+vsock: expected transports.vsock, such as',
       'ENOTSUP',
     ],
   ])('%s with %j', async (uri, options, message, errno) => {
@@ -160,12 +220,10 @@ describe('C17 checks everything before any side effect', () => {
   })
 
   test('the signal too', async () => {
-    const error = await refusalOf('nbd://', { transports }, { signal: 5 })
+    const error = await refusalOf('nbd://', { transports, signal: 5 })
     expect(error.message).toContain('connectUri: signal: expected an AbortSignal, received 5')
     const reason = new Error('enough')
-    await expect(refusalOf('nbd://', { transports }, { signal: AbortSignal.abort(reason) })).rejects.toBe(
-      reason,
-    )
+    await expect(refusalOf('nbd://', { transports, signal: AbortSignal.abort(reason) })).rejects.toBe(reason)
   })
 })
 
@@ -199,9 +257,7 @@ describe('TLS is never left out in silence', () => {
     ['nbd:///?tls-type=anon', 'tls-type'],
   ])('%s', async (uri, what) => {
     const error = await refusalOf(uri, { transports, allow: { localFiles: true } })
-    expect(error.message).toBe(
-      `connectUri: ${what}: expected options.tlsProvider, such as uriTls() of @nbdjs/tls`,
-    )
+    expect(error.message).toBe(`connectUri: ${what}: expected tlsProvider, such as uriTls() of @nbdjs/tls`)
     expect(error.errno).toBe('ENOTSUP')
   })
 })
@@ -263,14 +319,16 @@ describe('TLS by a URI', () => {
   test('is not made up without its parameters', async () => {
     const error = await refusalOf('nbds:///?tls-hostname=h', { ...plain, tlsProvider: provider })
     expect(error.message).toBe(
-      'connectUri: tls-hostname: options.tlsProvider was made without it, expected a function such as uriTls() of @nbdjs/tls',
+      'connectUri: tls-hostname: expected tlsProvider to be a function, such as uriTls() of @nbdjs/tls: it was made without the parameter',
     )
   })
 
   test('is a mode that there is', async () => {
     const tls = 'maybe' as 'allow'
     const error = await refusalOf('nbds://', { ...plain, tlsProvider: provider, tls })
-    expect(error.message).toBe(`options.tls: expected one of 'disable', 'allow', 'require', received "maybe"`)
+    expect(error.message).toBe(
+      `connectUri: tls: expected one of 'disable', 'allow', 'require', received "maybe"`,
+    )
   })
 })
 
@@ -296,7 +354,7 @@ describe('fails', () => {
     const reason = new Error('enough')
     const abort = new AbortController()
     const tcp = (): Transport => ({ address: 'nowhere', dial: () => new Promise(() => {}) })
-    const connecting = connectUri('nbd://', { transports: { tcp } }, { signal: abort.signal })
+    const connecting = connectUri('nbd://', { transports: { tcp }, signal: abort.signal })
     abort.abort(reason)
     await expect(connecting).rejects.toBe(reason)
   })

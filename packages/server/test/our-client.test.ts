@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { connect, type HandleOptions, NbdProtocolError, type ReadChunk } from '@nbdjs/core'
+import { connect, type HandleOptions, NbdProtocolError, negotiate, type ReadChunk } from '@nbdjs/core'
 import { memory as inProcess } from '@nbdjs/core/memory'
 import { type MetaContextSource, memoryBackend, Server, type ServerOptions } from '@nbdjs/server'
 import { changeStatus, type StatusChange } from '@nbdjs/server/faults'
@@ -28,9 +28,13 @@ const disk = () => {
   return backend
 }
 
-const session = (options: HandleOptions = {}, exportSession: Partial<ServerOptions> = {}) => {
+const session = (
+  options: HandleOptions = {},
+  exportSession: Partial<ServerOptions> = {},
+  begin = connect,
+) => {
   const server = new Server({ exports: { '': disk() }, ...exportSession })
-  return connect(
+  return begin(
     inProcess((connection) => server.accept(connection)),
     { metaContexts: contexts, ...options },
   )
@@ -227,7 +231,7 @@ describe('our own client, with extended headers', () => {
 describe('our own client in option mode', () => {
   it('lists, selects, and changes its mind about the export', async () => {
     const exports = { '': disk(), plain: memoryBackend(MiB) }
-    const nbd = await session({ optMode: true, metaContexts: [] }, { exports })
+    const nbd = await session({ metaContexts: [] }, { exports }, negotiate)
     const all = ['base:allocation', 'x-test:one', 'x-test:two', 'x-test:long']
     expect(await nbd.optListMetaContext()).toEqual(all)
     expect(await nbd.optListMetaContext(['x-test:', 'acme:'])).toEqual(all.slice(1))

@@ -8,6 +8,7 @@ import {
   connect,
   Handle,
   type HandleOptions,
+  negotiate,
   type Receiver,
   type TlsProvider,
   type Transport,
@@ -29,7 +30,7 @@ afterAll(() => {
 
 const its = authority.issue({ names: 'DNS:localhost,IP:127.0.0.1' })
 const tlsProvider = nodeTls({ ca: authority.ca })
-const required: HandleOptions<false> = { tls: 'require', tlsProvider }
+const required: HandleOptions = { tls: 'require', tlsProvider }
 
 const serverWith = (options: Partial<ServerOptions> = {}): Server =>
   new Server({ exports: { '': memoryBackend(2 ** 22) }, tlsProvider: nodeTlsServer(its), ...options })
@@ -130,7 +131,7 @@ describe.each(Object.entries(ways))('over %s', (_, way) => {
     }
     await using server = serverWith({ tlsProvider: silent, timeouts: { closeMs: 1 } })
     const abort = new AbortController()
-    const connecting = connect(await way(server), required, { signal: abort.signal })
+    const connecting = connect(await way(server), { ...required, signal: abort.signal })
     setTimeout(() => abort.abort(new Error('enough')), 50)
     await expect(connecting).rejects.toThrow('enough')
   })
@@ -184,8 +185,9 @@ describe('a server', () => {
   // spec: client/structured-reply/again-under-tls, client/set-meta-context/void-under-tls
   it('negotiates everything again under TLS', async () => {
     await using server = serverWith({ tls: 'optional' })
-    const nbd = await connect((await ways['unix']?.(server)) as Transport, {
-      ...{ optMode: true, tlsProvider, metaContexts: ['base:allocation'] },
+    const nbd = await negotiate((await ways['unix']?.(server)) as Transport, {
+      tlsProvider,
+      metaContexts: ['base:allocation'],
     })
     await nbd.optSetMetaContext()
     expect(nbd.canMetaContext('base:allocation')).toBe(true)

@@ -1,5 +1,6 @@
+import { argumentError, unknownOptionError } from '../argument-error.js'
 import { type Errno, NbdUsageError } from '../errors.js'
-import { checkName, checkQuery, type Strict } from '../options.js'
+import { checkName, checkQuery, type StrictChecks } from '../options.js'
 import { type ExportInfo, MAX_PAYLOAD } from '../protocol/export-info.js'
 import type { MetaContexts } from '../protocol/session.js'
 import type { ReadChunk } from '../protocol/transmission/command.js'
@@ -9,7 +10,6 @@ import { encodeBlockStatusFilter } from '../wire/block-status.js'
 import { hex } from '../wire/bytes.js'
 import { Cmd, CommandFlag } from '../wire/constants.js'
 import { type U64, u64 } from '../wire/u64.js'
-import { misuse } from './misuse.js'
 import type { PendingInit } from './pending-command.js'
 
 /** What goes by name with every command. */
@@ -58,7 +58,7 @@ export function parseCommandOptions(command: string, options: unknown): ParsedCo
 
 function parseFlags(command: string, flags: unknown = 0): number {
   if (typeof flags === 'number' && Number.isInteger(flags) && flags >= 0 && flags <= MAX_FLAGS) return flags
-  throw misuse(`${command}: flags`, 'an integer, from 0 to 65535', flags)
+  throw argumentError(command, 'flags', 'an integer from 0 to 65535', flags)
 }
 
 /** The options of `blockStatus`: the contexts apart from what every command takes. */
@@ -82,11 +82,11 @@ export function checkNames(
   call: string,
   what: string,
   names: unknown,
-  check: (where: string, name: unknown) => void = checkName,
+  check: (call: string, argument: string, name: unknown) => void = checkName,
 ): readonly string[] {
-  if (!Array.isArray(names)) throw misuse(`${call}: ${what}`, 'an array of strings', names)
+  if (!Array.isArray(names)) throw argumentError(call, what, 'an array of strings', names)
   names.forEach((name, index) => {
-    check(`${call}: ${what}.${index}`, name)
+    check(call, `${what}.${index}`, name)
   })
   return names
 }
@@ -97,7 +97,7 @@ export function checkQueries(call: string, queries: unknown): readonly string[] 
 }
 
 export function checkFunction(call: string, name: string, value: unknown): void {
-  if (typeof value !== 'function') throw misuse(`${call}: ${name}`, 'a function', value)
+  if (typeof value !== 'function') throw argumentError(call, name, 'a function', value)
 }
 
 /** The options of a call that takes a signal and nothing else. */
@@ -122,27 +122,27 @@ export function parseShutdownOptions(options: unknown = {}): ParsedShutdownOptio
 function checkOptions(call: string, options: unknown, known: readonly string[]): Record<string, unknown> {
   // A signal in place of the options has no property of its own: it would go unnoticed, and so would an array.
   if (tagOf(options) !== '[object Object]') {
-    throw misuse(`${call}: options`, 'an object', options)
+    throw argumentError(call, 'options', 'an object', options)
   }
   const unknown = Object.keys(options as object).find((name) => !known.includes(name))
   if (unknown === undefined) return options as Record<string, unknown>
-  throw new NbdUsageError(`${call}: ${unknown}: unknown option, expected one of ${known.join(', ')}`)
+  throw unknownOptionError(call, unknown, known)
 }
 
 function checkSignal(call: string, value: unknown): AbortSignal | undefined {
   if (value === undefined) return undefined
   const isSignal =
     typeof value === 'object' && value !== null && 'aborted' in value && 'addEventListener' in value
-  if (!isSignal) throw misuse(`${call}: signal`, 'an AbortSignal', value)
+  if (!isSignal) throw argumentError(call, 'signal', 'an AbortSignal', value)
   return value as AbortSignal
 }
 
 export function checkBoolean(call: string, name: string, value: unknown): boolean {
-  if (typeof value !== 'boolean') throw misuse(`${call}: ${name}`, 'a boolean', value)
+  if (typeof value !== 'boolean') throw argumentError(call, name, 'a boolean', value)
   return value
 }
 
-export function checkTransport(transport: unknown): asserts transport is Transport {
+export function checkTransport(call: string, transport: unknown): asserts transport is Transport {
   const isTransport =
     typeof transport === 'object' &&
     transport !== null &&
@@ -151,34 +151,34 @@ export function checkTransport(transport: unknown): asserts transport is Transpo
     'address' in transport &&
     typeof transport.address === 'string'
   if (!isTransport) {
-    throw misuse('connect: transport', "a Transport, such as tcp('localhost') makes one", transport)
+    throw argumentError(call, 'transport', "a Transport, such as tcp('localhost')", transport)
   }
 }
 
 /** Checks a position in the export. */
 export function checkOffset(command: string, offset: unknown): U64 {
-  return checkUnsigned(`${command}: offset`, offset)
+  return checkUnsigned(command, 'offset', offset)
 }
 
 /** Checks a number of bytes. */
 export function checkLength(command: string, length: unknown): U64 {
-  return checkUnsigned(`${command}: length`, length)
+  return checkUnsigned(command, 'length', length)
 }
 
 /**
  * The canonical form of an integer that is not negative. It has no upper limit here: what is too large is out of
  * bounds, and {@link checkCommand} rejects it with the errno that the command has for that.
  */
-function checkUnsigned(where: string, value: unknown): U64 {
+function checkUnsigned(command: string, argument: string, value: unknown): U64 {
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value
   if (typeof value === 'bigint' && value >= 0n) return u64(value)
-  throw misuse(where, 'a safe integer or a bigint, at least 0', value)
+  throw argumentError(command, argument, 'a safe integer or a bigint, at least 0', value)
 }
 
 /** Memory of the caller's: a Uint8Array (a Buffer is one) that is not detached. */
 export function checkBytes(command: string, name: string, bytes: unknown): Uint8Array {
   if (!isBytes(bytes)) {
-    throw misuse(`${command}: ${name}`, 'a Uint8Array', bytes)
+    throw argumentError(command, name, 'a Uint8Array', bytes)
   }
   if (bytes.byteLength === 0 && isDetached(bytes.buffer)) {
     throw new NbdUsageError(
@@ -344,7 +344,7 @@ export interface CheckContext {
   readonly info: ExportInfo
   readonly structuredReplies: boolean
   readonly extendedHeaders: boolean
-  readonly strict: Strict
+  readonly strict: StrictChecks
 }
 
 /** Rejects what is known to fail before it is sent, in libnbd's order of checks. */

@@ -1,7 +1,6 @@
 import { type NbdErrorDetails, NbdTransportError } from '../errors.js'
 import type { Timeouts } from '../options.js'
 import { ClientProtocol, type ClientProtocolOptions } from '../protocol/client-protocol.js'
-import type { ExportInfo } from '../protocol/export-info.js'
 import type { Operation, OperationResults } from '../protocol/negotiation/operations.js'
 import type { Phase } from '../protocol/phase.js'
 import type { Outcome, ProtocolEvent } from '../protocol/session.js'
@@ -66,12 +65,12 @@ export class ConnectionDriver implements Receiver {
     return this.protocol.isDisconnecting || this.protocol.phase === 'aborting'
   }
 
-  /** Starts the connection. Settles once the handshake is done; in opt mode, once it waits for the caller. */
-  async open(): Promise<ExportInfo | undefined> {
-    const outcome = this.#outcome<'connect'>('the handshake')
+  /** Starts the connection and runs the handshake, to its end or to the point where the caller selects an export. */
+  async open<K extends 'connect' | 'negotiate'>(operation: K): Promise<OperationResults[K]> {
+    const outcome = this.#outcome<K>('the handshake')
     try {
       this.#run((protocol) => {
-        protocol.begin('connect')
+        protocol.begin(operation)
         this.#connection.start(this)
       })
     } catch (error) {

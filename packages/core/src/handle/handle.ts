@@ -4,10 +4,11 @@ import {
   checkName,
   checkQuery,
   type HandleOptions,
+  type OptionsCall,
   type ParsedOptions,
   parseOptions,
-  type Settings,
-  type Strict,
+  type ResolvedOptions,
+  type StrictChecks,
 } from '../options.js'
 import type { ExportInfo } from '../protocol/export-info.js'
 import type { NegotiationSettings } from '../protocol/negotiation/negotiation.js'
@@ -16,7 +17,6 @@ import type { Phase } from '../protocol/phase.js'
 import type { Session, Stats } from '../protocol/session.js'
 import type { ReadChunk } from '../protocol/transmission/command.js'
 import type { Extent, ExtentCollector } from '../protocol/transmission/extents.js'
-import type { UriTls } from '../tls.js'
 import type { Connection, Transport, UriAddress } from '../transport.js'
 import { UpgradableConnection } from '../upgrade.js'
 import { formatConnectionUri } from '../uri/format.js'
@@ -103,13 +103,16 @@ export interface ShutdownOptions extends SignalOptions {
   readonly abandonPending?: boolean | undefined
 }
 
-/** In opt mode `connect` ends before anything is known of the export. */
-export type ConnectResult<OptMode extends boolean> = OptMode extends true ? undefined : ExportInfo
+/** The options of {@link connect} and {@link negotiate}: those of a handle, and these. */
+export interface ConnectOptions extends HandleOptions, SignalOptions {
+  /**
+   * Receives the handle before the dial, to listen to the events of the handshake or of a dial that fails. What it throws
+   * rejects the promise.
+   */
+  readonly onHandle?: ((handle: Handle) => void) | undefined
+}
 
 let handlesMade = 0
-
-/** For `connectUri`, and not for users: what a URI said that `handle.uri` has to say again. Called before `connect`. */
-export let keepUri: (handle: Handle<boolean>, address: UriAddress, tls: UriTls) => void
 
 /**
  * One NBD connection, from dialling to shutdown. It is never reused: make a new one to connect again.
@@ -118,7 +121,7 @@ export let keepUri: (handle: Handle<boolean>, address: UriAddress, tls: UriTls) 
  * replies. A call in the wrong state is refused with an {@link NbdStateError}, a wrong argument with an
  * {@link NbdUsageError}; neither sends anything.
  */
-export class Handle<OptMode extends boolean = false> extends EventEmitter<HandleEvents> {
+export class Handle extends EventEmitter<HandleEvents> {
   /** What begins each line of debug output: `nbd1`, `nbd2` ... unless given. */
   readonly name: string
   /** Resolves once the handle is `closed`, rejects with the reason once it is `dead`. Need not be listened to. */
@@ -132,25 +135,24 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
   #preConnectState: 'created' | 'connecting' | 'dead' = 'created'
   #preConnectError: Error | undefined
   #driver: ConnectionDriver | undefined
-  /** Where `connect` leads, if a URI can name it. */
+  /** The address of the server, if a URI can express it. */
   #address: UriAddress | undefined
-  /** What the URI said of TLS, when there was one. */
-  #uriTls: UriTls = {}
   /** What commands are checked by, from the first one on: it does not change while they are legal. */
   #checkContext: CheckContext | undefined
   #settleClosed!: { readonly resolve: () => void; readonly reject: (error: Error) => void }
 
-  static {
-    keepUri = (handle, address, tls) => {
-      handle.#address = toUriAddress(address)
-      handle.#uriTls = tls
-    }
-  }
-
-  /** Checks every option: an unknown or a wrong one is an {@link NbdUsageError}. */
-  constructor(options?: HandleOptions<OptMode>) {
+  /**
+   * @param options The options. Every one is checked.
+   * @throws {NbdUsageError} An option is unknown or invalid.
+   */
+  constructor(options?: HandleOptions)
+  /** @internal `call` begins the messages about `options`. */
+  constructor(options: ConnectOptions | undefined, call: OptionsCall)
+  constructor(options: ConnectOptions | undefined, call: OptionsCall = 'Handle') {
     super()
-    this.#options = parseOptions(options)
+    this.#options = parseOptions(call, options)
+    const { uri } = this.#options
+    if (uri !== undefined) this.#address = toUriAddress(uri)
     this.name = this.#options.name ?? `nbd${++handlesMade}`
     // A copy: the setters change it.
     this.#settings = { ...this.#options }
@@ -171,8 +173,8 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
    * What this handle is told to do, in any state: a copy of the options, every default filled in, as the setters have
    * changed them. What came of it is in `info` and `session`.
    */
-  get settings(): Settings {
-    const { name, tlsProvider, ...settings } = { ...this.#options, ...this.#settings }
+  get settings(): ResolvedOptions {
+    const { name, tlsProvider, uri, ...settings } = { ...this.#options, ...this.#settings }
     return structuredClone(settings)
   }
 
@@ -192,7 +194,7 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
    */
   canMetaContext(name: string): boolean {
     const { protocol } = this.#requireDriver('ask', 'canMetaContext')
-    checkName('canMetaContext: name', name)
+    checkName('canMetaContext', 'name', name)
     const contexts = [...protocol.metaContexts.values()]
     if (contexts.length === 0 && this.state === 'negotiating' && this.#settings.metaContexts.length > 0) {
       throw this.#stateError('canMetaContext', 'no meta context was selected: optInfo() and optGo() do it')
@@ -236,39 +238,60 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
   get uri(): string | undefined {
     this.#require('locate', 'uri')
     if (this.#address === undefined) return undefined
-    const { tls, tlsProvider } = this.#options
+    const { tls, tlsProvider, uri } = this.#options
     const isOn = this.#driver?.protocol.session.tls === true
     const ofProvider = isOn || tls !== 'disable' ? tlsProvider?.uri : undefined
-    const { user, ...tlsParameters } = { ...ofProvider, ...this.#uriTls }
+    const { user, ...ofTls } = { ...ofProvider }
     return formatConnectionUri({
       address: this.#address,
       tls: isOn || tls === 'require',
       exportName: this.#settings.exportName,
-      user,
-      tlsParameters,
+      user: uri?.user ?? user,
+      tlsParameters: { ...ofTls, ...uri?.tlsParameters },
     })
   }
 
   // --- connecting and negotiating ------------------------------------------------------------------------
 
   /**
-   * Dials and negotiates. Legal in `created`. Resolves with what is known of the export, in state `ready`; in
-   * opt mode with undefined, in state `negotiating` (`ready` if the server speaks oldstyle).
+   * Dials and negotiates, to the state `ready`. Legal in `created`.
    *
-   * Any failure but a refused argument leaves the handle `dead` and nothing open. When `signal` aborts, it
-   * rejects with the signal's reason.
+   * @param transport The way to the server: `tcp('localhost')`.
+   * @param options `signal` ends the handle when it aborts.
+   * @returns What the server sent about the export.
+   * @throws {NbdTransportError} The dial failed or the connection broke.
+   * @throws {NbdNegotiationError} Client and server could not agree, or there is no such export.
+   * @throws {NbdProtocolError} The server is not an NBD server, or broke the protocol.
+   * @throws {NbdStateError} The handle is not `created`.
+   * @throws {NbdUsageError} An argument is invalid. After any other failure the handle is `dead` and nothing is open.
    */
-  async connect(transport: Transport, options?: SignalOptions): Promise<ConnectResult<OptMode>> {
-    this.#require('connect', 'connect')
-    checkTransport(transport)
-    const info = await this.#abortable(parseSignal('connect', options), () => this.#dial(transport))
-    return (this.#options.optMode ? undefined : info) as ConnectResult<OptMode>
+  async connect(transport: Transport, options?: SignalOptions): Promise<ExportInfo> {
+    return await this.#open('connect', transport, options)
+  }
+
+  /**
+   * Dials and negotiates, but selects no export: the handle is `negotiating` afterwards, for the opt methods. If the
+   * server speaks oldstyle, which has no options, the handle is `ready`. Legal in `created`. [nbd_set_opt_mode]
+   *
+   * @param transport The way to the server.
+   * @param options `signal` ends the handle when it aborts.
+   * @throws {NbdError} As {@link Handle.connect}.
+   * @example
+   * ```ts
+   * const handle = new Handle()
+   * await handle.negotiate(transport)
+   * for (const { name } of await handle.optList()) console.log(name)
+   * await handle.optAbort()
+   * ```
+   */
+  async negotiate(transport: Transport, options?: SignalOptions): Promise<void> {
+    await this.#open('negotiate', transport, options)
   }
 
   /** Sets the name of the export. Legal in `created` and `negotiating`, like the other setters. */
   setExportName(exportName: string): void {
     this.#require('set', 'setExportName')
-    checkName('setExportName: exportName', exportName)
+    checkName('setExportName', 'exportName', exportName)
     this.#settings.exportName = exportName
   }
 
@@ -301,7 +324,7 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
   /** Adds a query to {@link HandleOptions.metaContexts}. */
   addMetaContext(query: string): void {
     this.#require('set', 'addMetaContext')
-    checkQuery('addMetaContext: query', query)
+    checkQuery('addMetaContext', 'query', query)
     this.#settings.metaContexts = [...this.#settings.metaContexts, query]
   }
 
@@ -522,7 +545,20 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
 
   // --- within --------------------------------------------------------------------------------------------
 
-  async #dial(transport: Transport): Promise<ExportInfo | undefined> {
+  async #open<K extends 'connect' | 'negotiate'>(
+    call: K,
+    transport: Transport,
+    options: SignalOptions | undefined,
+  ): Promise<OperationResults[K]> {
+    this.#require('connect', call)
+    checkTransport(call, transport)
+    return await this.#abortable(parseSignal(call, options), () => this.#dial(call, transport))
+  }
+
+  async #dial<K extends 'connect' | 'negotiate'>(
+    call: K,
+    transport: Transport,
+  ): Promise<OperationResults[K]> {
     const { signal } = this.#dialling
     if (transport.uri !== undefined) this.#address ??= toUriAddress(transport.uri)
     this.#preConnectState = 'connecting'
@@ -537,7 +573,7 @@ export class Handle<OptMode extends boolean = false> extends EventEmitter<Handle
       this.#failBeforeConnect(error as Error)
       throw error
     }
-    return await this.#driver.open()
+    return await this.#driver.open(call)
   }
 
   #createDriver(connection: Connection, { address, hostName }: Transport): ConnectionDriver {
@@ -691,7 +727,7 @@ function nothing(): void {}
 
 function checkContextOf(
   { info, structuredReplies, extendedHeaders }: ConnectionDriver['protocol'],
-  strict: Strict,
+  strict: StrictChecks,
 ): CheckContext {
   return { info: info as ExportInfo, structuredReplies, extendedHeaders, strict }
 }
@@ -713,16 +749,50 @@ function destroyed(reason: unknown): NbdClosedError {
 }
 
 /**
- * Makes a handle and connects it. When that fails nothing is left open.
+ * Makes a handle and connects it, to the state `ready`. If that fails, nothing is left open.
  *
- * With `optMode` the handle is `negotiating` when the promise resolves.
+ * @param transport The way to the server: `tcp('localhost')`, `unix('/run/nbd.sock')`.
+ * @param options The options of the handle, `signal` and `onHandle`.
+ * @returns The handle.
+ * @throws {NbdUsageError} An argument or an option is invalid.
+ * @throws {NbdError} As {@link Handle.connect}.
+ * @example
+ * ```ts
+ * await using nbd = await connect(tcp('localhost'), { exportName: 'disk' })
+ * const head = await nbd.pread(4096, 0)
+ * ```
  */
-export async function connect<OptMode extends boolean = false>(
+export async function connect(transport: Transport, options?: ConnectOptions): Promise<Handle> {
+  return await makeHandle('connect', transport, options)
+}
+
+/**
+ * Makes a handle and connects it, but selects no export: the handle is `negotiating`, for the opt methods. See
+ * {@link Handle.negotiate}. If that fails, nothing is left open. [nbd_set_opt_mode]
+ *
+ * @param transport The way to the server.
+ * @param options The options of the handle, `signal` and `onHandle`.
+ * @returns The handle.
+ * @throws {NbdUsageError} An argument or an option is invalid.
+ * @throws {NbdError} As {@link Handle.connect}.
+ * @example
+ * ```ts
+ * const nbd = await negotiate(tcp('localhost'))
+ * nbd.setExportName('disk')
+ * await nbd.optGo()
+ * ```
+ */
+export async function negotiate(transport: Transport, options?: ConnectOptions): Promise<Handle> {
+  return await makeHandle('negotiate', transport, options)
+}
+
+async function makeHandle(
+  call: 'connect' | 'negotiate',
   transport: Transport,
-  handleOptions?: HandleOptions<OptMode>,
-  options?: SignalOptions,
-): Promise<Handle<OptMode>> {
-  const handle = new Handle<OptMode>(handleOptions)
-  await handle.connect(transport, options)
+  options: ConnectOptions | undefined,
+): Promise<Handle> {
+  const handle = new Handle(options, call)
+  options?.onHandle?.(handle)
+  await handle[call](transport, { signal: options?.signal })
   return handle
 }

@@ -203,15 +203,15 @@ export class ClientProtocol<C extends Command> {
   // --- from the caller -----------------------------------------------------------------------------------
 
   /**
-   * Begins an operation of the handshake: `connect` first and once, the others while `negotiating`. After the
-   * end it fails.
+   * Begins an operation of the handshake: `connect` or `negotiate` first and once, the others while `negotiating`. After
+   * the end it fails.
    */
   begin(operation: Operation, queries: readonly string[] = []): void {
     if (isOver(this.#phase)) {
       this.#events.push({ kind: 'operation', outcome: { ok: false, error: this.#endError } })
       return
     }
-    if (operation !== 'connect') this.#enter('haggling')
+    if (operation !== 'connect' && operation !== 'negotiate') this.#enter('haggling')
     this.#operation = operation
     this.#finishStep(this.#handshake.begin(operations[operation](this.#negotiation, queries)))
   }
@@ -351,8 +351,9 @@ export class ClientProtocol<C extends Command> {
   }
 
   #operationDone(value: unknown): void {
-    const isGone = this.#operation === 'go' || (this.#operation === 'connect' && value !== undefined)
-    if (isGone) this.#beginTransmission()
+    const operation = this.#operation
+    const isSelected = operation === 'go' || operation === 'connect'
+    if (isSelected || (operation === 'negotiate' && value !== undefined)) this.#beginTransmission()
     else this.#enter('negotiating')
     this.#events.push({ kind: 'operation', outcome: { ok: true, value } })
   }

@@ -1,6 +1,6 @@
 import { runInNewContext } from 'node:vm'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { connect, Handle, NbdUsageError } from '@nbdjs/core'
+import { connect, Handle, NbdUsageError, negotiate } from '@nbdjs/core'
 import { Cmd } from '@nbdjs/core/wire'
 import { octets } from '../bytes.js'
 import { type Pair, ready } from './connected.js'
@@ -10,7 +10,7 @@ import { rejection, settled } from './settle-promises.js'
 
 watchLeaks()
 
-let pair: Pair<false>
+let pair: Pair
 
 beforeEach(async () => {
   pair = await ready({ size: 2n ** 63n - 1n })
@@ -204,15 +204,15 @@ describe('options', () => {
     ['fua', 'options: expected an object, received "fua"'],
     [[], 'options: expected an object, received Array'],
     [signal, 'options: expected an object, received AbortSignal'],
-    [{ FUA: true }, `FUA: unknown option, expected one of ${known}`],
-    [{ toString: true }, `toString: unknown option, expected one of ${known}`],
+    [{ FUA: true }, `unknown option 'FUA', expected one of ${known}`],
+    [{ toString: true }, `unknown option 'toString', expected one of ${known}`],
     [{ fua: 1 }, 'fua: expected a boolean, received 1'],
     [{ noHole: 'true' }, 'noHole: expected a boolean, received "true"'],
     [{ fastZero: null }, 'fastZero: expected a boolean, received null'],
-    [{ flags: 65536 }, 'flags: expected an integer, from 0 to 65535, received 65536'],
-    [{ flags: -1 }, 'flags: expected an integer, from 0 to 65535, received -1'],
-    [{ flags: 0.5 }, 'flags: expected an integer, from 0 to 65535, received 0.5'],
-    [{ flags: 1n }, 'flags: expected an integer, from 0 to 65535, received 1n'],
+    [{ flags: 65536 }, 'flags: expected an integer from 0 to 65535, received 65536'],
+    [{ flags: -1 }, 'flags: expected an integer from 0 to 65535, received -1'],
+    [{ flags: 0.5 }, 'flags: expected an integer from 0 to 65535, received 0.5'],
+    [{ flags: 1n }, 'flags: expected an integer from 0 to 65535, received 1n'],
     [{ signal: null }, 'signal: expected an AbortSignal, received null'],
     [{ signal: true }, 'signal: expected an AbortSignal, received true'],
     [{ signal: new AbortController() }, 'signal: expected an AbortSignal, received AbortController'],
@@ -229,7 +229,7 @@ describe('options', () => {
   test.each([
     [null, 'options: expected an object, received null'],
     [signal, 'options: expected an object, received AbortSignal'],
-    [{ abandon: true }, 'abandon: unknown option, expected one of abandonPending, signal'],
+    [{ abandon: true }, "unknown option 'abandon', expected one of abandonPending, signal"],
     [{ abandonPending: 1 }, 'abandonPending: expected a boolean, received 1'],
     [{ signal: 1 }, 'signal: expected an AbortSignal, received 1'],
   ])('shutdown with %p', async (options, complaint) => {
@@ -242,7 +242,7 @@ describe('options', () => {
 })
 
 describe('connect', () => {
-  const wanted = "connect: transport: expected a Transport, such as tcp('localhost') makes one"
+  const wanted = "connect: transport: expected a Transport, such as tcp('localhost')"
   const dial = (): never => {
     throw new Error('this must not be dialled')
   }
@@ -264,7 +264,7 @@ describe('connect', () => {
     [
       { address: 'here', dial },
       { timeoutMs: 5 },
-      'connect: timeoutMs: unknown option, expected one of signal',
+      "connect: unknown option 'timeoutMs', expected one of signal",
     ],
     [{ address: 'here', dial }, { signal: 5 }, 'connect: signal: expected an AbortSignal, received 5'],
   ])('to %p with %p', async (transport, options, message) => {
@@ -274,8 +274,28 @@ describe('connect', () => {
       message,
     })
     expect(handle.state).toBe('created')
-    const both = connect as unknown as Untyped
-    expect(await rejection(both(transport, {}, options))).toMatchObject({ message })
+    const make = connect as unknown as Untyped
+    if (options === undefined) expect(await rejection(make(transport))).toMatchObject({ message })
+  })
+
+  test('without a transport is checked by connect() and negotiate() too', async () => {
+    for (const make of [connect, negotiate]) {
+      expect(await rejection((make as unknown as Untyped)(undefined, {}))).toMatchObject({
+        message: `${make.name}: transport: expected a Transport, such as tcp('localhost'), received undefined`,
+      })
+    }
+  })
+
+  test.each([
+    [null, 'options: expected an object, received null'],
+    [AbortSignal.timeout(1), 'options: expected an object, received AbortSignal'],
+    [{ signal: 5 }, 'signal: expected an AbortSignal, received 5'],
+    [{ onHandle: 5 }, 'onHandle: expected a function, received 5'],
+  ])('with %p is rejected by connect() and negotiate()', async (options, complaint) => {
+    for (const make of [connect, negotiate]) {
+      const error = await rejection((make as unknown as Untyped)({ address: 'here', dial }, options))
+      expect(error).toMatchObject({ code: 'ERR_NBD_USAGE', message: `${make.name}: ${complaint}` })
+    }
   })
 
   test('a refused argument leaves the handle as it was: it connects after that', async () => {
@@ -315,15 +335,15 @@ describe('setters', () => {
 describe('opt calls', () => {
   test.each(['optGo', 'optInfo', 'optList', 'optStructuredReply', 'optAbort'])('%s', async (call) => {
     const server = new ScriptedServer()
-    const handle = new Handle({ optMode: true })
-    const connecting = handle.connect(server.transport)
+    const handle = new Handle()
+    const connecting = handle.negotiate(server.transport)
     await server.open()
     await connecting
     const { bytesFromClient } = server
     const attempt = untyped(handle as unknown as Handle, call)
     for (const [options, complaint] of [
       [[], 'options: expected an object, received Array'],
-      [{ queries: [] }, 'queries: unknown option, expected one of signal'],
+      [{ queries: [] }, "unknown option 'queries', expected one of signal"],
       [{ signal: 'now' }, 'signal: expected an AbortSignal, received "now"'],
     ] as const) {
       expect(await rejection(attempt(options))).toMatchObject({

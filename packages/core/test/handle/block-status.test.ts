@@ -41,7 +41,7 @@ interface Pair {
 /** A handle in transmission with both contexts, their ids 3 and 4. */
 async function ready(
   extendedHeaders = false,
-  options: HandleOptions<false> = {},
+  options: HandleOptions = {},
   offer: Offer = {},
 ): Promise<Pair> {
   const server = new ScriptedServer()

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { type Handle, type HandleOptions, NbdUsageError, type Strict } from '@nbdjs/core'
+import { type Handle, type HandleOptions, NbdUsageError, type StrictChecks } from '@nbdjs/core'
 import { Cmd, CommandFlag, encodeInfoBlockSize, TransmissionFlag } from '@nbdjs/core/wire'
 import { ready } from './connected.js'
 import { watchLeaks } from './leaks.js'
@@ -23,7 +23,7 @@ const untyped = (options: object): never => options as never
 
 interface Case {
   /** The check that refuses it, and lets it pass when it is off. */
-  readonly check: keyof Strict
+  readonly check: keyof StrictChecks
   readonly title: string
   readonly offer?: Offer
   readonly call: (handle: Handle) => Promise<unknown>
@@ -330,7 +330,7 @@ const cases: readonly Case[] = [
 async function expectRefusal(
   call: (handle: Handle) => Promise<unknown>,
   offer: Offer | undefined,
-  options: HandleOptions<false> | undefined,
+  options: HandleOptions | undefined,
   expected: { readonly message: string; readonly errno: string },
 ): Promise<void> {
   const { handle, server } = await ready(offer, options)
@@ -468,7 +468,7 @@ describe('the order of the checks', () => {
     handle.zero(0, MIB + 1, untyped({ fastZero: true, df: true }))
 
   /** Switches off one check after the other: the next one speaks. */
-  const order: readonly [keyof Strict, string, string][] = [
+  const order: readonly [keyof StrictChecks, string, string][] = [
     ['flags', 'zero: df: this flag does not belong to the command', 'EINVAL'],
     ['commands', 'zero: the server does not offer it (canZero is false)', 'EINVAL'],
     ['zeroSize', 'zero: length: expected at least 1 byte, received 0', 'EINVAL'],

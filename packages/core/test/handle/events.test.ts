@@ -20,7 +20,7 @@ import { rejection, settled } from './settle-promises.js'
 watchLeaks()
 
 /** Every event but `debug`, in order, in words. */
-function logOf(handle: Handle<boolean>): string[] {
+function logOf(handle: Handle): string[] {
   const log: string[] = []
   handle.on('state', (next, previous) => log.push(`${previous} -> ${next}`))
   handle.on('close', () => log.push('close'))
@@ -247,12 +247,12 @@ describe('a listener that throws', () => {
 describe('a listener may call the handle', () => {
   test('optGo as soon as it negotiates: connect and optGo each get their own answer', async () => {
     const server = new ScriptedServer()
-    const handle = new Handle({ optMode: true })
+    const handle = new Handle()
     let going: Promise<unknown> | undefined
     handle.on('state', (next) => {
       if (next === 'negotiating') going ??= handle.optGo()
     })
-    const connecting = handle.connect(server.transport)
+    const connecting = handle.negotiate(server.transport)
     await server.open()
     await server.option(Opt.Go)
     expect(await connecting).toBeUndefined()

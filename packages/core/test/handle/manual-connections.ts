@@ -29,7 +29,7 @@ export async function readyOn(
 }
 
 /** Ends both. */
-export async function end(handle: Handle<boolean>, connection: HandConnection): Promise<void> {
+export async function end(handle: Handle, connection: HandConnection): Promise<void> {
   handle.destroy()
   connection.receiver.closed()
   await settled()

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { connect, Handle } from '@nbdjs/core'
+import { connect, Handle, negotiate } from '@nbdjs/core'
 import {
   Cmd,
   decodeInfoRequest,
@@ -63,8 +63,8 @@ describe('what the options of the handle make of the handshake', () => {
     ['nothing', 0, {}, 0, 'newstyle'],
   ] as const)('handshake flags: %s', async (_, offered, handshakeFlags, agreed, protocol) => {
     const server = new ScriptedServer()
-    const handle = new Handle({ handshakeFlags, optMode: true })
-    const connecting = handle.connect(server.transport)
+    const handle = new Handle({ handshakeFlags })
+    const connecting = handle.negotiate(server.transport)
     expect(await server.greet(offered)).toBe(agreed)
     if (protocol === 'newstyle-fixed') {
       await server.refuseExtendedHeaders()
@@ -126,12 +126,12 @@ test('info holds all that the server told', async () => {
 })
 
 describe('by hand', () => {
-  // libnbd: nbd_set_opt_mode, nbd_opt_list, nbd_aio_opt_list, nbd_opt_structured_reply
+  // libnbd: nbd_set_opt_mode, nbd_get_opt_mode, nbd_opt_list, nbd_aio_opt_list, nbd_opt_structured_reply
   // libnbd: nbd_aio_opt_structured_reply, nbd_opt_go, nbd_aio_opt_go
-  test('connect resolves with undefined, then each option is asked for by its call', async () => {
+  test('negotiate stops before an export is selected, then each option has its call', async () => {
     const server = new ScriptedServer()
-    const handle = new Handle({ optMode: true })
-    const connecting = handle.connect(server.transport)
+    const handle = new Handle()
+    const connecting = handle.negotiate(server.transport)
     await server.open()
     expect(await connecting).toBeUndefined()
     expect(handle.state).toBe('negotiating')
@@ -203,7 +203,7 @@ describe('by hand', () => {
     handle.destroy()
   })
 
-  test.each<[string, number, (handle: Handle<true>) => Promise<unknown>]>([
+  test.each<[string, number, (handle: Handle) => Promise<unknown>]>([
     ['optList', Opt.List, (handle) => handle.optList()],
     // Structured replies were not agreed: it is asked all the same.
     ['optListMetaContext', Opt.ListMetaContext, (handle) => handle.optListMetaContext(['base:'])],
@@ -256,13 +256,13 @@ describe('by hand', () => {
   })
 
   test.each([
-    ['optInfo', (handle: Handle<true>) => handle.optInfo(), 'NBD_OPT_INFO'],
-    ['optList', (handle: Handle<true>) => handle.optList(), 'NBD_OPT_LIST'],
-    ['optStructuredReply', (handle: Handle<true>) => handle.optStructuredReply(), 'NBD_OPT_STRUCTURED_REPLY'],
+    ['optInfo', (handle: Handle) => handle.optInfo(), 'NBD_OPT_INFO'],
+    ['optList', (handle: Handle) => handle.optList(), 'NBD_OPT_LIST'],
+    ['optStructuredReply', (handle: Handle) => handle.optStructuredReply(), 'NBD_OPT_STRUCTURED_REPLY'],
   ])('plain newstyle: %s is refused without a byte', async (_, call, option) => {
     const server = new ScriptedServer()
-    const handle = new Handle({ optMode: true })
-    const connecting = handle.connect(server.transport)
+    const handle = new Handle()
+    const connecting = handle.negotiate(server.transport)
     await server.greet(0)
     await connecting
     const { bytesFromClient } = server
@@ -278,31 +278,59 @@ describe('by hand', () => {
   })
 })
 
-describe('connect() makes a handle and connects it', () => {
+describe('connect() and negotiate() make a handle and connect it', () => {
   // libnbd: nbd_create, nbd_set_handle_name
   test('with the options of both', async () => {
     const server = new ScriptedServer()
-    const connecting = connect(server.transport, { name: 'backup' }, { signal: new AbortController().signal })
+    const connecting = connect(server.transport, { name: 'backup', signal: new AbortController().signal })
     await server.handshake()
     const handle = await connecting
     expect(handle).toMatchObject({ name: 'backup', state: 'ready' })
     handle.destroy()
   })
 
-  test('in opt mode', async () => {
+  test('up to the selection of an export', async () => {
     const server = new ScriptedServer()
-    const connecting = connect(server.transport, { optMode: true })
+    const connecting = negotiate(server.transport, { name: 'backup' })
     await server.open()
     const handle = await connecting
     expect(handle.state).toBe('negotiating')
     handle.destroy()
   })
 
+  test.each([connect, negotiate])('F6: onHandle receives the handle before the dial: %p', async (make) => {
+    const seen: unknown[] = []
+    const dial = (): Promise<never> => Promise.reject(new Error('refused'))
+    const making = make(
+      { address: 'here', dial },
+      {
+        name: 'backup',
+        onHandle: (handle) => {
+          seen.push(handle.state, handle.name)
+          handle.on('state', (next) => seen.push(next))
+          handle.on('dead', ({ message }) => seen.push(message))
+        },
+      },
+    )
+    expect(await rejection(making)).toMatchObject({ message: 'dial of here failed: refused' })
+    expect(seen).toEqual(['created', 'backup', 'connecting', 'dead', 'dial of here failed: refused'])
+  })
+
+  test('F6: what onHandle throws rejects: nothing is dialled', async () => {
+    const server = new ScriptedServer()
+    const reason = new Error('no')
+    const onHandle = (): never => {
+      throw reason
+    }
+    expect(await rejection(connect(server.transport, { onHandle }))).toBe(reason)
+    expect(() => server.send(octets('00'))).toThrow('nobody has dialled yet')
+  })
+
   test('wrong options reject: nothing is dialled', async () => {
     const server = new ScriptedServer()
-    expect(await rejection(connect(server.transport, { optMode: 1 } as never))).toMatchObject({
+    expect(await rejection(connect(server.transport, { fullInfo: 1 } as never))).toMatchObject({
       code: 'ERR_NBD_USAGE',
-      message: 'options.optMode: expected a boolean, received 1',
+      message: 'connect: fullInfo: expected a boolean, received 1',
     })
     expect(() => server.send(octets('00'))).toThrow('nobody has dialled yet')
   })
@@ -323,7 +351,7 @@ describe('connect() makes a handle and connects it', () => {
 
 // libnbd: nbd_create, nbd_get_handle_name
 test('handles are numbered as they are made', () => {
-  const [first, second] = [new Handle(), new Handle({ optMode: true })]
+  const [first, second] = [new Handle(), new Handle({ fullInfo: true })]
   const number = Number(/^nbd(\d+)$/.exec(first.name)?.[1])
   expect(second.name).toBe(`nbd${number + 1}`)
 })

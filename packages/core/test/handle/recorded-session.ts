@@ -22,7 +22,7 @@ interface Step {
 }
 
 export interface Session {
-  readonly options: HandleOptions<false>
+  readonly options: HandleOptions
   /** Plays the server's part. */
   readonly serve: (server: ScriptedServer) => Promise<void>
 }
@@ -82,7 +82,7 @@ export interface Life {
 }
 
 /** The client's part: connects, has five commands in flight at once, shuts down. Settles when everything has. */
-export async function live(options: HandleOptions<false>, server: ScriptedServer): Promise<Life> {
+export async function live(options: HandleOptions, server: ScriptedServer): Promise<Life> {
   const handle = new Handle(options)
   const around = repeated(0xee, 8 + 64 + 8)
   let ends = 0

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { Handle, type HandleOptions, type Settings } from '@nbdjs/core'
+import { Handle, type HandleOptions, type ResolvedOptions } from '@nbdjs/core'
 import { parseOptions } from '../../src/options.js'
 import { negotiating } from './connected.js'
 import { watchLeaks } from './leaks.js'
@@ -7,17 +7,15 @@ import { StandInTls } from './stand-in-tls.js'
 
 watchLeaks()
 
-const { name, tlsProvider, ...defaults } = parseOptions()
+const { name, tlsProvider, uri, ...defaults } = parseOptions('Handle', undefined)
 
 test('are the defaults of the options where nothing was said', () => {
   expect(new Handle().settings).toEqual(defaults)
 })
 
-const given: readonly (HandleOptions & Partial<Settings>)[] = [
+const given: readonly (HandleOptions & Partial<ResolvedOptions>)[] = [
   // libnbd: nbd_get_export_name
   { exportName: 'disk' },
-  // libnbd: nbd_get_opt_mode
-  { optMode: true },
   // libnbd: nbd_get_full_info
   { fullInfo: true },
   // libnbd: nbd_get_request_block_size
@@ -56,7 +54,7 @@ test('are what the setters have made of the options, and stay known after the en
   handle.addMetaContext('base:allocation')
   const changed = {
     ...defaults,
-    ...{ optMode: true, exportName: 'other', fullInfo: true },
+    ...{ exportName: 'other', fullInfo: true },
     ...{ requestBlockSize: false, requestMetaContext: false, metaContexts: ['base:allocation'] },
   }
   expect(handle.settings).toEqual(changed)

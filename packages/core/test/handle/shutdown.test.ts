@@ -163,7 +163,7 @@ describe('in ready', () => {
 
 describe('in negotiating', () => {
   // spec: client/haggling/abort-then-close, client/haggling/leave-by-abort
-  test.each<[string, (handle: Handle<true>) => Promise<void>]>([
+  test.each<[string, (handle: Handle) => Promise<void>]>([
     ['shutdown', (handle) => handle.shutdown()],
     ['shutdown with abandonPending', (handle) => handle.shutdown({ abandonPending: true })],
     // libnbd: nbd_opt_abort, nbd_aio_opt_abort
@@ -191,8 +191,8 @@ describe('in negotiating', () => {
 
   test('plain newstyle knows no NBD_OPT_ABORT: it just closes', async () => {
     const server = new ScriptedServer()
-    const handle = new Handle({ optMode: true })
-    const connecting = handle.connect(server.transport)
+    const handle = new Handle()
+    const connecting = handle.negotiate(server.transport)
     await server.greet(0)
     await connecting
     expect(handle.session.protocol).toBe('newstyle')

@@ -42,15 +42,12 @@ describe('a signal that is aborted before the call', () => {
   )
 
   test.each([
-    ['optGo', (handle: Handle<true>, signal: AbortSignal) => handle.optGo({ signal })],
-    ['optInfo', (handle: Handle<true>, signal: AbortSignal) => handle.optInfo({ signal })],
-    ['optList', (handle: Handle<true>, signal: AbortSignal) => handle.optList({ signal })],
-    [
-      'optStructuredReply',
-      (handle: Handle<true>, signal: AbortSignal) => handle.optStructuredReply({ signal }),
-    ],
-    ['optAbort', (handle: Handle<true>, signal: AbortSignal) => handle.optAbort({ signal })],
-    ['shutdown', (handle: Handle<true>, signal: AbortSignal) => handle.shutdown({ signal })],
+    ['optGo', (handle: Handle, signal: AbortSignal) => handle.optGo({ signal })],
+    ['optInfo', (handle: Handle, signal: AbortSignal) => handle.optInfo({ signal })],
+    ['optList', (handle: Handle, signal: AbortSignal) => handle.optList({ signal })],
+    ['optStructuredReply', (handle: Handle, signal: AbortSignal) => handle.optStructuredReply({ signal })],
+    ['optAbort', (handle: Handle, signal: AbortSignal) => handle.optAbort({ signal })],
+    ['shutdown', (handle: Handle, signal: AbortSignal) => handle.shutdown({ signal })],
   ])('rejects %s, sends nothing, and the handle stays negotiating', async (_, call) => {
     const { handle, server } = await negotiating()
     const { bytesFromClient } = server
@@ -105,11 +102,7 @@ describe('while connecting', () => {
     expect(listenersOf(signal)).toBe(0)
   })
 
-  async function expectAbort(
-    handle: Handle<boolean>,
-    call: Promise<unknown>,
-    reason?: unknown,
-  ): Promise<void> {
+  async function expectAbort(handle: Handle, call: Promise<unknown>, reason?: unknown): Promise<void> {
     controller.abort(reason)
     expect(await rejection(call)).toBe(signal.reason)
     expect(handle.state).toBe('dead')
@@ -179,16 +172,12 @@ describe('while connecting', () => {
   })
 
   test.each([
-    ['optGo', (handle: Handle<true>) => handle.optGo({ signal }), Opt.Go],
-    ['optInfo', (handle: Handle<true>) => handle.optInfo({ signal }), Opt.Info],
-    ['optList', (handle: Handle<true>) => handle.optList({ signal }), Opt.List],
-    [
-      'optStructuredReply',
-      (handle: Handle<true>) => handle.optStructuredReply({ signal }),
-      Opt.StructuredReply,
-    ],
-    ['optAbort', (handle: Handle<true>) => handle.optAbort({ signal }), Opt.Abort],
-    ['shutdown', (handle: Handle<true>) => handle.shutdown({ signal }), Opt.Abort],
+    ['optGo', (handle: Handle) => handle.optGo({ signal }), Opt.Go],
+    ['optInfo', (handle: Handle) => handle.optInfo({ signal }), Opt.Info],
+    ['optList', (handle: Handle) => handle.optList({ signal }), Opt.List],
+    ['optStructuredReply', (handle: Handle) => handle.optStructuredReply({ signal }), Opt.StructuredReply],
+    ['optAbort', (handle: Handle) => handle.optAbort({ signal }), Opt.Abort],
+    ['shutdown', (handle: Handle) => handle.shutdown({ signal }), Opt.Abort],
   ])('%s is aborted while it waits', async (_, call, option) => {
     const { handle, server } = await negotiating()
     const calling = call(handle)

@@ -9,6 +9,7 @@ const table = `
   call                created     connecting  negotiating  ready   closed  dead
 
   connect             ready       -           -            -       -       -
+  negotiate           negotiating -           -            -       -       -
 
   setExportName       created     -           negotiating  -       -       -
   setFullInfo         created     -           negotiating  -       -       -
@@ -55,6 +56,7 @@ const table = `
 /** In which states each call is legal, in the words of its refusal. */
 export const legality: Readonly<Record<string, string>> = {
   connect: 'created',
+  negotiate: 'created',
   setExportName: 'created and negotiating',
   setFullInfo: 'created and negotiating',
   setRequestBlockSize: 'created and negotiating',
@@ -97,8 +99,9 @@ function passWithoutProvider(error: unknown): void {
 }
 
 /** How each call is made. What it returns is a promise where the call is asynchronous. */
-export const calls: Readonly<Record<string, (handle: Handle<boolean>, server: ScriptedServer) => unknown>> = {
+export const calls: Readonly<Record<string, (handle: Handle, server: ScriptedServer) => unknown>> = {
   connect: (handle, { transport }) => handle.connect(transport),
+  negotiate: (handle, { transport }) => handle.negotiate(transport),
   setExportName: (handle) => handle.setExportName('other'),
   setFullInfo: (handle) => handle.setFullInfo(true),
   setRequestBlockSize: (handle) => handle.setRequestBlockSize(false),

@@ -9,18 +9,18 @@ import { CLIENT_HELLO, SERVER_HELLO, StandInTls } from './stand-in-tls.js'
 const required = { tls: 'require' } as const
 const allowed = { tls: 'allow' } as const
 
-interface Scene<OptMode extends boolean> {
+interface Scene {
   readonly server: ScriptedServer
   readonly provider: StandInTls
-  readonly handle: Handle<OptMode>
+  readonly handle: Handle
   readonly connecting: Promise<unknown>
 }
 
-const scene = <OptMode extends boolean = false>(options: HandleOptions<OptMode>): Scene<OptMode> => {
+const scene = (options: HandleOptions, call: 'connect' | 'negotiate' = 'connect'): Scene => {
   const server = new ScriptedServer()
   const provider = new StandInTls()
-  const handle = new Handle<OptMode>({ tlsProvider: provider, ...options })
-  const connecting = handle.connect(server.transport)
+  const handle = new Handle({ tlsProvider: provider, ...options })
+  const connecting = handle[call](server.transport)
   connecting.catch(() => {})
   return { server, provider, handle, connecting }
 }
@@ -46,7 +46,7 @@ async function go(server: ScriptedServer): Promise<void> {
 }
 
 /** The handle is dead of a refusal of ours, and nothing of the export is known. */
-async function expectRefused({ connecting, handle }: Scene<boolean>, message: string): Promise<void> {
+async function expectRefused({ connecting, handle }: Scene, message: string): Promise<void> {
   await expect(connecting).rejects.toMatchObject({
     code: 'ERR_NBD_NEGOTIATION',
     errno: 'ENOTSUP',
@@ -156,12 +156,12 @@ describe.each([required, allowed])('%p', (options) => {
   })
 })
 
-describe.each([{}, { optMode: true }])('TLS is required and not to be had, with %p', (mode) => {
-  const options = { ...required, ...mode }
+describe.each(['connect', 'negotiate'] as const)('TLS is required and not available: %s', (call) => {
+  const options = required
   const oldstyle = octets('4e 42 44 4d 41 47 49 43  00 00 42 02 81 86 12 53  00 00 00 00 00 10 00 00')
 
   test('of an oldstyle server', async () => {
-    const cast = scene(options)
+    const cast = scene(options, call)
     await cast.server.dialled()
     cast.server.send(oldstyle, octets('00 00 00 03'), new Uint8Array(124))
     await expectRefused(
@@ -174,7 +174,7 @@ describe.each([{}, { optMode: true }])('TLS is required and not to be had, with 
 
   // spec: client/tls/fixed-newstyle-only
   test('of a server that speaks plain newstyle: not a word of the export is said', async () => {
-    const cast = scene(options)
+    const cast = scene(options, call)
     await cast.server.dialled()
     cast.server.send(encodeGreeting(0))
     await expectRefused(cast, 'the server speaks plain newstyle')
@@ -183,7 +183,7 @@ describe.each([{}, { optMode: true }])('TLS is required and not to be had, with 
   })
 
   test('when we ourselves will not have fixed newstyle', async () => {
-    const cast = scene({ ...options, handshakeFlags: { fixedNewstyle: false } })
+    const cast = scene({ ...options, handshakeFlags: { fixedNewstyle: false } }, call)
     await cast.server.dialled()
     cast.server.send(encodeGreeting(HandshakeFlag.FixedNewstyle))
     await expectRefused(cast, 'the server speaks plain newstyle')
@@ -193,7 +193,7 @@ describe.each([{}, { optMode: true }])('TLS is required and not to be had, with 
   test.each([Rep.ErrUnsup, Rep.ErrPolicy, Rep.ErrInvalid, Rep.ErrTlsReqd, Rep.ErrUnknown])(
     'of a server that refuses it by %p: goodbye, and no other option',
     async (reply) => {
-      const cast = scene(options)
+      const cast = scene(options, call)
       await cast.server.greet()
       await cast.server.option(Opt.StartTls)
       cast.server.reply(Opt.StartTls, reply, new TextEncoder().encode('not today'))
@@ -251,8 +251,8 @@ describe('TLS is allowed and not to be had', () => {
 })
 
 describe('optStartTls', () => {
-  const byHand = async (): Promise<Scene<true>> => {
-    const cast = scene({ optMode: true })
+  const byHand = async (): Promise<Scene> => {
+    const cast = scene({}, 'negotiate')
     await cast.server.open({ structuredReplies: true })
     await cast.connecting
     return cast
@@ -328,14 +328,14 @@ describe('optStartTls', () => {
 
   test('needs a provider, and a server that speaks fixed newstyle', async () => {
     const server = new ScriptedServer()
-    const without = new Handle({ optMode: true })
-    const connecting = without.connect(server.transport)
+    const without = new Handle()
+    const connecting = without.negotiate(server.transport)
     await server.open()
     await connecting
     await expect(without.optStartTls()).rejects.toBeInstanceOf(NbdUsageError)
     without.destroy()
 
-    const plain = scene({ optMode: true })
+    const plain = scene({}, 'negotiate')
     await plain.server.greet(0)
     await plain.connecting
     await expect(plain.handle.optStartTls()).rejects.toMatchObject({

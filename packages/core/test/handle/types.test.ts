@@ -2,7 +2,7 @@ import { test } from '@jest/globals'
 import {
   type BlockStatusOptions,
   type CommandOptions,
-  type ConnectResult,
+  type ConnectOptions,
   connect,
   type ExportInfo,
   type Extent,
@@ -10,6 +10,7 @@ import {
   type HandleEvents,
   type HandleOptions,
   type ListEntry,
+  negotiate,
   type ReadChunk,
   type ShutdownOptions,
   type SignalOptions,
@@ -23,40 +24,22 @@ import {
 import { expectTypeOf } from 'expect-type'
 
 declare const transport: Transport
-declare const isOptMode: boolean
 
 // The types are checked when the tests are built; nothing of this runs.
 const check = (_: () => void): void => {}
 
-test('connect resolves with what is known then', () => {
-  expectTypeOf<ConnectResult<false>>().toEqualTypeOf<ExportInfo>()
-  expectTypeOf<ConnectResult<true>>().toEqualTypeOf<undefined>()
-  expectTypeOf<ConnectResult<boolean>>().toEqualTypeOf<ExportInfo | undefined>()
-
+test('connect resolves with the export, negotiate with nothing', () => {
   check(() => {
     expectTypeOf(new Handle().connect(transport)).resolves.toEqualTypeOf<ExportInfo>()
-    expectTypeOf(new Handle({}).connect(transport)).resolves.toEqualTypeOf<ExportInfo>()
-    expectTypeOf(new Handle({ exportName: 'x' }).connect(transport)).resolves.toEqualTypeOf<ExportInfo>()
-    expectTypeOf(new Handle({ optMode: false }).connect(transport)).resolves.toEqualTypeOf<ExportInfo>()
-    expectTypeOf(new Handle({ optMode: true }).connect(transport)).resolves.toEqualTypeOf<undefined>()
-    expectTypeOf(new Handle({ optMode: isOptMode }).connect(transport)).resolves.toEqualTypeOf<
-      ExportInfo | undefined
-    >()
+    expectTypeOf(new Handle({ exportName: 'x' }).connect(transport, {})).resolves.toEqualTypeOf<ExportInfo>()
+    expectTypeOf(new Handle().negotiate(transport)).resolves.toEqualTypeOf<void>()
   })
 })
 
-test('connect() gives the handle that its options ask for', () => {
-  check(() => {
-    expectTypeOf(connect(transport)).resolves.toEqualTypeOf<Handle>()
-    expectTypeOf(connect(transport, { exportName: 'x' }, {})).resolves.toEqualTypeOf<Handle<false>>()
-    expectTypeOf(connect(transport, { optMode: true })).resolves.toEqualTypeOf<Handle<true>>()
-  })
-})
-
-test('a handle of either mode passes where the mode does not matter', () => {
-  expectTypeOf<Handle>().toExtend<Handle<boolean>>()
-  expectTypeOf<Handle<true>>().toExtend<Handle<boolean>>()
-  expectTypeOf<Handle<true>>().not.toExtend<Handle<false>>()
+test('connect() and negotiate() resolve with a handle, and have all options in one object', () => {
+  expectTypeOf(connect).toEqualTypeOf<(transport: Transport, options?: ConnectOptions) => Promise<Handle>>()
+  expectTypeOf(negotiate).toEqualTypeOf<typeof connect>()
+  expectTypeOf<keyof ConnectOptions>().toEqualTypeOf<keyof HandleOptions | 'signal' | 'onHandle'>()
 })
 
 test('every option may be left out, or be undefined', () => {
@@ -68,7 +51,6 @@ test('every option may be left out, or be undefined', () => {
   expectTypeOf<keyof HandleOptions>().toEqualTypeOf<
     | 'name'
     | 'exportName'
-    | 'optMode'
     | 'fullInfo'
     | 'requestBlockSize'
     | 'requestStructuredReplies'
@@ -81,6 +63,7 @@ test('every option may be left out, or be undefined', () => {
     | 'strict'
     | 'limits'
     | 'timeouts'
+    | 'uri'
   >()
 })
 

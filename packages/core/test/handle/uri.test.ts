@@ -36,7 +36,7 @@ function leadingTo(uri: unknown, { transport }: ScriptedServer): Transport {
 }
 
 /** A handle that has dialled a server which is said to be there. */
-function scene(options: HandleOptions<false> = {}, said: { readonly uri: unknown } = { uri: there }): Scene {
+function scene(options: HandleOptions = {}, said: { readonly uri: unknown } = { uri: there }): Scene {
   const server = new ScriptedServer()
   const handle = new Handle(options)
   const connecting = handle.connect(leadingTo(said.uri, server))
@@ -116,7 +116,7 @@ describe('the URI of a handle', () => {
 })
 
 describe('TLS in the URI', () => {
-  test.each<readonly [options: HandleOptions<false>, expected: string]>([
+  test.each<readonly [options: HandleOptions, expected: string]>([
     [{ tls: 'require', tlsProvider: new StandInTls() }, 'nbds://there:99/'],
     [{ tls: 'require', tlsProvider: new NamedTls() }, 'nbds://alice@there:99/?tls-psk-file=/keys'],
     [{ tls: 'allow', tlsProvider: new NamedTls() }, 'nbd://alice@there:99/?tls-psk-file=/keys'],

@@ -878,7 +878,7 @@ describe('a wish that comes after the end', () => {
   })
 
   test('to negotiate fails', () => {
-    for (const operation of ['go', 'info', 'list', 'structuredReply', 'connect'] as const) {
+    for (const operation of ['go', 'info', 'list', 'structuredReply', 'connect', 'negotiate'] as const) {
       const play = negotiating()
       play.arrive(octets('00'))
       play.act((protocol) => protocol.begin(operation))
@@ -902,14 +902,14 @@ describe('a wish that comes after the end', () => {
 
 describe('a connection that is quicker than its driver', () => {
   const bare = (): ClientProtocol<Command> =>
-    new ClientProtocol({ address: 'test:', settings: { ...settings, optMode: true }, limits: defaultLimits })
+    new ClientProtocol({ address: 'test:', settings, limits: defaultLimits })
 
   test('may bring bytes before the handshake begins: they are kept', () => {
     const protocol = bare()
     protocol.buffer().set(encodeGreeting(3))
     protocol.received(18)
     expect(protocol.phase).toBe('opening')
-    protocol.begin('connect')
+    protocol.begin('negotiate')
     expect(concat(...protocol.takeOutput())).toEqual(
       concat(octets('00 00 00 03'), encodeOption(Opt.StructuredReply)),
     )
@@ -921,7 +921,7 @@ describe('a connection that is quicker than its driver', () => {
       const protocol = bare()
       protocol.disconnected(error)
       expect(protocol.phase).toBe('dead')
-      protocol.begin('connect')
+      protocol.begin('negotiate')
       const kinds: string[] = []
       for (let event = protocol.nextEvent(); event !== undefined; event = protocol.nextEvent()) {
         kinds.push(event.kind)

@@ -18,6 +18,8 @@ export interface PlayOptions extends Partial<NegotiationSettings> {
   readonly limits?: Partial<Limits>
   readonly asking?: Asking
   readonly isTracing?: boolean
+  /** Stops before an export is selected. */
+  readonly optMode?: boolean
 }
 
 /** A protocol with the least of a connection and of a driver around it, and a record of what comes out. */
@@ -36,7 +38,7 @@ export class Play {
   /** The connection takes no more for now. */
   isBlocked = false
 
-  constructor({ limits, asking = 'late', isTracing = false, ...changes }: PlayOptions = {}) {
+  constructor({ limits, asking = 'late', isTracing = false, optMode = false, ...changes }: PlayOptions = {}) {
     this.#asking = asking
     this.protocol = new ClientProtocol({
       address: 'test:',
@@ -45,7 +47,7 @@ export class Play {
     })
     this.protocol.isTracing = isTracing
     this.#view = this.protocol.buffer()
-    this.protocol.begin('connect')
+    this.protocol.begin(optMode ? 'negotiate' : 'connect')
     this.drain()
   }
 

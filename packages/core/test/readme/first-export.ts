@@ -1,8 +1,8 @@
-import { connect, type Handle, NbdNegotiationError, type Transport } from '@nbdjs/core'
+import { type Handle, NbdNegotiationError, negotiate, type Transport } from '@nbdjs/core'
 
 /** Connects to the first export that the server lets us have. */
-export async function firstExport(transport: Transport): Promise<Handle<true>> {
-  const nbd = await connect(transport, { optMode: true, fullInfo: true })
+export async function firstExport(transport: Transport): Promise<Handle> {
+  const nbd = await negotiate(transport, { fullInfo: true })
   for (const { name } of await nbd.optList()) {
     nbd.setExportName(name)
     try {

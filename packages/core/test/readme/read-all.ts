@@ -1,22 +1,25 @@
 import type { Handle } from '@nbdjs/core'
 
-const LENGTH = 64 * 1024
-const AT_ONCE = 16
+const LENGTH = 256 * 1024
+const IN_FLIGHT = 16
 
-/** Reads the whole export, many requests at once. The pieces come in any order. */
+/** Reads the whole export, many requests at once, into memory that is reused. The pieces come in any order. */
 export async function readAll(
-  nbd: Handle<boolean>,
-  take: (piece: Uint8Array, offset: bigint) => void,
+  nbd: Handle,
+  use: (piece: Uint8Array, offset: bigint) => void | Promise<void>,
 ): Promise<void> {
   const { size } = nbd.info
   let next = 0n
   const reader = async (): Promise<void> => {
+    const buffer = new Uint8Array(LENGTH)
     while (next < size) {
       const offset = next
-      const length = Math.min(LENGTH, Number(size - offset))
-      next += BigInt(length)
-      take(await nbd.pread(length, offset), offset)
+      const piece = size - offset < LENGTH ? buffer.subarray(0, Number(size - offset)) : buffer
+      next += BigInt(piece.length)
+      await nbd.preadInto(piece, offset)
+      // The next read overwrites the piece.
+      await use(piece, offset)
     }
   }
-  await Promise.all(Array.from({ length: AT_ONCE }, reader))
+  await Promise.all(Array.from({ length: IN_FLIGHT }, reader))
 }

@@ -2,7 +2,7 @@ import { type Handle, NbdServerError } from '@nbdjs/core'
 
 /** Reads at most 5 s long. A bad sector is undefined; whatever else goes wrong is thrown. */
 export async function readOrSkip(
-  nbd: Handle<boolean>,
+  nbd: Handle,
   length: number,
   offset: bigint,
 ): Promise<Uint8Array | undefined> {

@@ -12,7 +12,7 @@ const base = 'base:allocation'
 const aContext = encodeMetaContext({ id: 1, name: base })
 
 /** A handle that asked for a context by hand and got these replies, on its way to NBD_OPT_GO. */
-async function selecting(replies: (server: ScriptedServer) => void): Promise<Pair<true>> {
+async function selecting(replies: (server: ScriptedServer) => void): Promise<Pair> {
   const pair = await negotiating({ structuredReplies: true }, { exportName: 'a', requestMetaContext: false })
   const selected = pair.handle.optSetMetaContext([base]).catch(() => {})
   await pair.server.option(Opt.SetMetaContext)
@@ -21,7 +21,7 @@ async function selecting(replies: (server: ScriptedServer) => void): Promise<Pai
   return pair
 }
 
-async function go({ handle, server }: Pair<true>): Promise<Handle<true>> {
+async function go({ handle, server }: Pair): Promise<Handle> {
   const going = handle.optGo()
   await server.option(Opt.Go)
   server.grant(Opt.Go)
@@ -30,7 +30,7 @@ async function go({ handle, server }: Pair<true>): Promise<Handle<true>> {
 }
 
 describe('block status is not asked for', () => {
-  const ways: Readonly<Record<string, () => Promise<Pair<true>>>> = {
+  const ways: Readonly<Record<string, () => Promise<Pair>>> = {
     'where no context was selected': () => negotiating({ structuredReplies: true }),
     'where structured replies were declined': () =>
       negotiating({ structuredReplies: false }, { metaContexts: [base] }),
@@ -76,7 +76,7 @@ describe('block status is not asked for', () => {
     handle.destroy()
   })
 
-  const toAsk: Readonly<Record<string, (pair: Pair<true>) => Promise<unknown>>> = {
+  const toAsk: Readonly<Record<string, (pair: Pair) => Promise<unknown>>> = {
     'where they were selected for this export': async () => {},
     'where this export was refused in between': async ({ handle, server }) => {
       const going = rejection(handle.optGo())

@@ -13,7 +13,6 @@ import {
 /** What the caller wants of the handshake. The handle changes it between two options. */
 export interface NegotiationSettings {
   exportName: string
-  readonly optMode: boolean
   /** Ask for the canonical name and the description too. */
   fullInfo: boolean
   /** Ask for the block sizes, and so promise to obey them. */

@@ -13,8 +13,10 @@ import type { HandshakeSteps } from './option-exchange.js'
 
 /** What the caller can ask of the handshake, and what each answers. */
 export interface OperationResults {
-  /** From the first byte to transmission, or to the caller's turn in opt mode (undefined). */
-  connect: ExportInfo | undefined
+  /** From the first byte to transmission. */
+  connect: ExportInfo
+  /** From the first byte to the point where the caller selects an export. An oldstyle server has one only: its export. */
+  negotiate: ExportInfo | undefined
   go: ExportInfo
   info: ExportInfo
   list: readonly ListEntry[]
@@ -35,6 +37,7 @@ export const operations: {
   ) => HandshakeSteps<OperationResults[K]>
 } = {
   connect,
+  negotiate,
   go: optGo,
   info: (negotiation) => onlyFixedNewstyle(negotiation, 'NBD_OPT_INFO', optInfo(negotiation, Opt.Info)),
   list: (negotiation) => onlyFixedNewstyle(negotiation, 'NBD_OPT_LIST', optList(negotiation)),
@@ -49,13 +52,16 @@ export const operations: {
     onlyFixedNewstyle(negotiation, 'NBD_OPT_SET_META_CONTEXT', optSetMetaContext(negotiation, queries)),
 }
 
-function* connect(negotiation: Negotiation): HandshakeSteps<ExportInfo | undefined> {
-  const { optMode } = negotiation.settings
+function* connect(negotiation: Negotiation): HandshakeSteps<ExportInfo> {
+  return (yield* negotiate(negotiation)) ?? (yield* optGo(negotiation))
+}
+
+function* negotiate(negotiation: Negotiation): HandshakeSteps<ExportInfo | undefined> {
   const protocol = yield* readGreeting(negotiation)
   yield* negotiateTls(negotiation)
   if (protocol === 'oldstyle') return negotiation.info
   if (protocol === 'newstyle-fixed') yield* agreeOnReplies(negotiation)
-  return optMode ? undefined : yield* optGo(negotiation)
+  return undefined
 }
 
 /** Extended headers bring structured replies along; where there are none, structured replies are the next best. */

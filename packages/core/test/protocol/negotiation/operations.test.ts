@@ -22,6 +22,11 @@ function connect(options: DialogueOptions, ...bytes: Uint8Array[]): { result: un
   return { result: dialogue.read(operations.connect(dialogue.negotiation, []), ...bytes), dialogue }
 }
 
+function negotiate(...bytes: Uint8Array[]): { result: unknown; dialogue: Dialogue } {
+  const dialogue = new Dialogue()
+  return { result: dialogue.read(operations.negotiate(dialogue.negotiation, []), ...bytes), dialogue }
+}
+
 describe('connect', () => {
   // spec: client/baseline/negotiate-the-rest
   test('asks for structured replies, then for the export', () => {
@@ -66,24 +71,28 @@ describe('connect', () => {
     expect(result).toMatchObject({ size: 65536n })
     expect(dialogue.stats.chunksSent).toBe(1)
   })
+})
 
-  test('stops for the caller in opt mode', () => {
-    expect(connect({ optMode: true }, fixed, structured).result).toBeUndefined()
-    expect(connect({ optMode: true }, encodeGreeting(0)).result).toBeUndefined()
+describe('negotiate', () => {
+  test('stops before an export is selected', () => {
+    expect(negotiate(fixed, structured).result).toBeUndefined()
+    expect(negotiate(encodeGreeting(0)).result).toBeUndefined()
   })
 
-  test('cannot stop where the server speaks oldstyle', () => {
+  test('cannot stop if the server speaks oldstyle', () => {
     const oldstyle = octets(
       '4e 42 44 4d 41 47 49 43  00 00 42 02 81 86 12 53  00 00 00 00 00 01 00 00  00 00 00 01',
     )
-    const { result, dialogue } = connect({ optMode: true }, oldstyle, repeated(0, 124))
+    const { result, dialogue } = negotiate(oldstyle, repeated(0, 124))
     expect(result).toMatchObject({ size: 65536n })
     expect(dialogue.sent).toHaveLength(0)
   })
 })
 
 describe('an option of the caller', () => {
-  const replies: Readonly<Record<Exclude<Operation, 'connect'>, readonly [Uint8Array[], unknown]>> = {
+  const replies: Readonly<
+    Record<Exclude<Operation, 'connect' | 'negotiate'>, readonly [Uint8Array[], unknown]>
+  > = {
     go: [granted, { size: 65536n }],
     info: [
       [encodeOptionReply(Opt.Info, Rep.Info, encodeInfoExport(shape)), encodeOptionReply(Opt.Info, Rep.Ack)],

@@ -6,7 +6,7 @@ import { StatsCounter } from '../../../src/protocol/session.js'
 import { concat } from '../../../src/wire/bytes.js'
 
 export const settings: NegotiationSettings = {
-  ...{ exportName: 'disk0', optMode: false, fullInfo: false, requestBlockSize: true },
+  ...{ exportName: 'disk0', fullInfo: false, requestBlockSize: true },
   ...{ requestExtendedHeaders: false, requestMetaContext: true, metaContexts: [], tls: 'disable' },
   ...{ requestStructuredReplies: true, handshakeFlags: { fixedNewstyle: true, noZeroes: true } },
 }
