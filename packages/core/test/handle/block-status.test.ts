@@ -39,11 +39,7 @@ interface Pair {
 }
 
 /** A handle in transmission with both contexts, their ids 3 and 4. */
-async function ready(
-  extendedHeaders = false,
-  options: HandleOptions = {},
-  offer: Offer = {},
-): Promise<Pair> {
+async function ready(extendedHeaders = false, options: HandleOptions = {}, offer: Offer = {}): Promise<Pair> {
   const server = new ScriptedServer()
   const handle = new Handle({ metaContexts: contexts, ...options })
   const connecting = handle.connect(server.transport)
