@@ -1,12 +1,13 @@
 import { fstat } from 'node:fs'
 import { Socket, type SocketConstructorOpts } from 'node:net'
-import { inspect, promisify } from 'node:util'
+import { promisify } from 'node:util'
 import {
   type Connection,
+  checkArgument,
   type DialOptions,
   type Errno,
   NbdTransportError,
-  NbdUsageError,
+  option,
   type Transport,
 } from '@nbdjs/core'
 import {
@@ -17,24 +18,26 @@ import {
 } from '@nbdjs/node-socket'
 
 /**
- * NBD over a socket that is open already: one that this process inherited, or that a native module made.
+ * Makes a transport of a socket that is open already: one that this process inherited, or that a native module made.
  *
- * `descriptor` is the number of a connected stream socket (TCP or unix) that nothing else in this process reads
- * from or writes to. The first dial that succeeds takes ownership: the connection closes it. After a dial that
- * failed it is the caller's as before, but may be non-blocking. There is one connection in it, and so every other
- * dial rejects with EALREADY.
+ * The first dial that succeeds takes ownership: the connection closes the descriptor. After a dial that failed the caller
+ * still owns it, but it may be non-blocking. A descriptor is one connection, and therefore every later dial rejects with
+ * EALREADY.
  *
- * Throws a NbdUsageError unless it is an integer from 0 to 2147483647. A dial rejects with EBADF for a descriptor
- * that is not open, with ENOTSOCK for one that is no socket, with ENOTSUP for a socket that Node cannot adopt. A
- * socket that is not connected is found out by the first read.
+ * A dial rejects with EBADF for a descriptor that is not open, with ENOTSOCK for one that is not a socket, with ENOTSUP
+ * for a socket that Node cannot adopt. A socket that is not connected fails at its first read.
+ *
+ * @param descriptor A connected stream socket (TCP or unix) that nothing else in this process uses: 0 to 2147483647.
+ * @returns the transport.
+ * @throws {NbdUsageError} when it is not a number of a descriptor.
+ * @example
+ * const nbd = await connect(fd(3))
  */
 export function fd(descriptor: number): Transport {
-  if (!Number.isInteger(descriptor) || descriptor < 0 || descriptor > 2 ** 31 - 1) {
-    const expected = 'expected an integer from 0 to 2147483647'
-    throw new NbdUsageError(`fd: descriptor is ${inspect(descriptor)}: ${expected}`)
-  }
-  return new DescriptorTransport(descriptor)
+  return new DescriptorTransport(checkArgument('fd', 'descriptor', descriptorRule, descriptor))
 }
+
+const descriptorRule = option.required(option.integer({ min: 0, max: 2 ** 31 - 1 }))
 
 class DescriptorTransport implements Transport {
   readonly address: string
@@ -83,7 +86,7 @@ class DescriptorTransport implements Transport {
 }
 
 function openSocket(fd: number, onread: OnReadOptions): Socket {
-  // The types of Node 20 know `onread` for sockets that connect only.
+  // In the types of Node 20 `onread` exists for sockets that connect only.
   const options: SocketConstructorOpts & { onread: OnReadOptions } = {
     fd,
     onread,
@@ -91,6 +94,6 @@ function openSocket(fd: number, onread: OnReadOptions): Socket {
     writable: true,
     allowHalfOpen: true,
   }
-  // Of TCP: a request must not wait for the acknowledgement of the one before.
+  // For TCP: a request must not wait for the acknowledgement of the previous one.
   return new Socket(options).setNoDelay(true)
 }

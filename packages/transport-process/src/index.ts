@@ -1,4 +1,4 @@
-/** NBD with a server that the client starts itself, and over a socket that is open already. */
+/** NBD with a server that the client starts, and over a socket that is open already. */
 export { command } from './command.js'
 export { fd } from './fd.js'
 export type { ProcessOptions, SocketActivationOptions, Subprocess } from './process-options.js'

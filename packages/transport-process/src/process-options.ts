@@ -1,79 +1,97 @@
-import { inspect } from 'node:util'
-import { NbdUsageError } from '@nbdjs/core'
+import {
+  argumentError,
+  type CheckedOptions,
+  escapeUnprintable,
+  type Option,
+  option,
+  quote,
+} from '@nbdjs/core'
 
 /** A process that a dial started. */
 export interface Subprocess {
   readonly pid: number
   /**
-   * Sends it a signal, SIGTERM unless told. Its connection then ends as the process does.
+   * Sends a signal to the process. Its connection ends when the process ends.
    *
-   * Throws a NbdUsageError for a signal that this system does not know, and a NbdStateError (ESRCH) when the
-   * process has ended.
+   * @param signal The name of a signal. The default is SIGTERM.
+   * @throws {NbdUsageError} when this system does not know the signal.
+   * @throws {NbdStateError} when the process has ended (ESRCH), or must not be signalled (EPERM).
    */
   kill(signal?: NodeJS.Signals): void
 }
 
+/** The options of `command`. */
 export interface ProcessOptions {
   /**
-   * How long `close()` waits in each of its steps, in milliseconds: for the process to close its side, then to
-   * exit, and once it was sent SIGTERM, until it is sent SIGKILL. 0 for however long it takes. Default: 5000.
+   * The longest that `close()` waits in each of its steps, in milliseconds: until the process closes its side, until it
+   * exits, and after SIGTERM until it is sent SIGKILL. 0 means no limit. From 0 to 2147483647.
    *
-   * A Handle has a limit of its own (`timeouts.closeMs`), after which it destroys the connection: raise both.
+   * A handle has a limit of its own (`timeouts.closeMs`), after which it destroys the connection: raise both.
+   *
+   * @default 5000
    */
   readonly closeMs?: number | undefined
-  /** Told of every process that a dial starts, before `dial` resolves. */
+  /** Called with each process that a dial starts, before `dial` resolves. */
   readonly onSpawn?: ((subprocess: Subprocess) => void) | undefined
 }
 
+/** The options of `socketActivation`. */
 export interface SocketActivationOptions extends ProcessOptions {
   /**
-   * How the server knows its socket: LISTEN_FDNAMES. ASCII without control characters and `:`, 1 to 255
-   * characters (systemd.socket(5), `FileDescriptorName=`). Default: the variable is not set.
+   * The name of the socket for the server, in LISTEN_FDNAMES: 1 to 255 characters of ASCII without control characters and
+   * `:` (systemd.socket(5), `FileDescriptorName=`).
+   *
+   * @default the variable is not set
    */
   readonly name?: string | undefined
 }
 
-export const defaultCloseMs = 5000
+const isSocketName = (value: unknown): boolean => typeof value === 'string' && /^[ -9;-~]{1,255}$/.test(value)
 
-/** Longer delays overflow the timers of Node, and fire at once. */
-const longestTimerMs = 2 ** 31 - 1
-
-/** What is wrong with a value, or undefined. */
-type Check = (value: unknown) => string | undefined
-
-const closeMs: Check = (value) =>
-  Number.isInteger(value) && (value as number) >= 0 && (value as number) <= longestTimerMs
-    ? undefined
-    : `expected an integer from 0 to ${longestTimerMs}`
-
-const onSpawn: Check = (value) => (typeof value === 'function' ? undefined : 'expected a function')
-
-const name: Check = (value) =>
-  typeof value === 'string' && /^[ -9;-~]{1,255}$/.test(value)
-    ? undefined
-    : 'expected 1 to 255 characters of ASCII, without control characters and ":"'
-
-/** By the function that takes the options. */
-const checks: Readonly<Record<'command' | 'socketActivation', Readonly<Record<string, Check>>>> = {
-  command: { closeMs, onSpawn },
-  socketActivation: { closeMs, onSpawn, name },
+/** The rules of {@link ProcessOptions}. */
+export const processRules: {
+  readonly closeMs: Option<number>
+  readonly onSpawn: Option<((subprocess: Subprocess) => void) | undefined>
+} = {
+  closeMs: option.milliseconds(5000),
+  onSpawn: option.function<(subprocess: Subprocess) => void>(),
 }
 
-/** Throws a NbdUsageError that names the first option that is unknown or has a value that cannot work. */
-export function requireOptions(caller: keyof typeof checks, options: unknown): void {
-  if (typeof options !== 'object' || options === null) {
-    throw new NbdUsageError(`${caller}: options is ${inspect(options)}: expected an object`)
-  }
-  const known = checks[caller]
-  for (const [option, value] of Object.entries(options)) {
-    const check = Object.hasOwn(known, option) ? known[option] : undefined
-    if (check === undefined) {
-      const names = Object.keys(known).join(', ')
-      throw new NbdUsageError(`${caller}: unknown option ${option}: known are ${names}`)
-    }
-    const complaint = value === undefined ? undefined : check(value)
-    if (complaint !== undefined) {
-      throw new NbdUsageError(`${caller}: ${option} is ${inspect(value)}: ${complaint}`)
-    }
-  }
+/** The rules of {@link SocketActivationOptions}. */
+export const socketActivationRules: typeof processRules & { readonly name: Option<string | undefined> } = {
+  ...processRules,
+  name: option.instance<string>(
+    '1 to 255 characters of ASCII without control characters and ":"',
+    isSocketName,
+  ),
+}
+
+/** The options of either function with their defaults. */
+export type CheckedProcessOptions = CheckedOptions<typeof processRules>
+
+/** A program, by name or by path, and its arguments. */
+export type Argv = readonly [program: string, ...args: string[]]
+
+/** Returns a copy of `argv`. Throws a NbdUsageError for one that no process can be started with. */
+export function checkArgv(call: string, argv: unknown): Argv {
+  if (!Array.isArray(argv)) throw argumentError(call, 'argv', 'an array of strings', argv)
+  if (argv.length === 0)
+    throw argumentError(call, 'argv', 'a program and its arguments', argv, { receivedText: 'an empty array' })
+  if (argv[0] === '') throw argumentError(call, 'argv[0]', 'the name or path of a program', argv[0])
+  // Not forEach: it skips the holes of a sparse array.
+  for (let index = 0; index < argv.length; index++) checkArgvItem(call, `argv[${index}]`, argv[index])
+  return [...argv] as unknown as Argv
+}
+
+function checkArgvItem(call: string, argument: string, value: unknown): void {
+  if (typeof value !== 'string') throw argumentError(call, argument, 'a string', value)
+  const nul = value.indexOf('\0')
+  if (nul === -1) return
+  const receivedText = `${quote(value)} with a NUL at ${nul}`
+  throw argumentError(call, argument, 'a string without NUL', value, { receivedText })
+}
+
+/** `command:nbdkit`: the address of a program. Its arguments may contain secrets, its name does not. */
+export function formatAddress(scheme: string, [program]: Argv): string {
+  return `${scheme}:${escapeUnprintable(program)}`
 }

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe } from '@jest/globals'
 
-/** For what /proc tells (proc(5)); on another system it is shown as skipped. */
+/** For tests that read /proc (proc(5)); on another system they are skipped. */
 export const describeOnLinux: typeof describe | typeof describe.skip =
   process.platform === 'linux' ? describe : describe.skip
 
@@ -13,7 +13,7 @@ export function childrenOfThisProcess(): number[] {
     .filter((pid) => parentOf(pid) === process.pid)
 }
 
-/** Whether there is such a process, be it a zombie. */
+/** Whether there is such a process, running or a zombie. */
 export function isThere(pid: number): boolean {
   return parentOf(pid) !== undefined
 }
@@ -25,5 +25,15 @@ function parentOf(pid: number): number | undefined {
     return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
   } catch {
     return undefined
+  }
+}
+
+/** Whether there is such a process that is not a zombie. */
+export function isRunning(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    return stat.slice(stat.lastIndexOf(')') + 2)[0] !== 'Z'
+  } catch {
+    return false
   }
 }

@@ -3,7 +3,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, describe, expect, it } from '@jest/globals'
-import { NbdTransportError, NbdUsageError } from '@nbdjs/core'
+import { NbdTransportError } from '@nbdjs/core'
 import { command } from '@nbdjs/transport-process'
 import { childrenOfThisProcess, describeOnLinux } from './children.js'
 import { destroyStarted, everythingFrom, failureOf, started } from './started.js'
@@ -20,17 +20,7 @@ const node = (program: string, ...args: readonly string[]): string[] => [
 ]
 
 describe('command', () => {
-  it('refuses an argument or an option that cannot work before anything is started', () => {
-    expect(() => command([])).toThrow(NbdUsageError)
-    expect(() => command([])).toThrow('command: argv is []: missing command name')
-    expect(() => command(['nbdkit'], { closeMs: -1 })).toThrow('command: closeMs is -1')
-  })
-
-  it('has the program for an address, without its arguments', () => {
-    expect(command(['nbdkit', '-s', 'password=secret']).address).toBe('command:nbdkit')
-  })
-
-  it('does not change with what it was made of', async () => {
+  it('copies its arguments', async () => {
     const argv = ['/bin/sh', '-c', 'echo one']
     const transport = command(argv)
     argv[2] = 'echo two'
@@ -39,14 +29,14 @@ describe('command', () => {
 })
 
 describe('the process', () => {
-  it('gets its arguments as they are', async () => {
+  it('gets its arguments unchanged', async () => {
     const args = ['a  b', '', '$HOME', '-x', "'", '"', '\n', '*', 'ü']
     const program = 'process.stdout.write(JSON.stringify(process.argv.slice(1)))'
     const output = await everythingFrom(command(node(program, '--', ...args)))
     expect(JSON.parse(Buffer.from(output, 'latin1').toString())).toEqual(args)
   })
 
-  it('gets the environment as it is at the dial', async () => {
+  it('gets the environment of the moment of the dial', async () => {
     const transport = command(['/bin/sh', '-c', 'echo "$NBDJS_TEST"'])
     process.env['NBDJS_TEST'] = 'set later'
     try {
@@ -56,7 +46,7 @@ describe('the process', () => {
     }
   })
 
-  it('is started anew by each dial', async () => {
+  it('is started by each dial', async () => {
     const transport = command(['/bin/sh', '-c', 'echo $$'])
     expect(await everythingFrom(transport)).not.toBe(await everythingFrom(transport))
   })
@@ -86,7 +76,7 @@ describe('the process', () => {
       expect(stdout).toBe(stdin)
       expect(stderr).toMatch(/^(pipe|socket):\[\d+\]$/)
       expect(stderr).not.toBe(stdin)
-      // What this process itself was given by whoever started it goes to any child.
+      // Descriptors that this process inherited go to each child.
       const ofAnyChild = execFileSync('/bin/sh', ['-c', 'ls -C /proc/$$/fd; true'], { encoding: 'utf8' })
       expect(descriptors).toBe(ofAnyChild.trimEnd())
       expect(descriptors).toMatch(/^0 +1 +2\b/)
@@ -104,12 +94,12 @@ describe('the process', () => {
 })
 
 describe('a program that cannot be started', () => {
-  it('is told by name', async () => {
+  it('is named', async () => {
     const error = await failureOf(command(['nbdjs-no-such-program', '-s']))
     expect(error).toBeInstanceOf(NbdTransportError)
     expect(error).toMatchObject({
       message: expect.stringMatching(
-        /^dial of command:nbdjs-no-such-program failed: ENOENT: there is no program nbdjs-no-such-program in PATH/,
+        /^dial of command:nbdjs-no-such-program failed: ENOENT: there is no program "nbdjs-no-such-program" in PATH/,
       ),
       errno: 'ENOENT',
       operation: 'dial',
@@ -117,23 +107,23 @@ describe('a program that cannot be started', () => {
     })
   })
 
-  it('is told when it cannot be executed', async () => {
+  it('because it is not executable is reported', async () => {
     const path = join(folder, 'plain')
     writeFileSync(path, '')
     expect(await failureOf(command([path]))).toMatchObject({
-      message: `dial of command:${path} failed: EACCES: ${path} cannot be executed`,
+      message: `dial of command:${path} failed: EACCES: "${path}" cannot be executed`,
       errno: 'EACCES',
     })
   })
 
-  it('is told when the system refuses its arguments', async () => {
+  it('because of too long arguments is reported', async () => {
     expect(await failureOf(command(['true', 'x'.repeat(1024 * 1024)]))).toMatchObject({
       message: 'dial of command:true failed: spawn E2BIG',
       errno: 'E2BIG',
     })
   })
 
-  it('is told by the shell when its interpreter is missing', async () => {
+  it('because its interpreter is missing is reported by the shell', async () => {
     const path = join(folder, 'script')
     writeFileSync(path, '#!/nonexistent/interpreter\n')
     chmodSync(path, 0o755)
@@ -145,7 +135,7 @@ describe('a program that cannot be started', () => {
 
 describe('onSpawn', () => {
   // libnbd: nbd_get_subprocess_pid, nbd_kill_subprocess
-  it('is given each process, to be killed', async () => {
+  it('gets each process, and can kill it', async () => {
     const pids: number[] = []
     const transport = command(['/bin/sh', '-c', 'echo $$; exec cat'], {
       onSpawn: (subprocess) => {
@@ -166,7 +156,7 @@ describe('onSpawn', () => {
     expect(pids).toHaveLength(2)
   })
 
-  it('fails the dial by what it throws, and ends the process', async () => {
+  it('fails the dial with what it throws, and ends the process', async () => {
     let pid = 0
     const failure = new Error('not this one')
     const transport = command(['sleep', '60'], {

@@ -31,16 +31,16 @@ describe('fd', () => {
     [1.5, '1.5'],
     [2 ** 31, '2147483648'],
     [Number.NaN, 'NaN'],
-    ['3', "'3'"],
+    ['3', '"3"'],
     [undefined, 'undefined'],
     [3n, '3n'],
-  ])('refuses %p', (descriptor, printed) => {
-    const message = `fd: descriptor is ${printed}: expected an integer from 0 to 2147483647`
+  ])('rejects %p', (descriptor, printed) => {
+    const message = `fd: descriptor: expected an integer from 0 to 2147483647, received ${printed}`
     expect(() => fd(descriptor as number)).toThrow(NbdUsageError)
     expect(() => fd(descriptor as number)).toThrow(expect.objectContaining({ message, errno: 'EINVAL' }))
   })
 
-  it('has its number for an address', () => {
+  it('has an address with its number', () => {
     expect(fd(0).address).toBe('fd:0')
   })
 
@@ -97,7 +97,7 @@ describe('a dial that fails', () => {
     ],
   ]
 
-  it.each(refusals)('because it %s says so, and leaves it to the caller', async (_, make, errno, told) => {
+  it.each(refusals)('because it %s leaves it to the caller', async (_, make, errno, told) => {
     const descriptor = make()
     const wasOpen = isOpen(descriptor)
     const transport = fd(descriptor)
@@ -129,7 +129,7 @@ describe('a dial that fails', () => {
     await connection.close()
   })
 
-  it('because there was one before says so, while that goes on and after', async () => {
+  it('because there was one before fails while that one is open and after it', async () => {
     const ours = keptPair()
     const transport = fd(ours)
     const [first, second] = await Promise.allSettled([transport.dial({ signal }), transport.dial({ signal })])

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals'
 import { type Connection, NbdTransportError, type Transport } from '@nbdjs/core'
 import type { RecordingReceiver } from '@nbdjs/testing'
 import { command } from '@nbdjs/transport-process'
-import { childrenOfThisProcess, describeOnLinux, isThere } from './children.js'
+import { childrenOfThisProcess, describeOnLinux, isRunning, isThere } from './children.js'
 import { destroyStarted, started } from './started.js'
 
 const address = 'command:/bin/sh'
@@ -31,8 +31,10 @@ async function serverOf(script: string, options: { closeMs?: number } = {}): Pro
 const said = ({ receiver }: Server, text: string): Promise<void> =>
   receiver.until(() => receiver.text.endsWith(text))
 
-/** What it says when it is ready; from then on it ignores SIGTERM. */
+/** Ignores SIGTERM, then prints a line. */
 const deaf = 'trap "" TERM; echo ready;'
+
+const hint = 'the server must stay in the foreground, and serve on its standard input and output'
 
 describe('a process that ends by itself', () => {
   it.each([
@@ -41,8 +43,8 @@ describe('a process that ends by itself', () => {
     ['echo hello; exit 4', 'exited with code 4'],
     ['kill -KILL $$', 'was killed by SIGKILL'],
     ['echo last >&2; kill -SEGV $$', 'was killed by SIGSEGV: "last"'],
-    ['exit 0', 'exited with code 0'],
-    ['echo "usage: server" >&2', 'exited with code 0: "usage: server"'],
+    ['exit 0', `exited with code 0 before it sent a byte: ${hint}`],
+    ['echo "usage: server" >&2', `exited with code 0 before it sent a byte: "usage: server": ${hint}`],
   ])('%s: is the error of its connection', async (script, told) => {
     const { receiver, pid } = await serverOf(script)
     const error = await receiver.closedWith
@@ -57,7 +59,7 @@ describe('a process that ends by itself', () => {
     expect(() => process.kill(pid, 0)).toThrow('ESRCH')
   })
 
-  it('is the error when the socket broke, which is its cause', async () => {
+  it('is the error of a socket that broke, with that as its cause', async () => {
     const { connection, receiver } = await serverOf('read line; echo "lost" >&2; exit 5')
     // The shell reads byte by byte; what is left unread makes the end a reset.
     connection.write([Buffer.from('line\nunread')])
@@ -68,7 +70,7 @@ describe('a process that ends by itself', () => {
     })
   })
 
-  it('with code 0 after it was a server ends the connection in order', async () => {
+  it('with code 0 after it served closes the connection in order', async () => {
     const server = await serverOf('echo hello')
     const { connection, receiver } = server
     await receiver.untilCalled('ended')
@@ -78,7 +80,7 @@ describe('a process that ends by itself', () => {
     expect(await receiver.closedWith).toBeUndefined()
   })
 
-  it('before start() is told after it', async () => {
+  it('before start() is reported after it', async () => {
     const transport = command(['/bin/sh', '-c', 'echo hello; echo bad >&2; exit 6'])
     const connection = await transport.dial({ signal: new AbortController().signal })
     await new Promise((resolve) => setTimeout(resolve, 300))
@@ -101,7 +103,7 @@ describe('a process that ends by itself', () => {
     })
   })
 
-  it('shows the end of what it wrote on its standard error', async () => {
+  it('is reported with the end of its standard error', async () => {
     const { receiver } = await serverOf('yes "a line of text" | head -n 100000 >&2; echo end >&2; exit 1')
     const error = await receiver.closedWith
     expect(error?.message).toMatch(/code 1: "\.\.\.[a-z \\]*a line of text\\nend"$/)
@@ -109,8 +111,8 @@ describe('a process that ends by itself', () => {
   })
 })
 
-describe('a process that closes its side and goes on', () => {
-  it('has the other direction open, until it is closed', async () => {
+describe('a process that closes its side and continues', () => {
+  it('can still receive, until close()', async () => {
     const server = await serverOf(`echo hello; exec >&- ; exec node -e '
       const socket = new (require("net").Socket)({ fd: 0, allowHalfOpen: true })
       socket.end("bye").on("data", () => {}).on("end", () => process.exit(0))'`)
@@ -122,7 +124,7 @@ describe('a process that closes its side and goes on', () => {
     expect(await receiver.closedWith).toBeUndefined()
   })
 
-  it('may hand its socket on: its exit is not the end of the connection', async () => {
+  it('may pass its socket to a child: its exit is not the end of the connection', async () => {
     const server = await serverOf('{ read line <&1; echo "child got $line"; } & echo parent gone; exit 0')
     await said(server, 'parent gone\n')
     server.connection.write([Buffer.from('this\n')])
@@ -141,7 +143,7 @@ describe('close', () => {
     expect(() => process.kill(server.pid, 0)).toThrow('ESRCH')
   })
 
-  it('tells that the process did not exit well', async () => {
+  it('reports a process that did not exit well', async () => {
     const server = await serverOf('echo ready; cat >/dev/null; echo "cannot flush" >&2; exit 9')
     await said(server, 'ready\n')
     await server.connection.close()
@@ -151,7 +153,7 @@ describe('close', () => {
     })
   })
 
-  it('sends SIGTERM to one that lingers, which is no error: its side was closed', async () => {
+  it('sends SIGTERM to a process that does not exit after it closed its side: that is not an error', async () => {
     const server = await serverOf('echo ready; cat >/dev/null; exec >&- <&-; exec sleep 60', {
       closeMs: 2000,
     })
@@ -161,7 +163,7 @@ describe('close', () => {
     expect(() => process.kill(server.pid, 0)).toThrow('ESRCH')
   })
 
-  it('sends SIGTERM to one that does not close its side, and tells so', async () => {
+  it('sends SIGTERM to a process that does not close its side, and reports it', async () => {
     const server = await serverOf('echo ready; exec sleep 60', { closeMs: 100 })
     await said(server, 'ready\n')
     await server.connection.close()
@@ -181,15 +183,15 @@ describe('close', () => {
     expect(() => process.kill(server.pid, 0)).toThrow('ESRCH')
   })
 
-  it('does not wait for others that hold the socket', async () => {
+  it('C4: does not wait for other processes that hold the socket, and ends them', async () => {
     const server = await serverOf('sleep 60 & echo $! ready; exit 0', { closeMs: 100 })
     await said(server, 'ready\n')
     await server.connection.close()
     expect(await server.receiver.closedWith).toMatchObject({ errno: 'ETIMEDOUT' })
-    process.kill(Number.parseInt(server.receiver.text, 10))
+    expect(isRunning(Number.parseInt(server.receiver.text, 10))).toBe(false)
   })
 
-  it('is without a limit for 0, and ends by destroy()', async () => {
+  it('has no limit with 0, and ends with destroy()', async () => {
     const server = await serverOf('echo ready; exec sleep 60', { closeMs: 0 })
     await said(server, 'ready\n')
     let isClosed = false
@@ -206,7 +208,7 @@ describe('close', () => {
 })
 
 describe('destroy', () => {
-  it('sends SIGTERM at once, and is done when the process was reaped', async () => {
+  it('sends SIGTERM at once, and completes when the process was reaped', async () => {
     const server = await serverOf('echo ready; exec sleep 60')
     await said(server, 'ready\n')
     const reason = new Error('destroyed')
@@ -215,7 +217,7 @@ describe('destroy', () => {
     expect(() => process.kill(server.pid, 0)).toThrow('ESRCH')
   })
 
-  it('sends SIGKILL to one that does not obey', async () => {
+  it('sends SIGKILL to a process that ignores SIGTERM', async () => {
     const server = await serverOf(`${deaf} sleep 60 & wait; wait; sleep 60`)
     await said(server, 'ready\n')
     server.connection.destroy()
@@ -224,7 +226,7 @@ describe('destroy', () => {
     expect(() => process.kill(server.pid, 0)).toThrow('ESRCH')
   })
 
-  it('wins over an end that is being waited for', async () => {
+  it('takes precedence over an end that waits for the process', async () => {
     const server = await serverOf('echo ready; exec >&- <&-; exec sleep 60')
     await said(server, 'ready\n')
     // The peer has ended, and ended() waits for how the process does.
@@ -235,7 +237,7 @@ describe('destroy', () => {
     expect(server.receiver.calls.filter((name) => !name.startsWith('received'))).toEqual(['closed'])
   })
 
-  it('wins while close() waits for the process', async () => {
+  it('takes precedence while close() waits for the process', async () => {
     const server = await serverOf('echo ready; cat >/dev/null; exec >&- <&-; exec sleep 60')
     await said(server, 'ready\n')
     const closing = server.connection.close()
@@ -247,8 +249,8 @@ describe('destroy', () => {
   })
 })
 
-describeOnLinux('whatever the end', () => {
-  it('no process of ours is left, not even a zombie', async () => {
+describeOnLinux('after each kind of end', () => {
+  it('no process is left, not even a zombie', async () => {
     const before = childrenOfThisProcess()
     const scripts = ['exit 1', 'echo hello', 'exec sleep 60', 'kill -KILL $$']
     const servers = await Promise.all(scripts.map((script) => serverOf(script)))
