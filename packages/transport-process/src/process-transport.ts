@@ -95,6 +95,8 @@ export class ProcessTransport implements Transport {
 
   #hint(): string {
     const { hints } = this.#method
-    return hints[basename(this.#argv[0])] ?? (hints[''] as string)
+    // Not only the first one: sudo(8) and others start a program that their arguments name.
+    const known = this.#argv.map((argument) => basename(argument)).find((name) => Object.hasOwn(hints, name))
+    return hints[known ?? ''] as string
   }
 }
