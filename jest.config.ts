@@ -41,9 +41,16 @@ const publicTests = (): readonly string[] => {
     known.set(file, result)
     return result
   }
-  return readdirSync('packages', { recursive: true, encoding: 'utf8' })
-    .filter((name) => /^[^/]+\/test\/.*\.test\.ts$/.test(name) && !usesSource(resolve('packages', name)))
-    .map((name) => `<rootDir>/${name}`)
+  return (
+    readdirSync('packages')
+      // The tests of the transports run the built conformance suite.
+      .filter((name) => name !== 'conformance' && existsSync(`packages/${name}/test`))
+      .flatMap((name) =>
+        readdirSync(`packages/${name}/test`, { recursive: true, encoding: 'utf8' })
+          .filter((path) => path.endsWith('.test.ts') && !usesSource(resolve(`packages/${name}/test`, path)))
+          .map((path) => `<rootDir>/${name}/test/${path}`),
+      )
+  )
 }
 
 const sources = [

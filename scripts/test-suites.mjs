@@ -24,15 +24,14 @@ export const reportVariable = 'NBD_RESULT_FILE'
 export const suites = [
   {
     name: 'unit',
-    about: 'each package by itself, the architecture and these scripts',
+    about: 'each package, the architecture and the scripts',
     node: [...jest, '--ignoreProjects', 'interop', '--coverage'],
     report: 'jest',
   },
   {
     name: 'built',
-    about: 'the tests of the packages again, on what is published',
-    // The conformance suite is built too where the transports run it; its own tests need no second time.
-    node: [...jest, '--ignoreProjects', 'conformance (dist)'],
+    about: 'the tests of the public API again, on the built files',
+    node: jest,
     env: { TEST_TARGET: 'dist' },
     report: 'jest',
   },

@@ -12,7 +12,7 @@ const mayImport: Readonly<Record<string, RegExp>> = {
   'transport-vsock': /^(@nbdjs\/(core|node-socket)|node:.+|ffi-rs)$/,
   server: /^(@nbdjs\/(core(\/.+)?|node-socket)|node:.+)$/,
   conformance: /^(@nbdjs\/core(\/.+)?|node:.+)$/,
-  testing: /^(@nbdjs\/core|node:.+)$/,
+  testing: /^node:.+$/,
 }
 
 /** What each part of core may import: a path within `packages/core/src`, or a package. */

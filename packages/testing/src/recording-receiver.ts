@@ -1,7 +1,5 @@
-import type { Receiver } from '@nbdjs/core'
-
-/** A receiver that records what a connection delivers. */
-export class RecordingReceiver implements Receiver {
+/** A `Receiver` that records what a connection delivers. */
+export class RecordingReceiver {
   /** The calls in order, except `buffer()`: `received 5`, `drained`, `ended`, `closed`. */
   readonly calls: string[] = []
   /** The buffer that `buffer()` returns each time. */

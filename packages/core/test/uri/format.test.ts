@@ -12,6 +12,7 @@ import {
   type UriTls,
 } from '@nbdjs/core'
 import fc from 'fast-check'
+import { codePoint } from '../arbitraries.js'
 import { nbdUriInit } from './nbd-uri-arbitrary.js'
 import { usageErrorOf } from './usage-error.js'
 
@@ -158,7 +159,7 @@ function parsedOrRejected(text: string): NbdUri | undefined {
 }
 
 test('any text is parsed or rejected with a NbdUsageError', () => {
-  const text = fc.oneof(fc.string({ unit: 'binary' }), fc.string({ unit: 'grapheme' }))
+  const text = fc.oneof(fc.string({ unit: codePoint }), fc.string({ unit: 'grapheme' }))
   fc.assert(
     fc.property(fc.constantFrom('', 'nbd://', 'nbd+unix:///?socket='), text, (start, end) => {
       const uri = parsedOrRejected(start + end)
@@ -308,13 +309,13 @@ describe('toUriAddress', () => {
       fc.record(
         {
           transport: fc.constant('tcp' as const),
-          host: fc.oneof(fc.domain(), fc.ipV6(), fc.string({ unit: 'binary' })),
+          host: fc.oneof(fc.domain(), fc.ipV6(), fc.string({ unit: codePoint })),
           port: fc.integer({ min: -1, max: 65536 }),
         },
         plain,
       ),
       fc.record(
-        { transport: fc.constant('unix' as const), socketPath: fc.string({ unit: 'binary' }) },
+        { transport: fc.constant('unix' as const), socketPath: fc.string({ unit: codePoint }) },
         plain,
       ),
       fc.record(

@@ -1,12 +1,13 @@
 import type { NbdUriInit } from '@nbdjs/core'
 import fc from 'fast-check'
+import { codePoint } from '../arbitraries.js'
 
 const knownParameter = /^(socket|tls-(certificates|psk-file|hostname|verify-peer|type))$/i
 
 /** Text of any code points except NUL, with many of those that mean something in a URI. */
 const text = (maxLength = 12): fc.Arbitrary<string> =>
   fc
-    .array(fc.oneof(fc.string({ unit: 'binary', maxLength: 3 }), fc.constantFrom(...' %/?#[]@:&=;+.é🦆')), {
+    .array(fc.oneof(fc.string({ unit: codePoint, maxLength: 3 }), fc.constantFrom(...' %/?#[]@:&=;+.é🦆')), {
       maxLength,
     })
     .map((pieces) => pieces.join('').replaceAll('\0', '0'))

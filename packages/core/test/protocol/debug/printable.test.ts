@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { dump, list, printable, quote } from '../../../src/protocol/debug/trace.js'
+import { codePoint } from '../../arbitraries.js'
 import { octets, repeated } from '../../bytes.js'
 
 describe('a quoted text', () => {
@@ -33,7 +34,7 @@ test('other text stays as it is, but for what a terminal would obey, and is cut'
 })
 
 test('no text makes a second line, a control or an endless line', () => {
-  const anyText = fc.string({ unit: 'binary', maxLength: 2000 })
+  const anyText = fc.string({ unit: codePoint, maxLength: 2000 })
   fc.assert(
     fc.property(anyText, (text) => {
       for (const shown of [quote(text), printable(text)]) {
