@@ -24,7 +24,7 @@ const partsOfCore: Readonly<Record<string, RegExp>> = {
   'handle/':
     /^((wire|protocol|handle)\/|(argument-error|errors|options|tls|transport|upgrade)\.ts$|uri\/(format|rules)\.ts$|eventemitter3$)/,
   'uri/': /^(uri\/|wire\/text\.ts$|(argument-error|check-options|errors|quote|transport)\.ts$)/,
-  'in-process.ts': /^(errors|transport)\.ts$/,
+  'in-process.ts': /^(check-options|errors|transport)\.ts$/,
   'upgrade.ts': /^(errors|tls|transport)\.ts$/,
   'tls.ts': /^(transport|uri\/nbd-uri)\.ts$/,
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { connect, type Extent, type Handle } from '@nbdjs/core'
-import { memory as inProcess } from '@nbdjs/core/memory'
+import { inProcess } from '@nbdjs/core/in-process'
 import { type MetaContextSource, memoryBackend, Server } from '@nbdjs/server'
 import { extents } from '../../examples/extents.js'
 

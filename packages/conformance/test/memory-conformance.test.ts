@@ -1,15 +1,15 @@
 import { describe, it } from '@jest/globals'
 import { connectionPeer, describeConnection, describeTransport } from '@nbdjs/conformance'
-import { memoryPair } from '@nbdjs/core/memory'
+import { inProcessPair } from '@nbdjs/core/in-process'
 import { memorySetup } from './memory-setup.js'
 
 describeTransport('memory', memorySetup(), { describe, it })
 
 describeConnection(
-  'memoryPair, the other end',
+  'inProcessPair, the other end',
   {
     link: async () => {
-      const [near, far] = memoryPair()
+      const [near, far] = inProcessPair()
       return { connection: far, peer: connectionPeer(near) }
     },
   },
@@ -17,10 +17,10 @@ describeConnection(
 )
 
 describeConnection(
-  'memoryPair with a mark of 1 byte',
+  'inProcessPair with a mark of 1 byte',
   {
     link: async () => {
-      const [connection, far] = memoryPair({ highWaterMark: 1 })
+      const [connection, far] = inProcessPair({ highWaterMark: 1 })
       return { connection, peer: connectionPeer(far) }
     },
   },

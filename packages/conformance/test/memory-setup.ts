@@ -1,6 +1,6 @@
 import { connectionPeer, type Peer, type TransportSetup } from '@nbdjs/conformance'
 import type { Connection, Transport } from '@nbdjs/core'
-import { memory } from '@nbdjs/core/memory'
+import { inProcess } from '@nbdjs/core/in-process'
 
 /** The parts that a test may put between the suite and the memory transport. */
 export interface Alterations {
@@ -22,7 +22,7 @@ const silentTransport: Transport = {
     }),
 }
 
-const refusingTransport: Transport = memory(() => {
+const refusingTransport: Transport = inProcess(() => {
   throw new Error('refused by the test')
 })
 
@@ -32,7 +32,7 @@ export function memorySetup(alterations: Alterations = {}): TransportSetup {
   return {
     listen: async () => {
       const accepted: Peer[] = []
-      const inner = memory((far) => accepted.push(connectionPeer(far)))
+      const inner = inProcess((far) => accepted.push(connectionPeer(far)))
       const dial: Transport['dial'] = async (options) => connection(await inner.dial(options))
       return {
         transport: transport({ address: inner.address, dial }),

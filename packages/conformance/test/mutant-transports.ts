@@ -108,7 +108,7 @@ export const mutantTransports: readonly MutantTransport[] = [
   {
     defect: 'rejects a refused dial with another address',
     scenario: 'dial: if refused, it rejects',
-    message: /error\.address: expected "memory:here", received "memory:"/,
+    message: /error\.address: expected "memory:here", received "in-process:"/,
     refused: (inner) => ({ ...inner, address: 'memory:here' }),
   },
   {

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import net from 'node:net'
 import { describe, expect, it } from '@jest/globals'
 import { connectionPeer, type Peer, peerServerOptions, serverListener, socketPeer } from '@nbdjs/conformance'
-import { memoryPair } from '@nbdjs/core/memory'
+import { inProcessPair } from '@nbdjs/core/in-process'
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 
@@ -29,7 +29,7 @@ async function socketPair(): Promise<readonly [Peer, Peer, () => Promise<void>]>
 }
 
 async function connectionPair(): Promise<readonly [Peer, Peer, () => Promise<void>]> {
-  const [near, far] = memoryPair()
+  const [near, far] = inProcessPair()
   return [connectionPeer(near), connectionPeer(far), async () => {}]
 }
 

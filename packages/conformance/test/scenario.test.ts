@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { connectionPeer } from '@nbdjs/conformance'
-import { memoryPair } from '@nbdjs/core/memory'
+import { inProcessPair } from '@nbdjs/core/in-process'
 import { failOnStall } from '../src/event-loop.js'
 import { ConnectionFixture, type Fixture } from '../src/fixture.js'
 import { openResources } from '../src/leaks.js'
@@ -14,7 +14,7 @@ class CountedPairs {
   closeCount = 0
 
   async link() {
-    const [connection, far] = memoryPair()
+    const [connection, far] = inProcessPair()
     this.open++
     const peer = connectionPeer(far)
     const { destroy } = connection

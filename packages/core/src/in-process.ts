@@ -1,49 +1,67 @@
-import { NbdStateError, NbdTransportError, NbdUsageError } from './errors.js'
+import { checkOptions, option } from './check-options.js'
+import { NbdStateError, NbdTransportError } from './errors.js'
 import type { Connection, DialOptions, Receiver, Transport } from './transport.js'
 
 /**
- * Two connected ends in memory: a client and an embedded server in one process, with no system in between.
+ * Two connected ends in one process: a client and an embedded server, with no system call between them.
  *
- * The bytes are copied once, from the writer's chunks into the reader's own memory. Every call to a receiver is
- * made from a microtask of its own end, so that they never overlap. Microtasks run before timers and I/O: two
- * ends that never stop to talk keep both of these waiting.
+ * The bytes are copied once, from the chunks of the writer into the memory of the reader. A receiver is called from a
+ * microtask of its own end, so that calls never overlap. Microtasks run before timers and I/O: two ends that never stop to
+ * transfer data keep both waiting.
  */
 
-export interface MemoryOptions {
-  /** The address that errors name. Default: `memory:`. */
-  readonly address?: string
-  /** `write()` returns `false` once this many bytes wait to be read. Default: 1 MiB. */
-  readonly highWaterMark?: number
+/** The options of {@link inProcess} and {@link inProcessPair}. */
+export interface InProcessOptions {
+  /**
+   * The address in error messages.
+   * @default 'in-process:'
+   */
+  readonly address?: string | undefined
+  /**
+   * The number of unread bytes from which on `write()` returns `false`.
+   * @default 1048576
+   */
+  readonly highWaterMark?: number | undefined
 }
 
-const defaultAddress = 'memory:'
-const defaultHighWaterMark = 1024 * 1024
-
-/**
- * Two ends, each the other's peer. `destroy()` at one end is a reset at the other, with what was not yet
- * delivered dropped in both directions; `close()` on both is the orderly way.
- */
-export function memoryPair(options: MemoryOptions = {}): readonly [Connection, Connection] {
-  const { address = defaultAddress, highWaterMark = defaultHighWaterMark } = options
-  if (!Number.isSafeInteger(highWaterMark) || highWaterMark < 1) {
-    throw new NbdUsageError(`highWaterMark is ${highWaterMark}: expected a whole number of bytes, at least 1`)
-  }
-  const near = new MemoryEnd(address, highWaterMark)
-  const far = new MemoryEnd(address, highWaterMark)
-  near.join(far)
-  far.join(near)
-  return [near, far]
+const shape = {
+  address: option.string('in-process:'),
+  highWaterMark: option.integer({ min: 1 }, 1024 * 1024),
 }
 
 /**
- * A transport whose `dial` makes a pair and hands the other end to `accept`, which refuses it by throwing: the
- * dial then fails with that as its cause.
+ * Makes two connections, each the peer of the other.
+ *
+ * `destroy()` of one end is a reset for the other one: bytes in both directions that were not delivered are dropped.
+ * `close()` of both ends is an orderly end.
+ *
+ * @param options The address and the high-water mark.
+ * @returns The two ends.
+ * @throws {NbdUsageError} An option is unknown or invalid.
  */
-export function memory(accept: (connection: Connection) => void, options: MemoryOptions = {}): Transport {
-  const { address = defaultAddress } = options
+export function inProcessPair(options?: InProcessOptions): readonly [Connection, Connection] {
+  const { address, highWaterMark } = checkOptions('inProcessPair', shape, options)
+  return makePair(address, highWaterMark)
+}
+
+/**
+ * Makes a transport to a server in the same process.
+ *
+ * @param accept Receives the server's end of each connection. What it throws rejects the dial.
+ * @param options The address and the high-water mark.
+ * @returns The transport.
+ * @throws {NbdUsageError} An option is unknown or invalid.
+ * @example
+ * ```ts
+ * const server = new Server({ exports: { disk: memoryBackend(1024 * 1024) } })
+ * await using nbd = await connect(inProcess((connection) => server.accept(connection)), { exportName: 'disk' })
+ * ```
+ */
+export function inProcess(accept: (connection: Connection) => void, options?: InProcessOptions): Transport {
+  const { address, highWaterMark } = checkOptions('inProcess', shape, options)
   const dial = async ({ signal }: DialOptions): Promise<Connection> => {
     signal.throwIfAborted()
-    const [near, far] = memoryPair(options)
+    const [near, far] = makePair(address, highWaterMark)
     try {
       accept(far)
     } catch (cause) {
@@ -55,9 +73,17 @@ export function memory(accept: (connection: Connection) => void, options: Memory
   return { address, dial }
 }
 
+function makePair(address: string, highWaterMark: number): readonly [Connection, Connection] {
+  const near = new InProcessEnd(address, highWaterMark)
+  const far = new InProcessEnd(address, highWaterMark)
+  near.join(far)
+  far.join(near)
+  return [near, far]
+}
+
 function refused(address: string, cause: unknown): NbdTransportError {
-  const { message: told = String(cause) } = Object(cause) as Partial<Error>
-  const message = `dial of ${address} failed: the other end refused: ${told}`
+  const { message: why = String(cause) } = Object(cause) as Partial<Error>
+  const message = `dial of ${address} failed: the other end refused: ${why}`
   return new NbdTransportError(message, { operation: 'dial', address, errno: 'ECONNREFUSED', cause })
 }
 
@@ -66,18 +92,18 @@ function reset(address: string, cause: Error | undefined): NbdTransportError {
   return new NbdTransportError(message, { operation: 'read', address, errno: 'ECONNRESET', cause })
 }
 
-class MemoryEnd implements Connection {
+class InProcessEnd implements Connection {
   readonly #address: string
   readonly #highWaterMark: number
   readonly #closed: Promise<void>
   #resolveClosed!: () => void
-  #peer!: MemoryEnd
+  #peer!: InProcessEnd
   #receiver: Receiver | undefined
 
-  /** What the peer wrote and nobody has read: lent by the peer until it is copied, or dropped by a destroy. */
+  /** Chunks of the peer that were not read yet. They are lent until they are copied, or dropped by a destroy. */
   readonly #inbound: Uint8Array[] = []
   #inboundLength = 0
-  /** Where the next byte is: an index of `#inbound`, and an offset in that chunk. */
+  /** The position of the next byte: an index of `#inbound`, and an offset in that chunk. */
   #head = 0
   #headOffset = 0
 
@@ -86,7 +112,7 @@ class MemoryEnd implements Connection {
   #isOver = false
   #sawEnd = false
   #needsDrain = false
-  #toldClosed = false
+  #hasNotifiedClosed = false
   #isScheduled = false
   #failure: Error | undefined
 
@@ -98,7 +124,7 @@ class MemoryEnd implements Connection {
     })
   }
 
-  join(peer: MemoryEnd): void {
+  join(peer: InProcessEnd): void {
     this.#peer = peer
   }
 
@@ -126,7 +152,7 @@ class MemoryEnd implements Connection {
   close(): Promise<void> {
     if (this.#isClosing || this.#isOver) return this.#closed
     if (this.#receiver === undefined) {
-      // Nobody takes the peer's last bytes, so that its end would never be seen.
+      // Without a receiver the last bytes of the peer are never read, and neither is its end.
       this.destroy()
     } else {
       this.#isClosing = true
@@ -136,7 +162,7 @@ class MemoryEnd implements Connection {
   }
 
   destroy(reason?: Error): void {
-    if (this.#isDestroyed || this.#toldClosed) return
+    if (this.#isDestroyed || this.#hasNotifiedClosed) return
     this.#isDestroyed = true
     this.#failure = reason
     this.#peer.#break(reset(this.#address, reason))
@@ -173,10 +199,10 @@ class MemoryEnd implements Connection {
 
   #notify(receiver: Receiver): void {
     this.#deliver(receiver)
-    this.#tellDrained(receiver)
-    this.#tellEnded(receiver)
-    if (!this.#isOver || this.#toldClosed) return
-    this.#toldClosed = true
+    this.#notifyDrained(receiver)
+    this.#notifyEnded(receiver)
+    if (!this.#isOver || this.#hasNotifiedClosed) return
+    this.#hasNotifiedClosed = true
     receiver.closed(this.#failure)
   }
 
@@ -190,7 +216,7 @@ class MemoryEnd implements Connection {
     if (this.#peer.#needsDrain) this.#peer.#schedule()
   }
 
-  /** Copies what was written, however it was cut, into one view. Returns the count of bytes. */
+  /** Copies as many chunks as fit into one view. Returns the number of bytes. */
   #fill(view: Uint8Array): number {
     let count = 0
     while (count < view.length && this.#inboundLength > 0) {
@@ -220,13 +246,13 @@ class MemoryEnd implements Connection {
     this.#headOffset = 0
   }
 
-  #tellDrained(receiver: Receiver): void {
+  #notifyDrained(receiver: Receiver): void {
     if (!this.#needsDrain || this.#isClosing || this.#isOver || this.#peer.#inboundLength > 0) return
     this.#needsDrain = false
     receiver.drained()
   }
 
-  #tellEnded(receiver: Receiver): void {
+  #notifyEnded(receiver: Receiver): void {
     if (this.#sawEnd || this.#isOver || !this.#peer.#isClosing || this.#inboundLength > 0) return
     this.#sawEnd = true
     receiver.ended()

@@ -12,7 +12,7 @@ import {
   type UriTls,
   type UriTransports,
 } from '@nbdjs/core'
-import { memory } from '@nbdjs/core/memory'
+import { inProcess } from '@nbdjs/core/in-process'
 import { memoryBackend, Server } from '@nbdjs/server'
 import { expectTypeOf } from 'expect-type'
 
@@ -22,7 +22,7 @@ let dials = 0
 
 /** Leads to the server in this process, whatever the address, and counts. */
 const toServer = (address: string): Transport => {
-  const { dial } = memory((connection) => server.accept(connection), { address })
+  const { dial } = inProcess((connection) => server.accept(connection), { address })
   return {
     address,
     dial: (options) => {

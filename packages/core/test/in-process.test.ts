@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { type Connection, NbdStateError, NbdTransportError, NbdUsageError, type Receiver } from '@nbdjs/core'
-import { memory, memoryPair } from '@nbdjs/core/memory'
+import { inProcess, inProcessPair } from '@nbdjs/core/in-process'
 
 const { signal } = new AbortController()
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
@@ -41,16 +41,16 @@ class Log implements Receiver {
 const settled = (): Promise<void> => new Promise((resolve) => setTimeout(resolve))
 
 function started(options = {}): { near: Connection; far: Connection; nearLog: Log; farLog: Log } {
-  const [near, far] = memoryPair(options)
+  const [near, far] = inProcessPair(options)
   const [nearLog, farLog] = [new Log(), new Log()]
   near.start(nearLog)
   far.start(farLog)
   return { near, far, nearLog, farLog }
 }
 
-describe('memoryPair', () => {
+describe('inProcessPair', () => {
   it('delivers in microtasks, never inside write() or start()', async () => {
-    const [near, far] = memoryPair()
+    const [near, far] = inProcessPair()
     const log = new Log()
     far.start(log)
     near.start(new Log())
@@ -61,7 +61,7 @@ describe('memoryPair', () => {
   })
 
   it('fills a view from many chunks, and cuts a chunk over many views', async () => {
-    const [near, far] = memoryPair()
+    const [near, far] = inProcessPair()
     const log = new Log(4)
     near.start(new Log())
     near.write([bytes('a'), bytes(''), bytes('bcdef')])
@@ -84,7 +84,7 @@ describe('memoryPair', () => {
   })
 
   it('asks to wait from the high-water mark on, until everything was read', async () => {
-    const [near, far] = memoryPair({ highWaterMark: 4 })
+    const [near, far] = inProcessPair({ highWaterMark: 4 })
     const log = new Log()
     near.start(log)
     expect(near.write([bytes('abc')])).toBe(true)
@@ -101,7 +101,7 @@ describe('memoryPair', () => {
   })
 
   it('asks to wait from 1 MiB on by default', () => {
-    const [near] = memoryPair()
+    const [near] = inProcessPair()
     near.start(new Log())
     expect(near.write([new Uint8Array(1024 * 1024 - 1)])).toBe(true)
     expect(near.write([new Uint8Array(1)])).toBe(false)
@@ -122,7 +122,7 @@ describe('memoryPair', () => {
   })
 
   it('a destroy() is a reset at the other end, and drops both directions', async () => {
-    const { near, far, nearLog, farLog } = started({ address: 'memory:test' })
+    const { near, far, nearLog, farLog } = started({ address: 'in-process:test' })
     const reason = new Error('enough')
     near.write([bytes('lost')])
     far.write([bytes('lost')])
@@ -132,16 +132,16 @@ describe('memoryPair', () => {
     expect(farLog.calls).toEqual(['closed()'])
     expect(farLog.error).toBeInstanceOf(NbdTransportError)
     expect(farLog.error).toMatchObject({
-      message: 'read of memory:test failed: the other end destroyed the connection',
+      message: 'read of in-process:test failed: the other end destroyed the connection',
       operation: 'read',
-      address: 'memory:test',
+      address: 'in-process:test',
       errno: 'ECONNRESET',
       cause: reason,
     })
   })
 
   it('tells a receiver that comes late that it is closed', async () => {
-    const [near, far] = memoryPair()
+    const [near, far] = inProcessPair()
     near.destroy()
     await far.close()
     const [nearLog, farLog] = [new Log(), new Log()]
@@ -154,24 +154,24 @@ describe('memoryPair', () => {
   })
 
   it('is not started twice', () => {
-    const [near] = memoryPair()
+    const [near] = inProcessPair()
     near.start(new Log())
     expect(() => near.start(new Log())).toThrow(NbdStateError)
-    expect(() => near.start(new Log())).toThrow('start() was called twice on the connection to memory:')
+    expect(() => near.start(new Log())).toThrow('start() was called twice on the connection to in-process:')
   })
 
   it.each([0, -1, 1.5, Number.NaN, '1' as unknown as number])('refuses the mark %p', (highWaterMark) => {
-    const make = (): unknown => memoryPair({ highWaterMark })
+    const make = (): unknown => inProcessPair({ highWaterMark })
     expect(make).toThrow(NbdUsageError)
-    expect(make).toThrow(`highWaterMark is ${highWaterMark}: expected a whole number of bytes, at least 1`)
+    expect(make).toThrow('inProcessPair: highWaterMark: expected an integer, at least 1, received ')
   })
 })
 
 describe('memory', () => {
   it('hands the other end of each dial to accept', async () => {
     const accepted: Connection[] = []
-    const transport = memory((far) => accepted.push(far))
-    expect(transport.address).toBe('memory:')
+    const transport = inProcess((far) => accepted.push(far))
+    expect(transport.address).toBe('in-process:')
     const near = [await transport.dial({ signal }), await transport.dial({ signal })]
     expect(accepted).toHaveLength(2)
     const logs = accepted.map((far, index) => {
@@ -188,17 +188,17 @@ describe('memory', () => {
   it('is refused by an accept that throws', async () => {
     const cause = new Error('no room')
     let kept: Connection | undefined
-    const transport = memory(
+    const transport = inProcess(
       (far) => {
         kept = far
         throw cause
       },
-      { address: 'memory:test' },
+      { address: 'in-process:test' },
     )
     await expect(transport.dial({ signal })).rejects.toMatchObject({
-      message: 'dial of memory:test failed: the other end refused: no room',
+      message: 'dial of in-process:test failed: the other end refused: no room',
       operation: 'dial',
-      address: 'memory:test',
+      address: 'in-process:test',
       errno: 'ECONNREFUSED',
       cause,
     })
@@ -208,7 +208,7 @@ describe('memory', () => {
   it('does not call accept when it is aborted', async () => {
     const reason = new Error('changed my mind')
     const accepted: Connection[] = []
-    const transport = memory((far) => accepted.push(far))
+    const transport = inProcess((far) => accepted.push(far))
     await expect(transport.dial({ signal: AbortSignal.abort(reason) })).rejects.toBe(reason)
     expect(accepted).toEqual([])
   })

@@ -135,7 +135,7 @@ describe('its examples', () => {
     server.reply(Opt.List, Rep.Ack)
     await server.option(Opt.Abort)
     await server.hangUp()
-    expect(await running).toEqual(new Error('memory: has no export for us'))
+    expect(await running).toEqual(new Error('in-process: has no export for us'))
   })
 
   test('read-traced, whose output is shown as it is here', async () => {

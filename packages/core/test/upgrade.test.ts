@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import type { Connection, Receiver, TlsHandover } from '@nbdjs/core'
-import { memoryPair } from '@nbdjs/core/memory'
-import { UpgradableConnection } from '@nbdjs/core/tls'
+import { inProcessPair } from '@nbdjs/core/in-process'
+import { UpgradableConnection } from '@nbdjs/core/upgrade'
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 const settled = (): Promise<void> => new Promise((resolve) => setTimeout(resolve))
@@ -41,11 +41,11 @@ interface Stage {
 }
 
 const stage = (upgrade: Upgrade): Stage => {
-  const [near, far] = memoryPair()
+  const [near, far] = inProcessPair()
   const connection = new UpgradableConnection(
     near,
     { role: 'client', upgrade },
-    { address: 'memory:', hostName: 'disk.example' },
+    { address: 'in-process:', hostName: 'disk.example' },
   )
   const [log, farLog] = [new Log(), new Log()]
   connection.start(log)
@@ -107,7 +107,7 @@ describe('a connection that may be upgraded', () => {
     })
     await connection.startTls()
     const [{ address, hostName, original, signal }] = handovers as [TlsHandover]
-    expect([address, hostName, signal.aborted]).toEqual(['memory:', 'disk.example', false])
+    expect([address, hostName, signal.aborted]).toEqual(['in-process:', 'disk.example', false])
     expect(original.write).toBeDefined()
   })
 })
@@ -117,10 +117,10 @@ describe('an upgrade that fails', () => {
     const { connection, log, farLog } = stage(() => Promise.reject(new Error('wrong password')))
     await expect(connection.startTls()).rejects.toMatchObject({
       operation: 'tls',
-      message: 'TLS with memory: failed: wrong password',
+      message: 'TLS with in-process: failed: wrong password',
     })
     await settled()
-    expect(log.calls).toEqual(['closed(TLS with memory: failed: wrong password)'])
+    expect(log.calls).toEqual(['closed(TLS with in-process: failed: wrong password)'])
     expect(farLog.calls).toHaveLength(1)
   })
 
@@ -129,7 +129,7 @@ describe('an upgrade that fails', () => {
       throw 'a string'
     })
     await expect(connection.startTls()).rejects.toMatchObject({
-      message: 'TLS with memory: failed: a string',
+      message: 'TLS with in-process: failed: a string',
     })
   })
 
@@ -159,7 +159,7 @@ describe('an upgrade that fails', () => {
     })
     const upgrading = connection.startTls()
     void connection.close()
-    await expect(upgrading).rejects.toThrow('TLS with memory: failed: the connection was destroyed')
+    await expect(upgrading).rejects.toThrow('TLS with in-process: failed: the connection was destroyed')
   })
 
   it('is over when a byte comes before the provider has taken the connection', async () => {
@@ -168,7 +168,7 @@ describe('an upgrade that fails', () => {
     far.write([bytes('x')])
     await expect(upgrading).rejects.toMatchObject({
       code: 'ERR_NBD_PROTOCOL',
-      message: 'memory:: received 1 bytes in plaintext before the TLS handshake was begun',
+      message: 'in-process:: received 1 bytes in plaintext before the TLS handshake was begun',
     })
     await settled()
     expect(log.calls).toEqual([expect.stringContaining('closed(')])

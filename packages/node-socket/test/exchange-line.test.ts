@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import net from 'node:net'
 import { afterAll, afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { type Connection, NbdTransportError, NbdUsageError } from '@nbdjs/core'
-import { memoryPair } from '@nbdjs/core/memory'
+import { inProcessPair } from '@nbdjs/core/in-process'
 import { acceptedConnection, dialSocket, exchangeLine, type SocketConnection } from '@nbdjs/node-socket'
 import { listening, RecordingReceiver, SocketFolder } from '@nbdjs/testing'
 import { connecting } from './connecting.js'
@@ -139,7 +139,7 @@ describe('exchangeLine', () => {
   })
 
   it('refuses a connection that is not of this package', async () => {
-    const [other]: readonly Connection[] = memoryPair()
+    const [other]: readonly Connection[] = inProcessPair()
     const error = await failureOf(exchangeLine(other as SocketConnection, 'CONNECT 1', limits))
     expect(error).toBeInstanceOf(NbdUsageError)
     expect(error.message).toBe('exchangeLine: connection was not made by @nbdjs/node-socket')

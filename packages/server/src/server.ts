@@ -1,5 +1,5 @@
 import { type Connection, NbdStateError, NbdTransportError } from '@nbdjs/core'
-import { UpgradableConnection } from '@nbdjs/core/tls'
+import { UpgradableConnection } from '@nbdjs/core/upgrade'
 import { ExportTable } from './exports/export.js'
 import { FaultyOutput } from './faults/faulty-output.js'
 import {

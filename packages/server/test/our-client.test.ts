@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { connect, type HandleOptions, NbdProtocolError, negotiate, type ReadChunk } from '@nbdjs/core'
-import { memory as inProcess } from '@nbdjs/core/memory'
+import { inProcess } from '@nbdjs/core/in-process'
 import { type MetaContextSource, memoryBackend, Server, type ServerOptions } from '@nbdjs/server'
 import { changeStatus, type StatusChange } from '@nbdjs/server/faults'
 import { noise } from './peer/noise.js'

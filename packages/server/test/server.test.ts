@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import net from 'node:net'
 import { afterAll, afterEach, describe, expect, it, jest } from '@jest/globals'
 import { type Connection, connect, NbdStateError, NbdTransportError, NbdUsageError } from '@nbdjs/core'
-import { memory as memoryTransport } from '@nbdjs/core/memory'
+import { inProcess } from '@nbdjs/core/in-process'
 import { Cmd } from '@nbdjs/core/wire'
 import { dialSocket } from '@nbdjs/node-socket'
 import { memoryBackend, Server, type ServerOptions } from '@nbdjs/server'
@@ -45,7 +45,7 @@ describe('a server', () => {
   it('serves our client over a connection in memory', async () => {
     const server = make()
     const nbd = await connect(
-      memoryTransport((connection) => server.accept(connection)),
+      inProcess((connection) => server.accept(connection)),
       {},
     )
     expect(nbd.info).toMatchObject({ size: BigInt(8 * MiB), readOnly: false, canFastZero: true })

@@ -13,7 +13,7 @@ import {
   type TlsProvider,
   type Transport,
 } from '@nbdjs/core'
-import { memory as inProcess } from '@nbdjs/core/memory'
+import { inProcess } from '@nbdjs/core/in-process'
 import { memoryBackend, Server, type ServerOptions } from '@nbdjs/server'
 import { nodeTls, nodeTlsServer } from '@nbdjs/tls'
 import { tcp } from '@nbdjs/transport-tcp'

@@ -10,7 +10,7 @@ import {
   NbdUsageError,
   type Transport,
 } from '@nbdjs/core'
-import { memory } from '@nbdjs/core/memory'
+import { inProcess } from '@nbdjs/core/in-process'
 import {
   Cmd,
   ErrorValue,
@@ -90,11 +90,11 @@ describe('a dial that fails', () => {
   })
 
   test('in memory says what the other end said', async () => {
-    const transport = memory(() => {
+    const transport = inProcess(() => {
       throw new Error('we are full')
     })
     expect(await rejection(new Handle().connect(transport))).toMatchObject({
-      message: 'dial of memory: failed: the other end refused: we are full',
+      message: 'dial of in-process: failed: the other end refused: we are full',
       errno: 'ECONNREFUSED',
     })
   })
@@ -330,8 +330,8 @@ describe('the server goes', () => {
       code: 'ERR_NBD_TRANSPORT',
       errno: 'ENOTCONN',
       operation: 'read',
-      address: 'memory:',
-      message: `memory:: the server disconnected in ${where}`,
+      address: 'in-process:',
+      message: `in-process:: the server disconnected in ${where}`,
     })
     expect(other).toBe(error)
     expect(handle.state).toBe('dead')
@@ -373,7 +373,7 @@ describe('the server goes', () => {
     expect(error).toMatchObject({
       errno: 'ENOTCONN',
       operation: 'read',
-      message: expect.stringMatching(/^memory:: the server disconnected during the handshake/),
+      message: expect.stringMatching(/^in-process:: the server disconnected during the handshake/),
     })
     expect(handle.state).toBe('dead')
     expect(await rejection(handle.closed)).toBe(error)

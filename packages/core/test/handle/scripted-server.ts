@@ -1,5 +1,5 @@
 import type { Connection, Receiver, Transport } from '@nbdjs/core'
-import { memory } from '@nbdjs/core/memory'
+import { inProcess } from '@nbdjs/core/in-process'
 import {
   CLIENT_FLAGS_LENGTH,
   Cmd,
@@ -64,7 +64,7 @@ export class ScriptedServer implements Receiver {
   #wake: () => void = () => {}
 
   constructor() {
-    this.transport = memory((connection) => {
+    this.transport = inProcess((connection) => {
       if (this.#connection !== undefined) throw new Error('one connection only')
       this.#connection = connection
       connection.start(this)

@@ -15,7 +15,7 @@ async function pass(ms: number): Promise<void> {
   await settled()
 }
 
-const timeout = (message: string, operation = 'read', address = 'memory:'): object => ({
+const timeout = (message: string, operation = 'read', address = 'in-process:'): object => ({
   name: 'NbdTransportError',
   code: 'ERR_NBD_TRANSPORT',
   errno: 'ETIMEDOUT',
@@ -107,7 +107,7 @@ describe('handshakeMs', () => {
     await pass(1)
     const error = await rejection(connecting)
     expect(error).toMatchObject(
-      timeout('memory:: the handshake was not done within 100 ms (timeouts.handshakeMs)'),
+      timeout('in-process:: the handshake was not done within 100 ms (timeouts.handshakeMs)'),
     )
     expect(handle.state).toBe('dead')
     expect(await rejection(handle.closed)).toBe(error)
@@ -139,7 +139,7 @@ describe('handshakeMs', () => {
     await server.option(Opt.List)
     await pass(100)
     expect(await listing).toMatchObject(
-      timeout('memory:: optList was not done within 100 ms (timeouts.handshakeMs)'),
+      timeout('in-process:: optList was not done within 100 ms (timeouts.handshakeMs)'),
     )
     expect(handle.state).toBe('dead')
   })
@@ -162,7 +162,7 @@ describe('requestMs', () => {
     await pass(200)
     const [error, other] = await Promise.all(pending)
     expect(error).toMatchObject(
-      timeout('memory:: pread of 4096 bytes at 512 made no progress for 100 ms (timeouts.requestMs)'),
+      timeout('in-process:: pread of 4096 bytes at 512 made no progress for 100 ms (timeouts.requestMs)'),
     )
     expect(other).toBe(error)
     expect(handle.state).toBe('dead')

@@ -68,7 +68,7 @@ describe.each([required, allowed])('%p', (options) => {
     await go(server)
     await connecting
     expect(handle.session).toMatchObject({ tls: true, structuredReplies: true })
-    expect(provider.handovers).toMatchObject([{ address: 'memory:', hostName: undefined }])
+    expect(provider.handovers).toMatchObject([{ address: 'in-process:', hostName: undefined }])
     const flushing = handle.flush()
     server.answer(await server.nextRequest())
     await flushing
@@ -104,8 +104,8 @@ describe.each([required, allowed])('%p', (options) => {
     await expect(connecting).rejects.toMatchObject({
       code: 'ERR_NBD_TRANSPORT',
       operation: 'tls',
-      address: 'memory:',
-      message: 'TLS with memory: failed: it is somebody else',
+      address: 'in-process:',
+      message: 'TLS with in-process: failed: it is somebody else',
     })
     expect(handle.state).toBe('dead')
     await server.disconnected()

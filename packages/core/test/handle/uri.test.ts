@@ -32,7 +32,7 @@ interface Scene {
 
 /** The transport of a server, said to lead somewhere. */
 function leadingTo(uri: unknown, { transport }: ScriptedServer): Transport {
-  return { address: 'memory:', uri: uri as UriAddress, dial: (options) => transport.dial(options) }
+  return { address: 'in-process:', uri: uri as UriAddress, dial: (options) => transport.dial(options) }
 }
 
 /** A handle that has dialled a server which is said to be there. */

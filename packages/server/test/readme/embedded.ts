@@ -1,5 +1,5 @@
 import { connect } from '@nbdjs/core'
-import { memory as inProcess } from '@nbdjs/core/memory'
+import { inProcess } from '@nbdjs/core/in-process'
 import { memoryBackend, Server } from '@nbdjs/server'
 
 // A sparse disk of 8 GiB that takes memory only where it is written to.

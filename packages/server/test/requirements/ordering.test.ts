@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { connect, type Handle } from '@nbdjs/core'
-import { memory as memoryTransport } from '@nbdjs/core/memory'
+import { inProcess } from '@nbdjs/core/in-process'
 import { Cmd } from '@nbdjs/core/wire'
 import { type Backend, memoryBackend, Server } from '@nbdjs/server'
 import { noise } from '../peer/noise.js'
@@ -50,7 +50,7 @@ describe('the reply', () => {
 
 describe('two connections', () => {
   const connectTo = (server: Server): Promise<Handle> =>
-    connect(memoryTransport((connection) => server.accept(connection)))
+    connect(inProcess((connection) => server.accept(connection)))
 
   // spec: server/transmission-flags/multi-conn
   it.each([
