@@ -15,14 +15,14 @@ const expectBytes = (actual: Uint8Array, expected: Uint8Array): void => {
 
 const listenOn = ['unix', '127.0.0.1', '::1'] as const
 
-/** Ways to negotiate the same session; what a server does not know it refuses, and all goes on without. */
+/** Options of the handshake. A server that lacks a feature rejects it, and the session works without. */
 const negotiations: readonly (readonly [string, HandleOptions])[] = [
-  ['all that both know', {}],
-  ['structured replies, and no extended headers', { requestExtendedHeaders: false }],
+  ['all features', {}],
+  ['structured replies, without extended headers', { requestExtendedHeaders: false }],
   ['simple replies', { requestStructuredReplies: false }],
   ['zeroes after the reply to NBD_OPT_EXPORT_NAME', { handshakeFlags: { noZeroes: false } }],
   ['plain newstyle', { handshakeFlags: { fixedNewstyle: false } }],
-  ['plain newstyle, with the zeroes', { handshakeFlags: { fixedNewstyle: false, noZeroes: false } }],
+  ['plain newstyle, with zeroes', { handshakeFlags: { fixedNewstyle: false, noZeroes: false } }],
   ['no block sizes', { requestBlockSize: false }],
   ['name and description', { fullInfo: true }],
 ]
@@ -32,46 +32,54 @@ for (const kind of kindsOfServer) {
   describeWith(kind.name, { programs: [kind.program], installation: kind.installation }, () => {
     // spec: client/baseline/notls, client/baseline/transmission
     // libnbd: nbd_connect_tcp, nbd_aio_connect_tcp, nbd_connect_unix, nbd_aio_connect_unix
-    it.each(listenOn)('does the main job over %s', async (where) => {
-      const { server, stored } = await kind.start(where, 8 * MiB)
-      const nbd = new Handle({ exportName })
-      const info = await nbd.connect(transportTo(server))
-      expect(nbd.state).toBe('ready')
-      expect(info).toMatchObject({ name: exportName, size: BigInt(8 * MiB), readOnly: false, canFlush: true })
-      expect(nbd.session).toMatchObject({
-        protocol: 'newstyle-fixed',
-        structuredReplies: hasStructuredReplies,
-        extendedHeaders: hasExtendedHeaders,
-        handshakeFlags: { fixedNewstyle: true, noZeroes: true },
-      })
+    it.each(listenOn)(
+      'connects, reads, writes, zeroes, trims, flushes and shuts down over %s',
+      async (where) => {
+        const { server, stored } = await kind.start(where, 8 * MiB)
+        const nbd = new Handle({ exportName })
+        const info = await nbd.connect(transportTo(server))
+        expect(nbd.state).toBe('ready')
+        expect(info).toMatchObject({
+          name: exportName,
+          size: BigInt(8 * MiB),
+          readOnly: false,
+          canFlush: true,
+        })
+        expect(nbd.session).toMatchObject({
+          protocol: 'newstyle-fixed',
+          structuredReplies: hasStructuredReplies,
+          extendedHeaders: hasExtendedHeaders,
+          handshakeFlags: { fixedNewstyle: true, noZeroes: true },
+        })
 
-      const data = noise(MiB)
-      await nbd.pwrite(data, 4096)
-      expectBytes(await nbd.pread(data.length, 4096n), data)
-      expectBytes(await nbd.pread(4096, 0), new Uint8Array(4096))
+        const data = noise(MiB)
+        await nbd.pwrite(data, 4096)
+        expectBytes(await nbd.pread(data.length, 4096n), data)
+        expectBytes(await nbd.pread(4096, 0), new Uint8Array(4096))
 
-      const last = noise(512)
-      await nbd.pwrite(last, info.size - 512n)
-      const into = new Uint8Array(512)
-      await nbd.preadInto(into, info.size - 512n)
-      expectBytes(into, last)
+        const last = noise(512)
+        await nbd.pwrite(last, info.size - 512n)
+        const into = new Uint8Array(512)
+        await nbd.preadInto(into, info.size - 512n)
+        expectBytes(into, last)
 
-      if (info.canZero) {
-        await nbd.zero(65536, 8192)
-        data.fill(0, 4096, 4096 + 65536)
+        if (info.canZero) {
+          await nbd.zero(65536, 8192)
+          data.fill(0, 4096, 4096 + 65536)
+          expectBytes(await nbd.pread(data.length, 4096), data)
+        }
+        // The content of trimmed blocks is undefined: only their neighbours are checked.
+        if (info.canTrim) await nbd.trim(65536, 2 * MiB)
+        await nbd.flush()
         expectBytes(await nbd.pread(data.length, 4096), data)
-      }
-      // What was trimmed may read as anything: only that it is taken, and that its neighbours stay.
-      if (info.canTrim) await nbd.trim(65536, 2 * MiB)
-      await nbd.flush()
-      expectBytes(await nbd.pread(data.length, 4096), data)
-      if (stored !== undefined) expectBytes(stored().subarray(4096, 4096 + data.length), data)
+        if (stored !== undefined) expectBytes(stored().subarray(4096, 4096 + data.length), data)
 
-      await nbd.shutdown()
-      expect(nbd.state).toBe('closed')
-      await nbd.closed
-      expect(nbd.inFlight).toBe(0)
-    })
+        await nbd.shutdown()
+        expect(nbd.state).toBe('closed')
+        await nbd.closed
+        expect(nbd.inFlight).toBe(0)
+      },
+    )
 
     it.each(negotiations)('reads and writes with %s', async (_, options) => {
       const { server } = await kind.start('unix', MiB)
@@ -88,7 +96,7 @@ for (const kind of kindsOfServer) {
       expect(nbd.state).toBe('closed')
     })
 
-    it('has many commands in flight, and gives each what it asked for', async () => {
+    it('returns the right data to each of 256 commands in flight', async () => {
       const { server } = await kind.start('unix', 16 * MiB)
       const nbd = await connect(transportTo(server), { exportName })
       const length = 32768
@@ -102,7 +110,7 @@ for (const kind of kindsOfServer) {
       await nbd.shutdown()
     })
 
-    it('reads and writes at once, both large', async () => {
+    it('reads and writes 16 MiB at the same time', async () => {
       const { server } = await kind.start('unix', 32 * MiB)
       const nbd = await connect(transportTo(server), { exportName })
       const first = noise(16 * MiB)
@@ -114,7 +122,7 @@ for (const kind of kindsOfServer) {
       await nbd.shutdown()
     })
 
-    it('takes what it advertises: FUA, zeroing without holes, caching', async () => {
+    it('accepts the flags and commands that it advertises', async () => {
       const { server } = await kind.start('unix', MiB)
       const nbd = await connect(transportTo(server), { exportName })
       const { canFua, canZero, canCache, canTrim } = nbd.info
@@ -127,7 +135,7 @@ for (const kind of kindsOfServer) {
       await nbd.shutdown()
     })
 
-    it('counts the bytes that it sent and received', async () => {
+    it('counts sent and received bytes', async () => {
       const { server } = await kind.start('unix', MiB)
       const nbd = await connect(transportTo(server), { exportName, requestStructuredReplies: false })
       const before = nbd.stats
@@ -139,7 +147,7 @@ for (const kind of kindsOfServer) {
       await nbd.shutdown()
     })
 
-    it('goes on after a command that was aborted', async () => {
+    it('continues after a command that was aborted', async () => {
       const { server } = await kind.start('unix', 8 * MiB)
       const nbd = await connect(transportTo(server), { exportName })
       const data = noise(MiB)
@@ -147,7 +155,7 @@ for (const kind of kindsOfServer) {
       const controller = new AbortController()
       const aborted = nbd.pread(4 * MiB, MiB, { signal: controller.signal })
       const neighbour = nbd.pread(data.length, 0)
-      const reason = new Error('enough')
+      const reason = new Error('aborted by the test')
       setImmediate(() => controller.abort(reason))
       await expect(aborted).rejects.toBe(reason)
       expectBytes(await neighbour, data)
@@ -184,7 +192,7 @@ for (const kind of kindsOfServer) {
 }
 
 describeWith('a server that is gone', { programs: ['nbdkit'], installation: 'host' }, () => {
-  it.each(listenOn)('is refused over %s', async (where) => {
+  it.each(listenOn)('rejects the dial over %s', async (where) => {
     const server = await nbdkit({ installation: 'host', listenOn: where, plugin: 'null' })
     await server.stop()
     const nbd = new Handle()

@@ -16,7 +16,7 @@ const transports = { tcp, unix }
 
 const oddName = 'a b&socket=c;d%41é'
 
-/** Two exports, told apart by their sizes. */
+/** Two exports of different sizes. */
 function twoDisks(): string {
   const folder = scratchFolder()
   for (const [name, size] of [
@@ -29,7 +29,7 @@ function twoDisks(): string {
   return folder
 }
 
-/** Connects, and once more by the URI that the handle tells: to the same export at the same address. */
+/** Connects, then connects again by `handle.uri`, and checks that the export and the address are the same. */
 async function connectTwice(transport: Transport, exportName: string): Promise<string> {
   const nbd = await connect(transport, { exportName })
   const uri = nbd.uri ?? 'none'
@@ -42,12 +42,12 @@ async function connectTwice(transport: Transport, exportName: string): Promise<s
 }
 
 describe.each(installations)('%s', (installation) => {
-  describeWith('nbdkit by the URI of a handle', { programs: ['nbdkit'], installation }, () => {
+  describeWith('the URI of a handle', { programs: ['nbdkit'], installation }, () => {
     const start = (listenOn: ListenOn): Promise<ServerPeer> =>
       nbdkit({ installation, listenOn, plugin: 'file', parameters: [`dir=${twoDisks()}`] })
 
     // libnbd: nbd_get_uri
-    it('is reached by a unix socket with whatever is in its path', async () => {
+    it('connects to a unix socket with special characters in its path', async () => {
       const { address } = await start('unix')
       if (address.kind !== 'unix') throw new Error('expected a unix socket')
       const socketPath = join(scratchFolder(), `${oddName}#?.sock`)
@@ -57,19 +57,19 @@ describe.each(installations)('%s', (installation) => {
       await connectTwice(unix(socketPath), 'plain')
     })
 
-    it('is reached by IPv6', async () => {
+    it('connects over IPv6', async () => {
       const server = await start('::1')
       const printed = await connectTwice(transportTo(server), oddName)
       expect(printed).toMatch(/^nbd:\/\/\[::1\]:\d+\/a%20b%26socket%3Dc%3Bd%2541%C3%A9$/)
     })
 
     if (process.platform === 'linux') {
-      it('is reached by an abstract socket', async () => {
+      it('connects to an abstract socket', async () => {
         const { address } = await start('unix')
         if (address.kind !== 'unix') throw new Error('expected a unix socket')
         const { socketPath } = address
         const name = `\0${oddName}-${process.pid}-${installation}`
-        // nbdkit does not listen on one by itself.
+        // nbdkit cannot listen on an abstract socket by itself.
         const relay = net.createServer((socket) => {
           const onward = net.connect(socketPath)
           socket.pipe(onward).pipe(socket)

@@ -6,22 +6,22 @@ import { nbdkit } from './peers/nbdkit.js'
 import { qemuNbd } from './peers/qemu-nbd.js'
 import type { ListenOn, ServerPeer } from './peers/server-peer.js'
 
-/** A server with one writable export, of zeroes at first. */
+/** A server with one writable export that is all zeroes. */
 export interface KindOfServer {
   readonly name: string
   readonly program: Program
   readonly installation: Installation
   readonly exportName: string
-  /** It agrees to NBD_OPT_STRUCTURED_REPLY. */
+  /** Whether it accepts NBD_OPT_STRUCTURED_REPLY. */
   readonly hasStructuredReplies: boolean
-  /** It agrees to NBD_OPT_EXTENDED_HEADERS. */
+  /** Whether it accepts NBD_OPT_EXTENDED_HEADERS. */
   readonly hasExtendedHeaders: boolean
   start(listenOn: ListenOn, size: number): Promise<Started>
 }
 
 export interface Started {
   readonly server: ServerPeer
-  /** What is stored, seen past the server, where it can be. */
+  /** Reads the stored data without the server, if it is in a file. */
   stored?(): Uint8Array
 }
 

@@ -38,7 +38,7 @@ const kinds: readonly Kind[] = [
   },
 ]
 
-/** Whatever the server offers, each in a stretch of its own behind the first 64 MiB. */
+/** All commands that the server offers, each in its own range after the first 64 MiB. */
 const kindsOfCommand = (nbd: Handle): readonly ((offset: number) => Promise<unknown>)[] => [
   (offset) => nbd.pread(64 * KiB, offset),
   (offset) => nbd.pwrite(noise(64 * KiB), offset + 64 * MiB),
@@ -50,8 +50,8 @@ const kindsOfCommand = (nbd: Handle): readonly ((offset: number) => Promise<unkn
 ]
 
 for (const { name, program, installation, exportName, start } of kinds) {
-  describeWith(`${name}, with many commands at once`, { programs: [program], installation }, () => {
-    it('answers each kind among the others, and long writes while it sends long reads', async () => {
+  describeWith(`${name}, with many commands in flight`, { programs: [program], installation }, () => {
+    it('answers all kinds of commands, and receives long writes while it sends long reads', async () => {
       const nbd = await connect(transportTo(await start()), { exportName, metaContexts: ['base:allocation'] })
       const data = noise(16 * MiB)
       await nbd.pwrite(data, 0)
@@ -60,7 +60,7 @@ for (const { name, program, installation, exportName, start } of kinds) {
         const command = commands[index % commands.length] as (offset: number) => Promise<unknown>
         return command((index % 256) * 64 * KiB)
       })
-      // Neither side may wait for the other to read: both directions are full.
+      // Both directions are full: no side may wait until the other one reads.
       const duplex = Array.from({ length: 8 }, async (_, index) => {
         const [read] = await Promise.all([
           nbd.pread(16 * MiB, 0),
@@ -101,9 +101,11 @@ describe.each(installations)('%s', (installation) => {
   })
 
   describeWith('a slow nbdkit', { programs: ['nbdkit'], installation }, () => {
-    it('is left by a shutdown that drops what was not sent, and one that is aborted', async () => {
+    it('is left by a shutdown that drops queued commands, and by one that is aborted', async () => {
       const server = await nbdkit({
-        ...{ installation, plugin: 'memory', filters: ['delay'] },
+        installation,
+        plugin: 'memory',
+        filters: ['delay'],
         parameters: ['1M', 'delay-read=300ms'],
       })
       const nbd = await connect(transportTo(server), { limits: { inFlightCommands: 3 } })
@@ -125,9 +127,11 @@ describe.each(installations)('%s', (installation) => {
       expect(other.state).toBe('dead')
     })
 
-    it('is asked to end (SIGTERM), says so, and is left in order', async () => {
+    it('reports ESHUTDOWN after SIGTERM, and is left in order', async () => {
       const server = await nbdkit({
-        ...{ installation, plugin: 'memory', filters: ['delay'] },
+        installation,
+        plugin: 'memory',
+        filters: ['delay'],
         parameters: ['1M', 'delay-read=300ms'],
       })
       const nbd = await connect(transportTo(server))

@@ -13,7 +13,7 @@ import { uriTo } from './uri-to.js'
 const repository = fileURLToPath(new URL('../..', import.meta.url))
 const GiB = 2 ** 30
 
-/** Runs examples/map.ts, as it was built. */
+/** Runs the built examples/map.ts. */
 const map = async (...args: readonly string[]): Promise<string> => {
   const { stdout } = await promisify(execFile)(process.execPath, ['examples/dist/map.js', ...args], {
     cwd: repository,
@@ -25,7 +25,7 @@ describe.each(installations)('%s', (installation) => {
   const programs = ['nbdkit', 'nbdinfo', 'qemu-img', 'qemu-nbd'] as const
 
   describeWith('the example map', { programs, installation }, () => {
-    it('prints what nbdinfo --map prints', async () => {
+    it('prints the same as nbdinfo --map', async () => {
       const parameters = ['size=8G', 'seed=7', 'percent=1']
       const server = await nbdkit({ installation, plugin: 'sparse-random', parameters })
       const text = await map(uriTo(server))
@@ -33,7 +33,7 @@ describe.each(installations)('%s', (installation) => {
       expect(text).toBe(await nbdinfoMapText(uriTo(server), { installation, context: 'base:allocation' }))
     })
 
-    it('prints another context, of an export with a name', async () => {
+    it('prints another context of a named export', async () => {
       const context = 'qemu:allocation-depth'
       const image = await qcow2Image(installation, { size: 8 * GiB })
       await changeImage(installation, image, (nbd) => nbd.pwrite(new Uint8Array(512), 5 * GiB))
@@ -45,7 +45,7 @@ describe.each(installations)('%s', (installation) => {
       expect(text).toMatch(/^ {9}0 {2}5368709120 {4}0 {2}absent\n5368709120 {7}65536 {4}1 {2}local\n/)
     })
 
-    it('says so where the server does not tell', async () => {
+    it('fails if the server has no block status', async () => {
       const filters = ['noextents']
       const options = ['--no-sr']
       const server = await nbdkit({ installation, plugin: 'memory', parameters: ['1M'], filters, options })

@@ -1,4 +1,4 @@
 import { randomFillSync } from 'node:crypto'
 
-/** Bytes that are not the same twice: a test that mixes up two pieces of data sees it. */
+/** Random bytes: a test detects if two pieces of data are swapped. */
 export const noise = (length: number): Uint8Array => randomFillSync(new Uint8Array(length))

@@ -14,7 +14,7 @@ import { scratchFolder } from './peers/scratch.js'
 import { listenOn, withServer } from './with-server.js'
 
 const MiB = 2 ** 20
-/** Some data, a hole, some data, and a tail that fills no page. */
+/** Data, a hole, data, and an incomplete page at the end. */
 const content = (): Uint8Array => {
   const bytes = noise(4 * MiB + 512)
   bytes.fill(0, MiB, 3 * MiB)
@@ -28,7 +28,7 @@ const fileWith = (bytes: Uint8Array): string => {
 }
 
 const smallFeatures = {
-  'all of it': {},
+  'all features': {},
   'simple replies': { structuredReplies: false },
   'NBD_OPT_EXPORT_NAME only': { fixedNewstyle: false },
   'no NBD_OPT_GO': { go: false },
@@ -38,7 +38,7 @@ const smallFeatures = {
 describe.each(installations)('%s', (installation: Installation) => {
   describeWith('nbdinfo', { programs: ['nbdinfo'], installation }, () => {
     // spec: server/baseline/notls, server/baseline/handshake
-    it.each(listenOn)('sees the export over %s', async (where) => {
+    it.each(listenOn)('reports the export over %s', async (where) => {
       const disk = memoryBackend(8 * MiB, {
         description: 'a disk in memory',
         blockSize: { minimum: 512, preferred: 4096, maximum: 32 * MiB },
@@ -83,13 +83,13 @@ describe.each(installations)('%s', (installation: Installation) => {
       })
     })
 
-    it('is told that an export is unknown', async () => {
+    it('rejects an unknown export', async () => {
       await withServer('unix', { exports: { one: memoryBackend(512) } }, async (uri) => {
         await expect(nbdinfo(uri.replace('///', '///three'), { installation })).rejects.toThrow('three')
       })
     })
 
-    it.each(Object.entries(smallFeatures))('sees a server with %s', async (_, features) => {
+    it.each(Object.entries(smallFeatures))('reports the size of a server with %s', async (_, features) => {
       await withServer('unix', { exports: { '': memoryBackend(MiB) }, features }, async (uri) => {
         const { exports } = await nbdinfo(uri, { installation })
         expect(exports[0]?.['export-size']).toBe(MiB)
@@ -98,7 +98,7 @@ describe.each(installations)('%s', (installation: Installation) => {
   })
 
   describeWith('nbdcopy', { programs: ['nbdcopy'], installation }, () => {
-    it.each(listenOn)('copies out of it over %s', async (where) => {
+    it.each(listenOn)('copies from the server over %s', async (where) => {
       const data = content()
       const copy = join(scratchFolder(), 'copy.img')
       await withServer(
@@ -111,7 +111,7 @@ describe.each(installations)('%s', (installation: Installation) => {
       expect(firstDifference(readFileSync(copy), data)).toBeUndefined()
     })
 
-    it.each(listenOn)('copies into it and out again over %s', async (where) => {
+    it.each(listenOn)('copies to the server and back over %s', async (where) => {
       const data = content()
       const copy = join(scratchFolder(), 'copy.img')
       const disk = memoryBackend(data.length)
@@ -120,7 +120,7 @@ describe.each(installations)('%s', (installation: Installation) => {
         await nbdcopy(uri, copy, { installation })
       })
       expect(firstDifference(readFileSync(copy), data)).toBeUndefined()
-      // What is zero takes no memory.
+      // Zeroes take no memory.
       expect(disk.allocated).toBeLessThan(3 * MiB)
     })
 
@@ -136,7 +136,7 @@ describe.each(installations)('%s', (installation: Installation) => {
       expect(firstDifference(readFileSync(copy), data)).toBeUndefined()
     })
 
-    it.each(Object.entries(smallFeatures))('copies both ways with %s', async (_, features) => {
+    it.each(Object.entries(smallFeatures))('copies in both directions with %s', async (_, features) => {
       const data = content()
       const copy = join(scratchFolder(), 'copy.img')
       await withServer('unix', { exports: { '': memoryBackend(data.length) }, features }, async (uri) => {
@@ -146,7 +146,7 @@ describe.each(installations)('%s', (installation: Installation) => {
       expect(firstDifference(readFileSync(copy), data)).toBeUndefined()
     })
 
-    it('cannot write to what is read-only', async () => {
+    it('does not write to a read-only export', async () => {
       const disk = memoryBackend(512, { readOnly: true })
       await withServer('unix', { exports: { '': disk } }, async (uri) => {
         await expect(nbdcopy(fileWith(noise(512)), uri, { installation })).rejects.toThrow('read-only')
@@ -156,7 +156,7 @@ describe.each(installations)('%s', (installation: Installation) => {
   })
 
   describeWith('qemu', { programs: ['qemu-img', 'qemu-io'], installation }, () => {
-    it.each(listenOn)('qemu-img describes it over %s', async (where) => {
+    it.each(listenOn)('qemu-img info over %s', async (where) => {
       await withServer(where, { exports: { '': memoryBackend(8 * MiB) } }, async (uri) => {
         const { stdout } = await qemuImg(installation, 'info', '--output=json', '-f', 'raw', uri)
         expect(JSON.parse(stdout)).toMatchObject({ format: 'raw', 'virtual-size': 8 * MiB })
@@ -164,7 +164,7 @@ describe.each(installations)('%s', (installation: Installation) => {
     })
 
     it.each(listenOn)(
-      'qemu-img converts into it, compares, and converts out of it over %s',
+      'qemu-img converts to the server, compares, and converts back over %s',
       async (where) => {
         const data = content()
         const source = fileWith(data)
@@ -179,7 +179,7 @@ describe.each(installations)('%s', (installation: Installation) => {
       },
     )
 
-    it('qemu-img sees a difference', async () => {
+    it('qemu-img compare finds a difference', async () => {
       const data = content()
       const source = fileWith(data)
       data[2 * MiB] = 1
@@ -221,7 +221,7 @@ describe.each(installations)('%s', (installation: Installation) => {
       })
     })
 
-    it('qemu-io gets an error for one command, and goes on', async () => {
+    it('qemu-io continues after a command that failed', async () => {
       const faulty = memoryBackend(MiB, { limit: 0 })
       await withServer('unix', { exports: { '': faulty } }, async (uri) => {
         await expect(qemuIo(installation, uri, ['write 0 64k'])).rejects.toThrow('No space left on device')

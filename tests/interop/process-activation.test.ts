@@ -24,9 +24,9 @@ const qemuNbdCommand = (installation: Installation, image: string): string[] => 
 ]
 
 describe.each(installations)('%s', (installation) => {
-  describeWith('nbdkit by socketActivation()', { programs: ['nbdkit'], installation }, () => {
+  describeWith('nbdkit, socketActivation()', { programs: ['nbdkit'], installation }, () => {
     // libnbd: nbd_connect_systemd_socket_activation, nbd_aio_connect_systemd_socket_activation
-    it('does the main job, and is ended with its handle', async () => {
+    it('reads and writes, and exits with its handle', async () => {
       const { options, spawned } = watched()
       const argv = nbdkitCommand(installation, 'memory', '8M')
       const nbd = await connect(socketActivation(argv, { ...options, name: 'nbd' }))
@@ -35,7 +35,7 @@ describe.each(installations)('%s', (installation) => {
       await endWell(nbd, spawned)
     })
 
-    it('tells why it did not start', async () => {
+    it('rejects with its error output if it does not start', async () => {
       const argv = nbdkitCommand(installation, 'file', join(scratchFolder(), 'missing'))
       await expect(connect(socketActivation(argv))).rejects.toMatchObject({
         code: 'ERR_NBD_TRANSPORT',
@@ -45,7 +45,7 @@ describe.each(installations)('%s', (installation) => {
       })
     })
 
-    it('is dead when it is killed', async () => {
+    it('makes the handle dead if it is killed', async () => {
       const { options, spawned } = watched()
       const nbd = await connect(socketActivation(nbdkitCommand(installation, 'memory', '1M'), options))
       spawned[0]?.kill('SIGKILL')
@@ -55,14 +55,14 @@ describe.each(installations)('%s', (installation) => {
       expect(nbd.state).toBe('dead')
     })
 
-    it('leaves nothing open, however its handles end', async () => {
+    it('leaves nothing open, whatever ends the handle', async () => {
       const argv = nbdkitCommand(installation, 'memory', '1M')
       await endInEveryWay((options) => socketActivation(argv, options))
     })
   })
 
-  describeWith('qemu-nbd by socketActivation()', { programs: ['qemu-nbd'], installation }, () => {
-    it('does the main job, and is ended with its handle', async () => {
+  describeWith('qemu-nbd, socketActivation()', { programs: ['qemu-nbd'], installation }, () => {
+    it('reads and writes, and exits with its handle', async () => {
       const image = diskImage(4 * MiB)
       const { options, spawned } = watched()
       const transport = socketActivation(qemuNbdCommand(installation, image), options)
@@ -73,7 +73,7 @@ describe.each(installations)('%s', (installation) => {
       expect(firstDifference(readFileSync(image), written)).toBeUndefined()
     })
 
-    it('is ended when the export is unknown', async () => {
+    it('exits if the export is unknown', async () => {
       const { options, spawned } = watched()
       const nbd = new Handle({ exportName: 'other' })
       const transport = socketActivation(qemuNbdCommand(installation, diskImage(MiB)), options)
@@ -83,7 +83,7 @@ describe.each(installations)('%s', (installation) => {
       expect(spawned).toHaveLength(1)
     })
 
-    it('tells why it did not start', async () => {
+    it('rejects with its error output if it does not start', async () => {
       const argv = qemuNbdCommand(installation, join(scratchFolder(), 'missing'))
       await expect(connect(socketActivation(argv))).rejects.toMatchObject({
         code: 'ERR_NBD_TRANSPORT',

@@ -12,7 +12,7 @@ import { isRunning } from './spawned-servers.js'
 
 const repository = fileURLToPath(new URL('../..', import.meta.url))
 
-/** Runs a module on the built packages; `socket` is its descriptor 3. */
+/** Runs a module on the built packages. `socket` becomes its descriptor 3. */
 const run = (
   program: string,
   env: NodeJS.ProcessEnv = {},
@@ -32,17 +32,17 @@ const resultOf = async (child: ChildProcess): Promise<{ stdout: string; code: nu
   return { stdout, code: code as number | null }
 }
 
-// Without --exit-with-parent: the second one would wait for its next client for ever.
+// Without --exit-with-parent, the second server would wait for its next client forever.
 const transports = [
   ['command', `command(['nbdkit', '--single', 'memory', '1M'], options)`],
   ['socketActivation', `socketActivation(['nbdkit', '--foreground', 'memory', '1M'], options)`],
 ] as const
 
 const endings: readonly (readonly [string, string, number])[] = [
-  ['runs out of work after shutdown()', 'await nbd.shutdown()', 0],
-  ['runs out of work after destroy()', 'nbd.destroy(); await nbd.closed.catch(() => {})', 0],
-  ['exits amid a connection', 'process.exit(3)', 3],
-  ['throws amid a connection', 'setImmediate(() => { throw new Error("thrown by the test") })', 1],
+  ['has nothing left to do after shutdown()', 'await nbd.shutdown()', 0],
+  ['has nothing left to do after destroy()', 'nbd.destroy(); await nbd.closed.catch(() => {})', 0],
+  ['exits during a connection', 'process.exit(3)', 3],
+  ['throws during a connection', 'setImmediate(() => { throw new Error("thrown by the test") })', 1],
 ]
 
 describeWith('a process that started a server', { programs: ['nbdkit'], installation: 'host' }, () => {
@@ -50,26 +50,29 @@ describeWith('a process that started a server', { programs: ['nbdkit'], installa
     endings.map(([what, ending, code]) => ({ name, transport, what, ending, code })),
   )
 
-  it.each(cases)('by $name leaves nothing behind when it $what', async ({ transport, ending, code }) => {
-    const program = `
+  it.each(cases)(
+    'with $name leaves no process and no file if it $what',
+    async ({ transport, ending, code }) => {
+      const program = `
       import { connect } from '@nbdjs/core'
       import { command, socketActivation } from '@nbdjs/transport-process'
       const options = { onSpawn: ({ pid }) => console.log(pid) }
       const nbd = await connect(${transport})
       await nbd.pread(512, 0)
       ${ending}`
-    const folder = scratchFolder()
-    const result = await resultOf(run(program, { TMPDIR: folder }))
-    expect(result).toEqual({ stdout: expect.stringMatching(/^\d+\n$/), code })
-    const pid = Number(result.stdout)
-    while (isRunning(pid)) await new Promise((resolve) => setTimeout(resolve, 10))
-    expect(readdirSync(folder)).toEqual([])
-  })
+      const folder = scratchFolder()
+      const result = await resultOf(run(program, { TMPDIR: folder }))
+      expect(result).toEqual({ stdout: expect.stringMatching(/^\d+\n$/), code })
+      const pid = Number(result.stdout)
+      while (isRunning(pid)) await new Promise((resolve) => setTimeout(resolve, 10))
+      expect(readdirSync(folder)).toEqual([])
+    },
+  )
 })
 
 describeWith('fd()', { programs: ['nbdkit'], installation: 'host' }, () => {
   // libnbd: nbd_connect_socket, nbd_aio_connect_socket
-  it('adopts the socket that a process was started with', async () => {
+  it('connects over a socket that the process inherited', async () => {
     const server = await nbdkit({ installation: 'host', plugin: 'memory', parameters: ['1M'] })
     if (server.address.kind !== 'unix') throw new Error('expected a unix socket')
     const socket = connectSocket(server.address.socketPath)

@@ -6,7 +6,7 @@ import { qemuNbd } from './peers/qemu-nbd.js'
 import { scratchFolder } from './peers/scratch.js'
 import { transportTo } from './transport-to.js'
 
-/** Makes a qcow2 image, empty or on top of another one. */
+/** Makes a qcow2 image, empty or with a backing file. */
 export const qcow2Image = async (
   installation: Installation,
   source: { readonly size: number } | { readonly backing: string },
@@ -18,7 +18,7 @@ export const qcow2Image = async (
   return image
 }
 
-/** Changes a qcow2 image through a qemu-nbd that lives no longer than that. */
+/** Starts a qemu-nbd for a qcow2 image, writes to it, and stops it. */
 export const changeImage = async (
   installation: Installation,
   image: string,

@@ -17,7 +17,7 @@ import { withServer } from './with-server.js'
 
 const MiB = 2 ** 20
 
-/** Some data, a hole, some data, and a tail that fills no block. */
+/** Data, a hole, data, and an incomplete block at the end. */
 const content = (): Uint8Array => {
   const bytes = noise(5 * MiB + 777)
   bytes.fill(0, MiB, 3 * MiB)
@@ -43,7 +43,7 @@ const waysToCopy: readonly (readonly string[])[] = [
 describe.each(installations)('%s', (installation: Installation) => {
   describeWith('nbdcopy', { programs: ['nbdcopy'], installation }, () => {
     it.each(waysToCopy.map((options) => [options.join(' '), options] as const))(
-      'copies by %s',
+      'copies with %s',
       async (_, options) => {
         const data = content()
         const exports = { '': memoryBackend(data.length), twin: memoryBackend(data.length) }
@@ -58,7 +58,7 @@ describe.each(installations)('%s', (installation: Installation) => {
       },
     )
 
-    it('is killed in the middle, reading and writing, and others go on', async () => {
+    it('can be killed while it reads and writes, and other clients continue', async () => {
       const disk = memoryBackend(256 * MiB)
       for (let offset = 0; offset < 256 * MiB; offset += MiB) disk.write(noise(MiB), offset)
       const server = new Server({ exports: { '': disk, twin: memoryBackend(256 * MiB) } })
@@ -78,8 +78,8 @@ describe.each(installations)('%s', (installation: Installation) => {
   })
 
   describeWith('qemu', { programs: ['qemu-img', 'qemu-io'], installation }, () => {
-    // qemu 10 sends each of these in one request, by extended headers.
-    it('zeroes and discards far more than a request may carry', async () => {
+    // qemu 10 sends each of these as one request with extended headers.
+    it('zeroes and discards more than the payload of a request can have', async () => {
       const disk = memoryBackend(2 ** 34)
       disk.write(noise(65536), 2 ** 30)
       await withServer('unix', { exports: { '': disk } }, async (uri) => {
@@ -97,7 +97,7 @@ describe.each(installations)('%s', (installation: Installation) => {
       expect(disk.allocated).toBe(0)
     })
 
-    it('cuts requests where it likes', async () => {
+    it('sends unaligned requests', async () => {
       await withServer('unix', { exports: { '': memoryBackend(MiB + 513) } }, async (uri) => {
         await qemuIo(installation, uri, [
           'write -P 5 -f 123 77',
@@ -114,7 +114,7 @@ describe.each(installations)('%s', (installation: Installation) => {
       })
     })
 
-    it('keeps a qcow2 image in it, and commits to it', async () => {
+    it('stores a qcow2 image in an export, and commits to an export', async () => {
       const exports = {
         '': memoryBackend(4 * MiB, { content: noise(4 * MiB) }),
         image: memoryBackend(16 * MiB),

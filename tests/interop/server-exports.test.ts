@@ -9,7 +9,7 @@ import { withServer } from './with-server.js'
 const MiB = 2 ** 20
 const foreignName = 'Gerät/ディスク 1%'
 
-/** Exports that are unusual, each in its own way. */
+/** Unusual exports. */
 const exports: ServerOptions['exports'] = {
   empty: memoryBackend(0),
   odd: memoryBackend(65537, { readOnly: true, rotational: true, description: 'a page and a byte' }),
@@ -26,7 +26,7 @@ describe.each(installations)('%s', (installation: Installation) => {
     const run = async (...args: readonly string[]): Promise<string> =>
       (await runClient('nbdinfo', installation, args)).stdout.trim()
 
-    it('lists exports of all sorts', async () => {
+    it('lists unusual exports', async () => {
       await withServer('unix', { exports }, async (uri) => {
         const report = await nbdinfo(uri, { installation, isList: true })
         expect(report.exports).toMatchObject(
@@ -39,7 +39,7 @@ describe.each(installations)('%s', (installation: Installation) => {
       })
     })
 
-    it('is told their sizes and maps', async () => {
+    it('reports their sizes and maps', async () => {
       await withServer('unix', { exports }, async (uri) => {
         expect(await run('--size', uriOf(uri, 'empty'))).toBe('0')
         expect(await run('--map', uriOf(uri, 'empty'))).toBe('')
@@ -49,8 +49,8 @@ describe.each(installations)('%s', (installation: Installation) => {
       })
     })
 
-    // By exit codes: 0 is yes, 2 is no.
-    it('is told what can be done with them', async () => {
+    // Exit code 0 means yes, 2 means no.
+    it('reports their abilities', async () => {
       await withServer('unix', { exports }, async (uri) => {
         const odd = uriOf(uri, 'odd')
         const [yes, no] = [
@@ -59,14 +59,14 @@ describe.each(installations)('%s', (installation: Installation) => {
         ]
         for (const question of yes) await run(question, odd)
         for (const question of no) await expect(run(question, odd)).rejects.toThrow('exit code 2')
-        // What cannot be served at once is not offered.
+        // NBD_FLAG_SEND_DF is not set, because the export cannot answer a large read in one chunk.
         await expect(run('--can=df', uriOf(uri, 'small'))).rejects.toThrow('exit code 2')
       })
     })
   })
 
   describeWith('qemu-nbd', { programs: ['qemu-nbd'], installation }, () => {
-    it('lists them too, with their constraints and contexts', async () => {
+    it('lists them with their block sizes and contexts', async () => {
       await withServer('127.0.0.1', { exports }, async (uri) => {
         const port = new URL(uri).port
         const { stdout } = await runClient('qemu-nbd', installation, ['-L', '-b', '127.0.0.1', '-p', port])

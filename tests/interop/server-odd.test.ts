@@ -13,7 +13,7 @@ import { nbdinfo } from './peers/nbdinfo.js'
 import { qemuImg } from './peers/qemu-img.js'
 import { qemuIo } from './peers/qemu-io.js'
 import { scratchFolder } from './peers/scratch.js'
-import { complaintsOf, withServer } from './with-server.js'
+import { errorsOf, withServer } from './with-server.js'
 
 const MiB = 2 ** 20
 
@@ -23,7 +23,7 @@ const fileWith = (bytes: Uint8Array): string => {
   return path
 }
 
-/** Memory that takes its time: some calls longer than others, so that replies overtake one another. */
+/** Memory with delays of different lengths, which reorder the replies. */
 const slowMemory = (size: number): Backend => {
   const disk = memoryBackend(size)
   const later = <T>(result: () => T): Promise<T> =>
@@ -39,18 +39,18 @@ const slowMemory = (size: number): Backend => {
   }
 }
 
-/** A client that fails leaves without a word, perhaps before it has taken all of its replies. */
-const expectDeparturesOnly = (complaints: readonly Error[]): void => {
-  for (const complaint of complaints) expect(complaint).toBeInstanceOf(NbdTransportError)
+/** A client that fails disconnects without NBD_CMD_DISC, perhaps before it has read all replies. */
+const expectDisconnectsOnly = (errors: readonly Error[]): void => {
+  for (const error of errors) expect(error).toBeInstanceOf(NbdTransportError)
 }
 
 const isReply: Parameters<typeof delay>[1] = ({ kind }) => kind === 'simpleReply' || kind === 'chunk'
 
 const lawfulFaults: readonly (readonly [string, readonly Fault[]])[] = [
-  ['replies in another order', [reorder(5)]],
-  ['data in many chunks, the last one first', [fragment(1000)]],
-  ['both at once', [fragment(1000), reorder(5)]],
-  ['late replies', [delay(2, isReply)]],
+  ['reordered replies', [reorder(5)]],
+  ['data in many chunks, in reverse order', [fragment(1000)]],
+  ['many chunks and reordered replies', [fragment(1000), reorder(5)]],
+  ['delayed replies', [delay(2, isReply)]],
 ]
 
 const sectors = (minimum: number): Backend =>
@@ -58,7 +58,7 @@ const sectors = (minimum: number): Backend =>
 
 describe.each(installations)('%s', (installation: Installation) => {
   describeWith('nbdcopy', { programs: ['nbdcopy'], installation }, () => {
-    /** Copies into a server and out again. */
+    /** Copies to a server and back. */
     const roundTrip = async (options: ServerOptions): Promise<void> => {
       const data = noise(8 * MiB)
       const copy = join(scratchFolder(), 'copy.img')
@@ -69,31 +69,31 @@ describe.each(installations)('%s', (installation: Installation) => {
       expect(firstDifference(readFileSync(copy), data)).toBeUndefined()
     }
 
-    it('copies both ways with a backend that takes its time', async () => {
+    it('copies in both directions with a slow backend', async () => {
       await roundTrip({ exports: { '': slowMemory(8 * MiB) } })
     })
 
-    it('copies both ways with a backend that takes its time, one call after the other', async () => {
+    it('copies in both directions with a slow backend that handles one call at a time', async () => {
       await roundTrip({ exports: { '': slowMemory(8 * MiB) }, limits: { inFlight: 1 } })
     })
 
-    it.each(lawfulFaults)('copies both ways with %s', async (_, faults) => {
+    it.each(lawfulFaults)('copies in both directions with %s', async (_, faults) => {
       await roundTrip({ exports: { '': memoryBackend(8 * MiB) }, faults })
     })
 
-    it.each([512, 4096])('copies both ways with blocks of %i bytes', async (minimum) => {
+    it.each([512, 4096])('copies in both directions with blocks of %i bytes', async (minimum) => {
       await roundTrip({ exports: { '': sectors(minimum) }, features: { requireBlockSize: true } })
     })
 
-    it('fails where the disk does', async () => {
+    it('fails if the backend fails', async () => {
       const exports = { '': failBackend(memoryBackend(MiB, { content: noise(MiB) }), { offset: 4096 }) }
-      const complaints = await complaintsOf('unix', { exports }, async (uri) => {
+      const errors = await errorsOf('unix', { exports }, async (uri) => {
         await expect(nbdcopy(uri, 'null:', { installation })).rejects.toThrow('Input/output error')
       })
-      expectDeparturesOnly(complaints)
+      expectDisconnectsOnly(errors)
     })
 
-    it('fails where the stream ends, and the server goes on', async () => {
+    it('fails if the connection ends, and the server continues', async () => {
       const exports = { '': memoryBackend(MiB, { content: noise(MiB) }) }
       const cutOnce = (): Fault => {
         let isFirst = true
@@ -103,25 +103,25 @@ describe.each(installations)('%s', (installation: Installation) => {
           return cutAt(100_000)(link)
         }
       }
-      const complaints = await complaintsOf('unix', { exports, faults: [cutOnce()] }, async (uri) => {
+      const errors = await errorsOf('unix', { exports, faults: [cutOnce()] }, async (uri) => {
         const options = ['--connections=1']
         await expect(nbdcopy(uri, 'null:', { installation, options })).rejects.toThrow('read at offset')
         await nbdcopy(uri, 'null:', { installation, options })
       })
-      expectDeparturesOnly(complaints)
+      expectDisconnectsOnly(errors)
     })
   })
 
   describeWith('nbdinfo', { programs: ['nbdinfo'], installation }, () => {
-    it('sees the largest export', async () => {
+    it('reports the largest export', async () => {
       await withServer('unix', { exports: { '': memoryBackend(2n ** 63n - 1n) } }, async (uri) => {
         const { exports } = await nbdinfo(uri, { installation })
-        // JSON.parse rounds it.
+        // JSON.parse rounds the number.
         expect(exports[0]?.['export-size']).toBe(2 ** 63)
       })
     })
 
-    it('sees blocks that it must keep to', async () => {
+    it('reports block sizes that it must respect', async () => {
       const options = { exports: { '': sectors(4096) }, features: { requireBlockSize: true } }
       await withServer('unix', options, async (uri) => {
         const { exports } = await nbdinfo(uri, { installation })
@@ -129,7 +129,7 @@ describe.each(installations)('%s', (installation: Installation) => {
       })
     })
 
-    it('follows the empty name to the default export', async () => {
+    it('connects to the default export by the empty name', async () => {
       const exports = { system: memoryBackend(MiB), data: memoryBackend(512) }
       await withServer('unix', { exports, defaultExport: 'data' }, async (uri) => {
         expect((await nbdinfo(uri, { installation })).exports[0]).toMatchObject({ 'export-size': 512 })
@@ -146,7 +146,7 @@ describe.each(installations)('%s', (installation: Installation) => {
       })
     })
 
-    it('converts and compares with a backend that takes its time', async () => {
+    it('converts and compares with a slow backend', async () => {
       const source = fileWith(noise(4 * MiB))
       await withServer('127.0.0.1', { exports: { '': slowMemory(4 * MiB) } }, async (uri) => {
         await qemuImg(installation, 'convert', '-n', '-W', '-m', '16', '-f', 'raw', '-O', 'raw', source, uri)
@@ -154,7 +154,7 @@ describe.each(installations)('%s', (installation: Installation) => {
       })
     })
 
-    it('keeps to blocks, by reading what it must not write alone', async () => {
+    it('respects block sizes with read-modify-write', async () => {
       await withServer('unix', { exports: { '': sectors(4096) } }, async (uri) => {
         await qemuIo(installation, uri, [
           'write -P 0x11 0 64k',
@@ -166,7 +166,7 @@ describe.each(installations)('%s', (installation: Installation) => {
       })
     })
 
-    it('gets the error of a command, and goes on with the next', async () => {
+    it('continues after a command that failed', async () => {
       const disk = failBackend(memoryBackend(MiB), { offset: 65536, code: 'ENOSPC', methods: ['write'] })
       await withServer('unix', { exports: { '': disk } }, async (uri) => {
         await expect(qemuIo(installation, uri, ['write 64k 4k'])).rejects.toThrow('No space left on device')

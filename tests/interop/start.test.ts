@@ -13,7 +13,7 @@ import type { Address } from './peers/server-peer.js'
 
 const repository = fileURLToPath(new URL('../..', import.meta.url))
 
-/** `npm start -- TARGET`, without the setting up. */
+/** `npm start -- TARGET` without the setup. */
 const start = async (target: string): Promise<string> => {
   const args = ['examples/dist/start.js', target]
   const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: repository })
@@ -31,7 +31,11 @@ describeWith('npm start', { programs: ['nbdkit', 'qemu-nbd'], installation: 'hos
     const parameters = ['16M', `logfile=${log}`]
     const filters = ['log']
     const server = await nbdkit({
-      ...{ installation: 'host', listenOn: '127.0.0.1', plugin: 'pattern', parameters, filters },
+      installation: 'host',
+      listenOn: '127.0.0.1',
+      plugin: 'pattern',
+      parameters,
+      filters,
     })
     const report = await start(`${scheme}${hostAndPort(server.address)}`)
     expect(report).toContain('newstyle-fixed, structured replies')
@@ -40,7 +44,7 @@ describeWith('npm start', { programs: ['nbdkit', 'qemu-nbd'], installation: 'hos
     expect(readFileSync(log, 'utf8')).not.toMatch(/ (Write|Zero|Trim) /)
   })
 
-  it('reads from an export with a name, by a unix socket', async () => {
+  it('reads from a named export over a unix socket', async () => {
     const server = await qemuNbd({ installation: 'host', image: diskImage(2 ** 20), exportName: 'disk' })
     if (server.address.kind !== 'unix') throw new Error('expected a unix socket')
     const report = await start(`nbd+unix:///disk?socket=${server.address.socketPath}`)

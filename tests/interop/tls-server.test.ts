@@ -13,7 +13,7 @@ import { nbdinfo } from './peers/nbdinfo.js'
 import { qemuImg } from './peers/qemu-img.js'
 import { scratchFolder } from './peers/scratch.js'
 import { makeCertificates, makePskFile } from './peers/tls-credentials.js'
-import { complaintsOf, type ListenOn, listenOn, withServer } from './with-server.js'
+import { errorsOf, type ListenOn, listenOn, withServer } from './with-server.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'nbdjs-tls-'))
 let pskFile: string
@@ -28,7 +28,7 @@ afterAll(() => rmSync(folder, { recursive: true }))
 interface Way {
   readonly name: string
   options(): Pick<ServerOptions, 'tls' | 'tlsProvider'>
-  /** What a client of libnbd's is called with. */
+  /** The URI for clients of libnbd. */
   uri(plain: string): string
 }
 
@@ -58,14 +58,14 @@ const ways: readonly Way[] = [
 describe.each(installations)('%s', (installation) => {
   describe.each(ways)('$name', ({ options, uri }) => {
     describeWith('nbdinfo', { programs: ['nbdinfo'], installation }, () => {
-      it.each(listenOn)('sees the export over %s', async (where: ListenOn) => {
+      it.each(listenOn)('reports the export over %s', async (where: ListenOn) => {
         await withServer(where, { exports: { '': memoryBackend(2 ** 20) }, ...options() }, async (plain) => {
           const report = await nbdinfo(uri(plain), { installation })
           expect(report).toMatchObject({ TLS: true, structured: true, exports: [{ 'export-size': 2 ** 20 }] })
         })
       })
 
-      it('may do without where TLS is optional', async () => {
+      it('connects without TLS if it is optional', async () => {
         const all = { exports: { '': memoryBackend(2 ** 20) }, ...options(), tls: 'optional' } as const
         await withServer('unix', all, async (plain) => {
           expect(await nbdinfo(plain.replace('nbds', 'nbd'), { installation })).toMatchObject({ TLS: false })
@@ -73,7 +73,7 @@ describe.each(installations)('%s', (installation) => {
         })
       })
 
-      it('is refused without TLS where it is required', async () => {
+      it('is rejected without TLS if it is required', async () => {
         await withServer('unix', { exports: { '': memoryBackend(2 ** 20) }, ...options() }, async (plain) => {
           await expect(nbdinfo(plain.replace('nbds', 'nbd'), { installation })).rejects.toThrow()
         })
@@ -81,7 +81,7 @@ describe.each(installations)('%s', (installation) => {
     })
 
     describeWith('nbdcopy', { programs: ['nbdcopy'], installation }, () => {
-      it.each(listenOn)('copies into it and out again over %s', async (where: ListenOn) => {
+      it.each(listenOn)('copies to the server and back over %s', async (where: ListenOn) => {
         const data = noise(2 ** 22 + 512)
         const source = join(scratchFolder(), 'data.img')
         const copy = join(scratchFolder(), 'copy.img')
@@ -99,12 +99,12 @@ describe.each(installations)('%s', (installation) => {
     })
   })
 
-  describeWith('strangers', { programs: ['nbdinfo'], installation }, () => {
-    it('are refused by their key, and the server tells why', async () => {
+  describeWith('clients with unknown keys', { programs: ['nbdinfo'], installation }, () => {
+    it('are rejected, and the server reports the reason', async () => {
       const wrong = join(scratchFolder(), 'wrong.psk')
       writeFileSync(wrong, `alice:${'00'.repeat(32)}\n`)
       const tlsProvider = nodeTlsServer({ pskFile })
-      const complaints = await complaintsOf(
+      const errors = await errorsOf(
         'unix',
         { exports: { '': memoryBackend(512) }, tlsProvider },
         async (plain) => {
@@ -112,12 +112,12 @@ describe.each(installations)('%s', (installation) => {
           await expect(nbdinfo(stranger, { installation })).rejects.toThrow()
         },
       )
-      expect(complaints).toMatchObject([{ operation: 'tls' }])
+      expect(errors).toMatchObject([{ operation: 'tls' }])
     })
   })
 
   describeWith('qemu-img', { programs: ['qemu-img'], installation }, () => {
-    it('converts out of it', async () => {
+    it('converts from the server', async () => {
       const data = noise(2 ** 20)
       const copy = join(scratchFolder(), 'copy.img')
       const exports = { '': memoryBackend(data.length, { content: data }) }

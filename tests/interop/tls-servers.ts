@@ -8,23 +8,23 @@ import type { ListenOn, ServerPeer } from './peers/server-peer.js'
 
 export interface TlsServerOptions {
   readonly listenOn: ListenOn
-  /** Of certificates or of keys. */
+  /** The folder of the certificates or keys. */
   readonly folder: string
   readonly by: 'certificate' | 'psk'
-  /** Wants a certificate of the client. */
+  /** Whether the client needs a certificate. */
   readonly verifyPeer?: boolean
-  /** In the terms of GnuTLS; the default of the server if it is not given. */
+  /** The only allowed version, with GnuTLS's name. Default: that of the server. */
   readonly version?: 'TLS1.2' | 'TLS1.3'
 }
 
-/** A server of others' that insists on TLS for its one export, of zeroes at first. */
+/** A server that requires TLS for its only export, which is all zeroes. */
 export interface KindOfTlsServer {
   readonly name: string
   readonly program: Program
   readonly installation: Installation
   readonly exportName: string
   readonly speaks: readonly TlsServerOptions['by'][]
-  /** Whether its versions of TLS can be chosen. */
+  /** Whether `version` can be set. */
   readonly hasVersions: boolean
   start(options: TlsServerOptions): Promise<ServerPeer>
 }
@@ -84,7 +84,7 @@ const nbdServerTls: KindOfTlsServer = {
   exportName: 'disk',
   speaks: ['certificate'],
   hasVersions: true,
-  // Left without an authority for its clients, nbd-server 3.24 refuses every one of them.
+  // Without an authority for clients, nbd-server 3.24 rejects all clients.
   start: ({ listenOn, folder, version }) =>
     nbdServer({
       listenOn,

@@ -3,6 +3,6 @@ import { tcp } from '@nbdjs/transport-tcp'
 import { unix } from '@nbdjs/transport-unix'
 import type { ServerPeer } from './peers/server-peer.js'
 
-/** Our way to a server of others'. */
+/** The transport to a peer. */
 export const transportTo = ({ address }: ServerPeer): Transport =>
   address.kind === 'unix' ? unix(address.socketPath) : tcp(address.host, address.port)

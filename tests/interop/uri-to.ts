@@ -1,7 +1,7 @@
 import { formatUri } from '@nbdjs/core'
 import type { ServerPeer } from './peers/server-peer.js'
 
-/** The same server, for clients that others wrote. */
+/** The URI of a peer, for other clients. */
 export const uriTo = ({ address }: ServerPeer, exportName = ''): string =>
   address.kind === 'unix'
     ? formatUri({ transport: 'unix', socketPath: address.socketPath, exportName })

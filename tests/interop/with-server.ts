@@ -3,28 +3,28 @@ import { expect } from '@jest/globals'
 import { Server, type ServerOptions } from '@nbdjs/server'
 import { scratchFolder } from './peers/scratch.js'
 
-/** Where a server of ours listens. */
+/** The kind of socket of the embedded server. */
 export const listenOn = ['unix', '127.0.0.1', '::1'] as const
 export type ListenOn = (typeof listenOn)[number]
 
-/** Runs `body` beside a server of ours, which must have had nothing to complain about. */
+/** Runs `body` with the URI of an embedded server. No error may be reported by `onError`. */
 export const withServer = async (
   where: ListenOn,
   options: ServerOptions,
   body: (uri: string) => Promise<void>,
 ): Promise<void> => {
-  const complaints = await complaintsOf(where, options, body)
-  expect(complaints).toEqual([])
+  const errors = await errorsOf(where, options, body)
+  expect(errors).toEqual([])
 }
 
-/** Runs `body` beside a server of ours, and tells what it had to complain about. */
-export const complaintsOf = async (
+/** Runs `body` with the URI of an embedded server and returns the errors that `onError` reported. */
+export const errorsOf = async (
   where: ListenOn,
   options: ServerOptions,
   body: (uri: string) => Promise<void>,
 ): Promise<readonly Error[]> => {
-  const complaints: Error[] = []
-  const server = new Server({ ...options, onError: (error) => complaints.push(error) })
+  const errors: Error[] = []
+  const server = new Server({ ...options, onError: (error) => errors.push(error) })
   try {
     const { uri } = await server.listen(
       where === 'unix' ? { path: join(scratchFolder(), 'nbd.sock') } : { host: where, port: 0 },
@@ -34,5 +34,5 @@ export const complaintsOf = async (
     await server.close()
   }
   expect(server.connections).toBe(0)
-  return complaints
+  return errors
 }
