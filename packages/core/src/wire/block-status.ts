@@ -3,13 +3,13 @@ import { Chunk } from './constants.js'
 import { getU64, setU64, type U64 } from './u64.js'
 
 /**
- * The layout of a block status chunk: a context id, in the extended form a count, then descriptors of a length
- * and flags each ("Structured reply types", NBD_REPLY_TYPE_BLOCK_STATUS and NBD_REPLY_TYPE_BLOCK_STATUS_EXT).
+ * The layout of a block status chunk: a context id, a count in the extended form, then descriptors with a length and flags
+ * ("Structured reply types", NBD_REPLY_TYPE_BLOCK_STATUS and NBD_REPLY_TYPE_BLOCK_STATUS_EXT).
  */
 export interface BlockStatusLayout {
   /** The type of the chunk. */
   readonly type: Chunk
-  /** Bytes in front of the first descriptor. */
+  /** Bytes before the first descriptor. */
   readonly headLength: number
   readonly descriptorLength: number
 }
@@ -23,19 +23,19 @@ export const blockStatusExt: BlockStatusLayout = {
   descriptorLength: 16,
 }
 
-/** One extent as it stands in a chunk. Consecutive ones adjoin. */
+/** One descriptor of a chunk. Each begins where the one before ends. */
 export interface BlockDescriptor {
   readonly length: U64
   readonly flags: U64
 }
 
-/** The descriptor at `at`. */
+/** Decodes the descriptor at `at`. */
 export function decodeDescriptor(layout: BlockStatusLayout, view: DataView, at: number): BlockDescriptor {
   if (layout === blockStatus) return { length: view.getUint32(at), flags: view.getUint32(at + 4) }
   return { length: getU64(view, at), flags: getU64(view, at + 8) }
 }
 
-/** The payload of a whole block status chunk. */
+/** Encodes the payload of a block status chunk. */
 export function encodeBlockStatus(
   layout: BlockStatusLayout,
   contextId: number,
@@ -58,7 +58,7 @@ export function encodeBlockStatus(
   return bytes
 }
 
-/** The payload of a block status request with NBD_CMD_FLAG_PAYLOAD_LEN: how much, and which contexts. */
+/** Encodes the payload of a block status request with NBD_CMD_FLAG_PAYLOAD_LEN: the length and the context ids. */
 export interface BlockStatusFilter {
   readonly length: U64
   readonly contextIds: readonly number[]
@@ -74,7 +74,7 @@ export function encodeBlockStatusFilter({ length, contextIds }: BlockStatusFilte
   return bytes
 }
 
-/** Undefined when the length of the payload cannot be. */
+/** Returns `undefined` if the length of the payload is invalid. */
 export function decodeBlockStatusFilter(bytes: Uint8Array): BlockStatusFilter | undefined {
   if (bytes.length < 8 || bytes.length % 4 !== 0) return undefined
   const view = viewOf(bytes)

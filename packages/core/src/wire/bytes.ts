@@ -1,11 +1,11 @@
 import { NbdProtocolError } from '../errors.js'
 
-/** A DataView over exactly these bytes. Integers on the wire are big-endian, which is DataView's default. */
+/** Returns a DataView of exactly these bytes. Integers on the wire are big-endian, the default of DataView. */
 export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
-/** One array out of many. */
+/** Copies all parts into one array. */
 export function concat(...parts: readonly Uint8Array[]): Uint8Array {
   const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0))
   let at = 0
@@ -16,12 +16,12 @@ export function concat(...parts: readonly Uint8Array[]): Uint8Array {
   return whole
 }
 
-/** `0x25609513`, for messages. */
+/** Formats a number for messages: `0x25609513`. */
 export function hex(value: number | bigint, digits = 8): string {
   return `0x${value.toString(16).padStart(digits, '0')}`
 }
 
-/** The error for a field whose length cannot be: `expected` in words, `received` in the same unit. */
+/** The error for a field of invalid length. `expected` is text, `received` has the same unit. */
 export function lengthError(what: string, expected: string, received: number): NbdProtocolError {
   return new NbdProtocolError(`${what}: expected ${expected}, received ${received}`, {
     expected,
@@ -29,14 +29,14 @@ export function lengthError(what: string, expected: string, received: number): N
   })
 }
 
-/** Refuses a fixed part that is cut short, with an {@link NbdProtocolError}. What follows it is the caller's. */
+/** Throws an {@link NbdProtocolError} if there are less than `length` bytes. */
 export function requireAtLeast(what: string, bytes: Uint8Array, length: number): void {
   if (bytes.length < length) throw lengthError(what, `at least ${length} bytes`, bytes.length)
 }
 
 /**
- * Builds the reverse of a table of codes: `namesOf('NBD_OPT_', { Go: 7 })(7)` is `'NBD_OPT_GO'`. A code that
- * is not in the table is shown as a number.
+ * Makes a function that formats the codes of a table: `codeNames('NBD_OPT_', { Go: 7 })(7)` is `'NBD_OPT_GO'`. Other codes are
+ * formatted as numbers.
  */
 export function codeNames(prefix: string, table: Readonly<Record<string, number>>): (code: number) => string {
   const names = new Map(Object.entries(table).map(([key, code]) => [code, prefix + toConstantCase(key)]))
@@ -44,8 +44,8 @@ export function codeNames(prefix: string, table: Readonly<Record<string, number>
 }
 
 /**
- * The same for a table of bits: `flagNamesOf({ Fua: 1, NoHole: 2 })(3)` is `'FUA|NO_HOLE'`, and of no bit `'0'`.
- * Bits that are not in the table come last, as one number.
+ * Makes a function that formats the bits of a table: `flagNames({ Fua: 1, NoHole: 2 })(3)` is `'FUA|NO_HOLE'`, for 0 it is `'0'`.
+ * Other bits come last, as one number.
  */
 export function flagNames(table: Readonly<Record<string, number>>): (flags: number) => string {
   const names = Object.entries(table).map(([key, bit]) => [bit, toConstantCase(key)] as const)

@@ -1,28 +1,28 @@
 import { codeNames, flagNames } from './bytes.js'
 
-/** The magic numbers of the protocol, with the section of the specification that defines each. */
+/** The magic numbers of the protocol. */
 export const Magic = {
   /** First word of every greeting ("Oldstyle negotiation"). ASCII `NBDMAGIC`. */
   Init: 0x4e42444d41474943n,
   /** Second word of an oldstyle greeting ("Oldstyle negotiation"). */
   Oldstyle: 0x00420281861253n,
-  /** Second word of a newstyle greeting, and head of every option ("Newstyle negotiation"). ASCII `IHAVEOPT`. */
+  /** Second word of a newstyle greeting, and first word of every option ("Newstyle negotiation"). ASCII `IHAVEOPT`. */
   Option: 0x49484156454f5054n,
-  /** Head of every option reply ("Fixed newstyle negotiation"). */
+  /** First word of every option reply ("Fixed newstyle negotiation"). */
   OptionReply: 0x0003e889045565a9n,
-  /** Head of a request ("Request message"). */
+  /** First word of a request ("Request message"). */
   Request: 0x25609513,
-  /** Head of a simple reply ("Simple reply message"). */
+  /** First word of a simple reply ("Simple reply message"). */
   SimpleReply: 0x67446698,
-  /** Head of a structured reply chunk ("Structured reply chunk message"). */
+  /** First word of a structured reply chunk ("Structured reply chunk message"). */
   StructuredReply: 0x668e33ef,
-  /** Head of a request with extended headers ("Reserved Magic values"). */
+  /** First word of a request with extended headers ("Reserved Magic values"). */
   ExtendedRequest: 0x21e41c71,
-  /** Head of a reply chunk with extended headers ("Reserved Magic values"). */
+  /** First word of a reply chunk with extended headers ("Reserved Magic values"). */
   ExtendedReply: 0x6e8a278c,
 } as const
 
-/** What a client may ask for during transmission ("Request types"). */
+/** The commands of the transmission phase ("Request types"). */
 export const Cmd = {
   Read: 0,
   Write: 1,
@@ -35,7 +35,7 @@ export const Cmd = {
 } as const
 export type Cmd = (typeof Cmd)[keyof typeof Cmd]
 
-/** Kinds of structured reply chunks ("Structured reply types"). */
+/** The types of structured reply chunks ("Structured reply types"). */
 export const Chunk = {
   None: 0,
   OffsetData: 1,
@@ -52,12 +52,12 @@ export function isErrorChunk(type: number): boolean {
   return type >= 0x8000
 }
 
-/** `NBD_CMD_READ`, for messages. */
+/** The name of a command: `NBD_CMD_READ`. */
 export const cmdName: (code: number) => string = codeNames('NBD_CMD_', Cmd)
-/** `NBD_REPLY_TYPE_OFFSET_DATA`, for messages. */
+/** The name of a chunk type: `NBD_REPLY_TYPE_OFFSET_DATA`. */
 export const chunkName: (code: number) => string = codeNames('NBD_REPLY_TYPE_', Chunk)
 
-/** What a client may ask for during option haggling ("Option types"). */
+/** The options of the handshake ("Option types"). */
 export const Opt = {
   ExportName: 1,
   Abort: 2,
@@ -72,7 +72,7 @@ export const Opt = {
 } as const
 export type Opt = (typeof Opt)[keyof typeof Opt]
 
-/** How a server answers an option ("Option reply types"). */
+/** The types of replies to options ("Option reply types"). */
 export const Rep = {
   Ack: 1,
   Server: 2,
@@ -91,7 +91,7 @@ export const Rep = {
 } as const
 export type Rep = (typeof Rep)[keyof typeof Rep]
 
-/** Kinds of information in an NBD_REP_INFO ("Option reply types"). */
+/** The types of information in NBD_REP_INFO ("Option reply types"). */
 export const Info = {
   Export: 0,
   Name: 1,
@@ -105,11 +105,11 @@ export function isErrorReply(reply: number): boolean {
   return reply >= 0x80000000
 }
 
-/** `NBD_OPT_GO`, for messages. */
+/** The name of an option: `NBD_OPT_GO`. */
 export const optName: (code: number) => string = codeNames('NBD_OPT_', { ...Opt, Starttls: Opt.StartTls })
-/** `NBD_REP_ERR_UNKNOWN`, for messages. */
+/** The name of a reply type: `NBD_REP_ERR_UNKNOWN`. */
 export const repName: (code: number) => string = codeNames('NBD_REP_', Rep)
-/** `NBD_INFO_EXPORT`, for messages. */
+/** The name of a type of information: `NBD_INFO_EXPORT`. */
 export const infoName: (code: number) => string = codeNames('NBD_INFO_', Info)
 
 /** The flag fields of the protocol ("Flag fields" of the handshake and of the transmission phase). */
@@ -152,13 +152,13 @@ export const ReplyFlag = {
   Done: 0x1,
 } as const
 
-/** `FIXED_NEWSTYLE|NO_ZEROES`, for messages. The bits of the client's flags are the same. */
+/** The names of handshake flags: `FIXED_NEWSTYLE|NO_ZEROES`. The client's flags have the same bits. */
 export const handshakeFlagNames: (flags: number) => string = flagNames(HandshakeFlag)
-/** `HAS_FLAGS|SEND_FLUSH`, for messages. */
+/** The names of transmission flags: `HAS_FLAGS|SEND_FLUSH`. */
 export const transmissionFlagNames: (flags: number) => string = flagNames(TransmissionFlag)
-/** `FUA|NO_HOLE`, for messages. */
+/** The names of command flags: `FUA|NO_HOLE`. */
 export const commandFlagNames: (flags: number) => string = flagNames(CommandFlag)
-/** `DONE`, for messages. */
+/** The names of reply flags: `DONE`. */
 export const replyFlagNames: (flags: number) => string = flagNames(ReplyFlag)
 
 /** The values of the error field in a reply ("Error values"). */
@@ -178,7 +178,7 @@ const names = new Map<number, ErrorName>(
   Object.entries(ErrorValue).map(([name, value]) => [value, name as ErrorName]),
 )
 
-/** "Error values": a value outside of the table counts as EINVAL. */
+/** The name of an error value. A value outside of the table counts as EINVAL ("Error values"). */
 export function errorName(value: number): ErrorName {
   return names.get(value) ?? 'EINVAL'
 }

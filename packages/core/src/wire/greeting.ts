@@ -3,17 +3,17 @@ import { hex, requireAtLeast, viewOf } from './bytes.js'
 import { Magic } from './constants.js'
 import { getU64, setU64, type U64 } from './u64.js'
 
-/** How a server introduces itself: the two magic words tell which negotiation follows. */
+/** The kind of negotiation, from the two magic words of the greeting. */
 export type GreetingKind = 'oldstyle' | 'newstyle'
 
-/** The magic words of a greeting ("Oldstyle negotiation", "Newstyle negotiation"). */
+/** Bytes of the magic words of a greeting ("Oldstyle negotiation", "Newstyle negotiation"). */
 export const GREETING_MAGIC_LENGTH = 16
-/** The handshake flags that follow in a newstyle greeting. */
+/** Bytes of the handshake flags of a newstyle greeting. */
 export const HANDSHAKE_FLAGS_LENGTH = 2
-/** What follows in an oldstyle greeting: size, flags and 124 reserved bytes. */
+/** Bytes of the rest of an oldstyle greeting: size, flags and 124 reserved bytes. */
 export const OLDSTYLE_LENGTH = 136
 
-/** Throws an `NbdProtocolError` when this is no greeting of an NBD server, or bytes are missing. */
+/** Decodes the magic words. Throws an `NbdProtocolError` if this is no greeting of an NBD server, or if bytes are missing. */
 export function decodeGreetingMagic(bytes: Uint8Array): GreetingKind {
   requireAtLeast('greeting', bytes, GREETING_MAGIC_LENGTH)
   const view = viewOf(bytes)
@@ -32,13 +32,13 @@ function notNbd(what: string, expected: bigint, received: bigint): NbdProtocolEr
   )
 }
 
-/** Throws an `NbdProtocolError` when bytes are missing. */
+/** Throws an `NbdProtocolError` if bytes are missing. */
 export function decodeHandshakeFlags(bytes: Uint8Array): number {
   requireAtLeast('handshake flags', bytes, HANDSHAKE_FLAGS_LENGTH)
   return viewOf(bytes).getUint16(0)
 }
 
-/** A newstyle greeting, as a server sends it. */
+/** Encodes a newstyle greeting. */
 export function encodeGreeting(handshakeFlags: number): Uint8Array {
   const bytes = new Uint8Array(GREETING_MAGIC_LENGTH + HANDSHAKE_FLAGS_LENGTH)
   const view = viewOf(bytes)
@@ -48,42 +48,42 @@ export function encodeGreeting(handshakeFlags: number): Uint8Array {
   return bytes
 }
 
-/** The client's answer to a newstyle greeting ("Client flags"). */
+/** Bytes of the client's answer to a newstyle greeting ("Client flags"). */
 export const CLIENT_FLAGS_LENGTH = 4
 
-/** The client's half of the handshake flags: the bits are those of `HandshakeFlag`. */
+/** Encodes the client's flags. Their bits are those of `HandshakeFlag`. */
 export function encodeClientFlags(flags: number): Uint8Array {
   const bytes = new Uint8Array(CLIENT_FLAGS_LENGTH)
   viewOf(bytes).setUint32(0, flags)
   return bytes
 }
 
-/** Throws an `NbdProtocolError` when bytes are missing. */
+/** Throws an `NbdProtocolError` if bytes are missing. */
 export function decodeClientFlags(bytes: Uint8Array): number {
   requireAtLeast('client flags', bytes, CLIENT_FLAGS_LENGTH)
   return viewOf(bytes).getUint32(0)
 }
 
-/** Size and transmission flags: what every way into transmission tells at least. */
+/** The size and the transmission flags of an export. */
 export interface SizeAndFlags {
   /** Size of the export in bytes. */
   readonly size: U64
   readonly transmissionFlags: number
 }
 
-/** The answer to NBD_OPT_EXPORT_NAME ("Newstyle negotiation"), less the reserved zeroes. */
+/** Bytes of the answer to NBD_OPT_EXPORT_NAME without the reserved zeroes ("Newstyle negotiation"). */
 export const EXPORT_NAME_REPLY_LENGTH = 10
-/** The reserved zeroes after it, unless NBD_FLAG_C_NO_ZEROES was agreed. */
+/** Bytes of the reserved zeroes, which are absent after NBD_FLAG_C_NO_ZEROES. */
 export const RESERVED_ZEROES = 124
 
-/** Throws an `NbdProtocolError` when bytes are missing. */
+/** Throws an `NbdProtocolError` if bytes are missing. */
 export function decodeExportNameReply(bytes: Uint8Array): SizeAndFlags {
   requireAtLeast('the reply to NBD_OPT_EXPORT_NAME', bytes, EXPORT_NAME_REPLY_LENGTH)
   const view = viewOf(bytes)
   return { size: getU64(view, 0), transmissionFlags: view.getUint16(8) }
 }
 
-/** The answer to NBD_OPT_EXPORT_NAME, with the reserved zeroes unless they were agreed away. */
+/** Encodes the answer to NBD_OPT_EXPORT_NAME, with or without the reserved zeroes. */
 export function encodeExportNameReply(shape: SizeAndFlags, noZeroes: boolean): Uint8Array {
   const bytes = new Uint8Array(EXPORT_NAME_REPLY_LENGTH + (noZeroes ? 0 : RESERVED_ZEROES))
   const view = viewOf(bytes)
@@ -92,13 +92,13 @@ export function encodeExportNameReply(shape: SizeAndFlags, noZeroes: boolean): U
   return bytes
 }
 
-/** What an oldstyle greeting tells after its magic words. */
+/** The fields of an oldstyle greeting after the magic words. */
 export interface OldstyleExport extends SizeAndFlags {
   /** The upper half of the flags, which must be zero in oldstyle. */
   readonly handshakeFlags: number
 }
 
-/** What follows the magic words of an oldstyle greeting. Throws an `NbdProtocolError` when bytes are missing. */
+/** Decodes the rest of an oldstyle greeting. Throws an `NbdProtocolError` if bytes are missing. */
 export function decodeOldstyle(bytes: Uint8Array): OldstyleExport {
   requireAtLeast('oldstyle greeting', bytes, OLDSTYLE_LENGTH)
   const view = viewOf(bytes)

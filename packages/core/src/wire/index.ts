@@ -1,6 +1,6 @@
 /**
- * `@nbdjs/core/wire`: the bytes of NBD and the values they stand for, in both directions. Pure functions,
- * for authors of servers, proxies and dissectors.
+ * `@nbdjs/core/wire`: encodes and decodes the messages of NBD. Pure functions, for authors of servers, proxies and
+ * dissectors.
  */
 export {
   type BlockDescriptor,

@@ -5,18 +5,18 @@ import type { SizeAndFlags } from './greeting.js'
 import { decodeDescription, decodeMessage, decodeName, decodeNameOrNone, encodeText } from './text.js'
 import { getU64, setU64 } from './u64.js'
 
-/** Magic, option, reply type and length ("Fixed newstyle negotiation"). */
+/** Bytes of the magic, the option, the reply type and the length ("Fixed newstyle negotiation"). */
 export const OPTION_REPLY_HEADER_LENGTH = 20
 
 export interface OptionReplyHeader {
-  /** The option that this answers. */
+  /** The option that is answered. */
   readonly option: number
   readonly reply: number
   /** Bytes of data that follow. */
   readonly length: number
 }
 
-/** Throws an `NbdProtocolError` when the magic is wrong or bytes are missing. */
+/** Throws an `NbdProtocolError` if the magic is wrong or bytes are missing. */
 export function decodeOptionReplyHeader(bytes: Uint8Array): OptionReplyHeader {
   requireAtLeast('option reply', bytes, OPTION_REPLY_HEADER_LENGTH)
   const view = viewOf(bytes)
@@ -30,7 +30,7 @@ export function decodeOptionReplyHeader(bytes: Uint8Array): OptionReplyHeader {
   return { option: view.getUint32(8), reply: view.getUint32(12), length: view.getUint32(16) }
 }
 
-/** A whole option reply, header and data ("Fixed newstyle negotiation"). */
+/** Encodes an option reply, header and data ("Fixed newstyle negotiation"). */
 export function encodeOptionReply(
   option: number,
   reply: number,
@@ -46,16 +46,16 @@ export function encodeOptionReply(
   return bytes
 }
 
-/** One export in the answer to NBD_OPT_LIST (NBD_REP_SERVER). */
+/** One export in the replies to NBD_OPT_LIST (NBD_REP_SERVER). */
 export interface ListEntry {
   readonly name: string
-  /** Text for people; empty when the server sent none. */
+  /** The description, empty if the server sent none. */
   readonly description: string
 }
 
 /**
- * The data of an NBD_REP_SERVER. Throws an `NbdProtocolError` when it is malformed. Undefined for an export whose name is
- * no string: file names that are not UTF-8 make such, and nothing but bytes could ask for it.
+ * Decodes the data of NBD_REP_SERVER. Throws an `NbdProtocolError` if it is malformed. Returns `undefined` for an export whose
+ * name is not valid UTF-8, such as a file name: no string can select it.
  */
 export function decodeListEntry(bytes: Uint8Array): ListEntry | undefined {
   requireAtLeast('NBD_REP_SERVER', bytes, 4)
@@ -68,7 +68,7 @@ export function decodeListEntry(bytes: Uint8Array): ListEntry | undefined {
   return name === undefined ? undefined : { name, description }
 }
 
-/** The data of an NBD_REP_SERVER. */
+/** Encodes the data of NBD_REP_SERVER. */
 export function encodeListEntry({ name, description }: ListEntry): Uint8Array {
   const text = encodeText(name)
   const length = new Uint8Array(4)
@@ -84,7 +84,7 @@ export interface BlockSizes {
   readonly maximum: number
 }
 
-/** What an NBD_REP_INFO tells. */
+/** The decoded data of NBD_REP_INFO. */
 export type InfoReply =
   | ({ readonly kind: 'export' } & SizeAndFlags)
   | { readonly kind: 'name'; readonly name: string }
@@ -92,10 +92,7 @@ export type InfoReply =
   | ({ readonly kind: 'blockSize' } & BlockSizes)
   | { readonly kind: 'unknown'; readonly type: number }
 
-/**
- * The data of an NBD_REP_INFO. Throws an `NbdProtocolError` when a known kind is malformed; an unknown kind may
- * hold anything.
- */
+/** Decodes the data of NBD_REP_INFO. Throws an `NbdProtocolError` if a known type is malformed; unknown types are accepted. */
 export function decodeInfo(bytes: Uint8Array): InfoReply {
   requireAtLeast('NBD_REP_INFO', bytes, 2)
   const view = viewOf(bytes)
@@ -124,7 +121,7 @@ export function decodeInfo(bytes: Uint8Array): InfoReply {
   }
 }
 
-/** The data of an NBD_REP_INFO with NBD_INFO_EXPORT. */
+/** Encodes the data of NBD_REP_INFO with NBD_INFO_EXPORT. */
 export function encodeInfoExport({ size, transmissionFlags }: SizeAndFlags): Uint8Array {
   const bytes = new Uint8Array(12)
   const view = viewOf(bytes)
@@ -134,14 +131,14 @@ export function encodeInfoExport({ size, transmissionFlags }: SizeAndFlags): Uin
   return bytes
 }
 
-/** The data of an NBD_REP_INFO with NBD_INFO_NAME or NBD_INFO_DESCRIPTION. */
+/** Encodes the data of NBD_REP_INFO with NBD_INFO_NAME or NBD_INFO_DESCRIPTION. */
 export function encodeInfoText(type: typeof Info.Name | typeof Info.Description, text: string): Uint8Array {
   const head = new Uint8Array(2)
   viewOf(head).setUint16(0, type)
   return concat(head, encodeText(text))
 }
 
-/** The data of an NBD_REP_INFO with NBD_INFO_BLOCK_SIZE. */
+/** Encodes the data of NBD_REP_INFO with NBD_INFO_BLOCK_SIZE. */
 export function encodeInfoBlockSize({ minimum, preferred, maximum }: BlockSizes): Uint8Array {
   const bytes = new Uint8Array(14)
   const view = viewOf(bytes)
@@ -152,13 +149,13 @@ export function encodeInfoBlockSize({ minimum, preferred, maximum }: BlockSizes)
   return bytes
 }
 
-/** One metadata context that the server lists or selected (NBD_REP_META_CONTEXT). */
+/** One meta context that the server lists or has selected (NBD_REP_META_CONTEXT). */
 export interface MetaContext {
   readonly id: number
   readonly name: string
 }
 
-/** The data of an NBD_REP_META_CONTEXT. Throws an `NbdProtocolError` when it is malformed or has no name. */
+/** Decodes the data of NBD_REP_META_CONTEXT. Throws an `NbdProtocolError` if it is malformed or the name is empty. */
 export function decodeMetaContext(bytes: Uint8Array): MetaContext {
   requireAtLeast('NBD_REP_META_CONTEXT', bytes, 5)
   return {
@@ -167,14 +164,14 @@ export function decodeMetaContext(bytes: Uint8Array): MetaContext {
   }
 }
 
-/** The data of an NBD_REP_META_CONTEXT. */
+/** Encodes the data of NBD_REP_META_CONTEXT. */
 export function encodeMetaContext({ id, name }: MetaContext): Uint8Array {
   const head = new Uint8Array(4)
   viewOf(head).setUint32(0, id)
   return concat(head, encodeText(name))
 }
 
-/** The text of an error reply ("Option reply types"). */
+/** Decodes the message of an error reply ("Option reply types"). */
 export function decodeErrorText(bytes: Uint8Array): string {
   return decodeMessage(bytes)
 }

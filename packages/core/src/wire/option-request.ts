@@ -3,7 +3,7 @@ import { concat, hex, lengthError, requireAtLeast, viewOf } from './bytes.js'
 import { Magic, optName } from './constants.js'
 import { decodeName, encodeText } from './text.js'
 
-/** Magic, option and length of the data ("Newstyle negotiation"). */
+/** Bytes of the magic, the option and the length of the data ("Newstyle negotiation"). */
 export const OPTION_HEADER_LENGTH = 16
 
 export interface OptionHeader {
@@ -12,7 +12,7 @@ export interface OptionHeader {
   readonly length: number
 }
 
-/** A whole option, header and data ("Newstyle negotiation"). */
+/** Encodes an option, header and data ("Newstyle negotiation"). */
 export function encodeOption(option: number, data: Uint8Array = new Uint8Array(0)): Uint8Array {
   const bytes = new Uint8Array(OPTION_HEADER_LENGTH + data.length)
   const view = viewOf(bytes)
@@ -23,7 +23,7 @@ export function encodeOption(option: number, data: Uint8Array = new Uint8Array(0
   return bytes
 }
 
-/** Throws an `NbdProtocolError` when the magic is wrong or bytes are missing. */
+/** Throws an `NbdProtocolError` if the magic is wrong or bytes are missing. */
 export function decodeOptionHeader(bytes: Uint8Array): OptionHeader {
   requireAtLeast('option', bytes, OPTION_HEADER_LENGTH)
   const view = viewOf(bytes)
@@ -43,7 +43,7 @@ export function decodeOptionHeader(bytes: Uint8Array): OptionHeader {
 /** The data of NBD_OPT_INFO and NBD_OPT_GO. */
 export interface InfoRequest {
   readonly exportName: string
-  /** The NBD_INFO kinds that the client asks for. */
+  /** The types of information that the client requests. */
   readonly infos: readonly number[]
 }
 
@@ -61,7 +61,7 @@ export function encodeInfoRequest({ exportName, infos }: InfoRequest): Uint8Arra
   return bytes
 }
 
-/** Throws an `NbdProtocolError` when the data is malformed. `option` is named in it. */
+/** Throws an `NbdProtocolError` that names `option` if the data is malformed. */
 export function decodeInfoRequest(bytes: Uint8Array, option: number): InfoRequest {
   const what = optName(option)
   requireAtLeast(what, bytes, 6)
@@ -92,7 +92,7 @@ export function encodeMetaContextRequest({ exportName, queries }: MetaContextReq
   return concat(encodeString(exportName), encodeU32(queries.length), ...queries.map(encodeString))
 }
 
-/** Throws an `NbdProtocolError` when the data is malformed. `option` is named in it. */
+/** Throws an `NbdProtocolError` that names `option` if the data is malformed. */
 export function decodeMetaContextRequest(bytes: Uint8Array, option: number): MetaContextRequest {
   const what = optName(option)
   let at = 0
@@ -110,7 +110,7 @@ export function decodeMetaContextRequest(bytes: Uint8Array, option: number): Met
   }
   const exportName = string('the export name')
   const count = u32()
-  // Each query takes 4 bytes at least: a count beyond that is refused before anything is allocated.
+  // A query has at least 4 bytes: an impossible count is rejected before memory is allocated.
   if (count > (bytes.length - at) / 4)
     throw lengthError(what, `at most ${(bytes.length - at) >> 2} queries`, count)
   const queries = Array.from({ length: count }, () => string('a query'))

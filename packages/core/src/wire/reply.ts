@@ -4,12 +4,12 @@ import { Chunk, Magic } from './constants.js'
 import { decodeMessage, encodeMessage } from './text.js'
 import { getU64, setU64, type U64 } from './u64.js'
 
-/** Magic, error and cookie ("Simple reply message"). Read field by field where it arrives: it is the hot path. */
+/** Bytes of the magic, the error and the cookie ("Simple reply message"). The parser reads the fields in place. */
 export const SIMPLE_REPLY_LENGTH = 16
 export const SIMPLE_REPLY_ERROR = 4
 export const SIMPLE_REPLY_COOKIE = 8
 
-/** Magic, flags, type, cookie and length ("Structured reply chunk message"). */
+/** Bytes of the magic, flags, type, cookie and length ("Structured reply chunk message"). */
 export const CHUNK_HEADER_LENGTH = 20
 export const CHUNK_FLAGS = 4
 export const CHUNK_TYPE = 6
@@ -17,20 +17,20 @@ export const CHUNK_COOKIE = 8
 export const CHUNK_PAYLOAD_LENGTH = 16
 
 /**
- * With extended headers the cookie is followed by the offset of the request and a 64-bit payload length; the
- * fields before it stand where they are in a structured reply chunk.
+ * With extended headers, the offset of the request and a 64-bit payload length follow the cookie. The fields before are the
+ * same as in a structured reply chunk.
  */
 export const EXTENDED_CHUNK_HEADER_LENGTH = 32
 export const EXTENDED_CHUNK_OFFSET = 16
 export const EXTENDED_CHUNK_PAYLOAD_LENGTH = 24
 
-/** What names the request that a reply answers. */
+/** The cookie of the request that a reply answers. */
 export interface Cookie {
   readonly cookieHigh: number
   readonly cookieLow: number
 }
 
-/** A simple reply's header. `error` is 0 or an error value; the data of a read follows it when it is 0. */
+/** Encodes the header of a simple reply. `error` is 0 or an error value. If it is 0, the data of a read follows. */
 export function encodeSimpleReply({ cookieHigh, cookieLow }: Cookie, error: number): Uint8Array {
   const bytes = new Uint8Array(SIMPLE_REPLY_LENGTH)
   const view = viewOf(bytes)
@@ -41,7 +41,7 @@ export function encodeSimpleReply({ cookieHigh, cookieLow }: Cookie, error: numb
   return bytes
 }
 
-/** A chunk's header, with room behind it for the first `room` bytes of its payload. */
+/** Encodes the header of a chunk and leaves `room` bytes after it for the beginning of the payload. */
 export function encodeChunkHeader(
   { cookieHigh, cookieLow }: Cookie,
   flags: number,
@@ -60,14 +60,14 @@ export function encodeChunkHeader(
   return bytes
 }
 
-/** Header and offset of NBD_REPLY_TYPE_OFFSET_DATA; `length` bytes of data follow. */
+/** Encodes the header and the offset of NBD_REPLY_TYPE_OFFSET_DATA. `length` bytes of data follow. */
 export function encodeOffsetData(cookie: Cookie, flags: number, offset: U64, length: number): Uint8Array {
   const bytes = encodeChunkHeader(cookie, flags, Chunk.OffsetData, 8 + length, 8)
   setU64(viewOf(bytes), CHUNK_HEADER_LENGTH, offset)
   return bytes
 }
 
-/** The whole chunk NBD_REPLY_TYPE_OFFSET_HOLE. */
+/** Encodes a chunk of NBD_REPLY_TYPE_OFFSET_HOLE. */
 export function encodeOffsetHole(cookie: Cookie, flags: number, offset: U64, length: number): Uint8Array {
   const bytes = encodeChunkHeader(cookie, flags, Chunk.OffsetHole, 12, 12)
   const view = viewOf(bytes)
@@ -76,14 +76,14 @@ export function encodeOffsetHole(cookie: Cookie, flags: number, offset: U64, len
   return bytes
 }
 
-/** What an error chunk tells. */
+/** The fields of an error chunk. */
 export interface ErrorContent {
   readonly value: number
   readonly message: string
   readonly offset?: U64
 }
 
-/** The whole chunk NBD_REPLY_TYPE_ERROR, or NBD_REPLY_TYPE_ERROR_OFFSET when an offset is given. */
+/** Encodes a chunk of NBD_REPLY_TYPE_ERROR, or of NBD_REPLY_TYPE_ERROR_OFFSET if there is an offset. */
 export function encodeErrorChunk(cookie: Cookie, flags: number, error: ErrorContent): Uint8Array {
   const payload = encodeErrorPayload(error)
   const type = error.offset === undefined ? Chunk.Error : Chunk.ErrorOffset
@@ -91,8 +91,8 @@ export function encodeErrorChunk(cookie: Cookie, flags: number, error: ErrorCont
 }
 
 /**
- * The payload of NBD_REPLY_TYPE_ERROR, or of NBD_REPLY_TYPE_ERROR_OFFSET when an offset is given. A message beyond
- * 4096 bytes is cut ("Structured reply types").
+ * Encodes the payload of NBD_REPLY_TYPE_ERROR, or of NBD_REPLY_TYPE_ERROR_OFFSET if there is an offset. A message is cut after
+ * 4096 bytes ("Structured reply types").
  */
 export function encodeErrorPayload(error: ErrorContent): Uint8Array {
   const message = encodeMessage(error.message)
@@ -105,7 +105,7 @@ export function encodeErrorPayload(error: ErrorContent): Uint8Array {
   return payload
 }
 
-/** The payload of an error chunk. */
+/** The decoded payload of an error chunk. */
 export interface ErrorPayload {
   readonly value: number
   readonly message: string
@@ -113,9 +113,9 @@ export interface ErrorPayload {
 }
 
 /**
- * "Structured reply types": every error chunk begins with error, message length and message;
- * NBD_REPLY_TYPE_ERROR_OFFSET adds an offset, other types may add what we do not know. Undefined when the
- * message or the offset does not fit.
+ * Decodes the payload of an error chunk. All error chunks begin with the error, the length of the message and the message;
+ * NBD_REPLY_TYPE_ERROR_OFFSET adds an offset, unknown types may add other fields ("Structured reply types"). Returns
+ * `undefined` if the message or the offset does not fit.
  */
 export function decodeErrorPayload(type: number, bytes: Uint8Array): ErrorPayload | undefined {
   if (bytes.length < 6) return undefined
@@ -130,19 +130,19 @@ export function decodeErrorPayload(type: number, bytes: Uint8Array): ErrorPayloa
   }
 }
 
-/** In front of the data of NBD_REPLY_TYPE_OFFSET_DATA. */
+/** Bytes of the offset before the data of NBD_REPLY_TYPE_OFFSET_DATA. */
 const DATA_OFFSET_LENGTH = 8
 
-/** The kinds of replies that were negotiated: each brings what the one before it lacks. */
+/** The negotiated kind of replies. */
 export type ReplyMode = 'simple' | 'structured' | 'extended'
 
-/** How a chunk begins. */
+/** The layout of the header of a chunk. */
 export interface ChunkHeader {
   readonly magic: number
   readonly length: number
-  /** Where the length of the payload stands, in its lower 32 bits. */
+  /** Offset of the lower 32 bits of the payload length. */
   readonly payloadLengthAt: number
-  /** Where its upper 32 bits stand, if there are any. */
+  /** Offset of the upper 32 bits, if there are any. */
   readonly payloadLengthHighAt: number | undefined
 }
 
@@ -162,17 +162,17 @@ const extended: ChunkHeader = {
   payloadLengthHighAt: EXTENDED_CHUNK_PAYLOAD_LENGTH,
 }
 
-/** How replies begin in one mode. */
+/** The layout of replies in one mode. */
 export interface ReplyHeaders {
   readonly takesSimple: boolean
   readonly chunk: ChunkHeader | undefined
-  /** Bytes in front of the data of a read. */
+  /** Bytes before the data of a read. */
   readonly dataHeadLength: number
-  /** The layout of a block status chunk. Simple replies have none: the layout of structured replies stands in. */
+  /** The layout of a block status chunk. Simple replies have none and use that of structured replies. */
   readonly status: BlockStatusLayout
 }
 
-/** How replies begin in each mode. */
+/** The layout of replies in each mode. */
 export const replyHeaders: Readonly<Record<ReplyMode, ReplyHeaders>> = {
   simple: {
     takesSimple: true,
@@ -194,7 +194,7 @@ export const replyHeaders: Readonly<Record<ReplyMode, ReplyHeaders>> = {
   },
 }
 
-/** The payload length in the chunk header at `start`: exact below 2^53, which is beyond every limit. */
+/** Decodes the payload length of the chunk header at `start`. It is exact below 2^53, more than every limit. */
 export function chunkPayloadLength(view: DataView, start: number, header: ChunkHeader): number {
   const { payloadLengthAt, payloadLengthHighAt } = header
   const high = payloadLengthHighAt === undefined ? 0 : view.getUint32(start + payloadLengthHighAt)

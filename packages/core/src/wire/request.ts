@@ -1,30 +1,30 @@
 import { Magic } from './constants.js'
 import { getU64, setU64, type U64 } from './u64.js'
 
-/** Magic, flags, type, cookie, offset and length ("Request message"). */
+/** Bytes of the magic, flags, type, cookie, offset and length ("Request message"). */
 export const REQUEST_LENGTH = 28
 
-/** The same with extended headers: offset and length have 64 bits each. */
+/** Bytes of the same fields with extended headers: the offset and the length have 64 bits each. */
 export const EXTENDED_REQUEST_LENGTH = 32
 
-/** A request's header. The payload of a write follows it. */
+/** The header of a request. The payload of a write follows it. */
 export interface Request {
   readonly flags: number
   readonly type: number
-  /** Upper and lower half of the cookie, opaque to the server. */
+  /** The upper and lower half of the cookie, which is opaque to the server. */
   readonly cookieHigh: number
   readonly cookieLow: number
   readonly offset: U64
   readonly length: number
 }
 
-/** A request's header with extended headers. */
+/** The header of a request with extended headers. */
 export interface ExtendedRequest extends Omit<Request, 'length'> {
-  /** Of the payload with NBD_CMD_FLAG_PAYLOAD_LEN, else of the effect. */
+  /** The length of the payload with NBD_CMD_FLAG_PAYLOAD_LEN, otherwise of the range. */
   readonly length: U64
 }
 
-/** Writes a request's header at `at`. Takes its fields one by one: it runs once per command. */
+/** Encodes the header of a request at `at`. The fields are separate arguments, because this runs once per command. */
 export function encodeRequest(
   view: DataView,
   at: number,
@@ -39,7 +39,7 @@ export function encodeRequest(
   view.setUint32(at + 24, length)
 }
 
-/** Reads a request's header, or undefined when its magic is wrong. The view holds all of it: 28 bytes from `at`. */
+/** Decodes the header of a request, 28 bytes at `at`. Returns `undefined` if the magic is wrong. */
 export function decodeRequest(view: DataView, at: number): Request | undefined {
   if (view.getUint32(at) !== Magic.Request) return undefined
   return {
@@ -52,7 +52,7 @@ export function decodeRequest(view: DataView, at: number): Request | undefined {
   }
 }
 
-/** Writes a request's header with extended headers at `at`. */
+/** Encodes the header of a request with extended headers at `at`. */
 export function encodeExtendedRequest(
   view: DataView,
   at: number,
@@ -67,7 +67,7 @@ export function encodeExtendedRequest(
   setU64(view, at + 24, length)
 }
 
-/** Reads a request's header with extended headers, or undefined when its magic is wrong: 32 bytes from `at`. */
+/** Decodes the header of a request with extended headers, 32 bytes at `at`. Returns `undefined` if the magic is wrong. */
 export function decodeExtendedRequest(view: DataView, at: number): ExtendedRequest | undefined {
   if (view.getUint32(at) !== Magic.ExtendedRequest) return undefined
   return {
@@ -80,7 +80,7 @@ export function decodeExtendedRequest(view: DataView, at: number): ExtendedReque
   }
 }
 
-/** What both forms begin with: they differ in the magic, and in the width of the length that follows. */
+/** Encodes the common part of both headers, which differ in the magic and in the size of the length. */
 function encodeHead(
   view: DataView,
   at: number,

@@ -1,26 +1,26 @@
 import { NbdProtocolError } from '../errors.js'
 
-/** "Conventions": a string on the wire has at most this many bytes of UTF-8. */
+/** The maximum length of a string in bytes of UTF-8 ("Conventions"). */
 export const MAX_STRING_BYTES = 4096
 
 const encoder = new TextEncoder()
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const lenient = new TextDecoder('utf-8', { ignoreBOM: true })
 
-/** A string as it goes on the wire. Its length and its being free of NUL are the caller's business. */
+/** Encodes a string as UTF-8. The caller checks the length, and that there is no NUL. */
 export function encodeText(text: string): Uint8Array {
   return encoder.encode(text)
 }
 
-/** Text for people, made to keep "Conventions": NULs become U+FFFD, and it ends where the limit cuts it. */
+/** Encodes a message within the rules of "Conventions": NUL becomes U+FFFD, and the text is cut at the maximum length. */
 export function encodeMessage(text: string): Uint8Array {
   const bytes = new Uint8Array(MAX_STRING_BYTES)
   return bytes.subarray(0, encoder.encodeInto(text.replaceAll('\0', '\ufffd'), bytes).written)
 }
 
 /**
- * A name that the peer sent: valid UTF-8 without NUL, not longer than the specification allows ("Conventions").
- * Else throws an `NbdProtocolError` that begins with `what`.
+ * Decodes a name of the peer. Throws an `NbdProtocolError` that begins with `what` if it is not valid UTF-8, contains NUL or is
+ * too long ("Conventions").
  */
 export function decodeName(bytes: Uint8Array, what: string): string {
   const name = decodeNameOrNone(bytes, what)
@@ -32,7 +32,7 @@ export function decodeName(bytes: Uint8Array, what: string): string {
   })
 }
 
-/** The same, but undefined where it is not valid UTF-8 without NUL. */
+/** Like {@link decodeName}, but returns `undefined` if the name is not valid UTF-8 or contains NUL. */
 export function decodeNameOrNone(bytes: Uint8Array, what: string): string | undefined {
   requireStringLength(bytes, what)
   const text = decodeUtf8(bytes)
@@ -40,20 +40,17 @@ export function decodeNameOrNone(bytes: Uint8Array, what: string): string | unde
 }
 
 /**
- * A description that the peer sent. It is text for people and readable in any case, but not longer than the
- * specification allows ("Conventions"). Else throws an `NbdProtocolError` that begins with `what`.
+ * Decodes a description of the peer like {@link decodeMessage}. Throws an `NbdProtocolError` that begins with `what` if it is
+ * too long ("Conventions").
  */
 export function decodeDescription(bytes: Uint8Array, what: string): string {
   requireStringLength(bytes, what)
   return decodeMessage(bytes)
 }
 
-/**
- * Text for people: whatever came is made readable, for a bad message is no reason to lose the error. NULs at its
- * end are dropped.
- */
+/** Decodes a message of the peer. Invalid UTF-8 becomes U+FFFD, because the error matters more. NULs at the end are removed. */
 export function decodeMessage(bytes: Uint8Array): string {
-  // No regular expression: /\0+$/ is quadratic, 64 KiB of NULs from a hostile server cost it 3 s.
+  // Not /\0+$/, which is quadratic: 64 KiB of NULs from a hostile server take 3 s.
   let end = bytes.length
   while (end > 0 && bytes[end - 1] === 0) end--
   return lenient.decode(bytes.subarray(0, end))
