@@ -1,47 +1,46 @@
-import { NbdUsageError, type TlsProvider } from '@nbdjs/core'
+import { argumentError, checkOptions, option, type TlsProvider } from '@nbdjs/core'
 import type { Backend } from './backend/backend.js'
 import type { Fault } from './faults/fault.js'
 
 /**
- * What the server offers. Everything is on, so that a test switches off what it wants to do without; an option
- * that is off is unknown to the server (NBD_REP_ERR_UNSUP), a flag that is off is not announced and what it
- * stands for is refused.
+ * What the server offers. An option that is off is unknown to the server (NBD_REP_ERR_UNSUP); a flag that is off is not
+ * announced, and the command that it exposes is rejected. Everything but `requireBlockSize` is on by default.
  */
 export interface ServerFeatures {
-  /** NBD_FLAG_FIXED_NEWSTYLE. Without it, NBD_OPT_EXPORT_NAME is all that a client may ask for. */
+  /** NBD_FLAG_FIXED_NEWSTYLE. Without it, clients may send no option but NBD_OPT_EXPORT_NAME. */
   readonly fixedNewstyle: boolean
-  /** NBD_FLAG_NO_ZEROES: spares the 124 zeroes behind the answer to NBD_OPT_EXPORT_NAME. */
+  /** NBD_FLAG_NO_ZEROES: omits the 124 zeroes after the reply to NBD_OPT_EXPORT_NAME. */
   readonly noZeroes: boolean
-  /** NBD_OPT_EXPORT_NAME. Without it, the server hangs up on clients that use it. */
+  /** NBD_OPT_EXPORT_NAME. Without it, the server disconnects clients that send it. */
   readonly exportName: boolean
   /** NBD_OPT_LIST. */
   readonly list: boolean
   /** NBD_OPT_GO. */
   readonly go: boolean
-  /** NBD_OPT_INFO. Goes with `go` unless it is set. */
+  /** NBD_OPT_INFO. Follows `go` unless it is set. */
   readonly info: boolean
-  /** NBD_INFO_NAME, when the client asks for it. */
+  /** NBD_INFO_NAME, when the client requests it. */
   readonly infoName: boolean
-  /** NBD_INFO_DESCRIPTION, when the client asks for it. */
+  /** NBD_INFO_DESCRIPTION, when the client requests it. */
   readonly infoDescription: boolean
-  /** NBD_INFO_BLOCK_SIZE, when the client asks for it, and wherever the export has size constraints of its own. */
+  /** NBD_INFO_BLOCK_SIZE, when the client requests it, and for every export whose constraints are not the defaults. */
   readonly infoBlockSize: boolean
   /**
-   * NBD_REP_ERR_BLOCK_SIZE_REQD to a client that enters an export with size constraints of its own without
-   * asking for them. The only feature that is off by default, for it locks clients out.
+   * NBD_REP_ERR_BLOCK_SIZE_REQD to clients that select an export with own block size constraints without requesting them.
+   * @default false, because it excludes clients that do not know the constraints
    */
   readonly requireBlockSize: boolean
   /** NBD_OPT_STRUCTURED_REPLY. */
   readonly structuredReplies: boolean
-  /** NBD_OPT_EXTENDED_HEADERS. Goes with `structuredReplies` unless it is set. */
+  /** NBD_OPT_EXTENDED_HEADERS. Follows `structuredReplies` unless it is set. */
   readonly extendedHeaders: boolean
   /** NBD_OPT_LIST_META_CONTEXT and NBD_OPT_SET_META_CONTEXT. */
   readonly metaContexts: boolean
-  /** NBD_CMD_BLOCK_STATUS. Without it, a client that selected contexts is refused when it asks. */
+  /** NBD_CMD_BLOCK_STATUS. Without it, the command is rejected even if contexts were selected. */
   readonly blockStatus: boolean
   /** NBD_FLAG_BLOCK_STATUS_PAYLOAD: block status of some of the selected contexts, with extended headers. */
   readonly blockStatusPayload: boolean
-  /** NBD_FLAG_SEND_DF, of exports that let 65536 bytes be read at once. */
+  /** NBD_FLAG_SEND_DF, for exports whose maximum request is at least 65536 bytes. */
   readonly df: boolean
   /** NBD_FLAG_SEND_FLUSH. */
   readonly flush: boolean
@@ -59,184 +58,227 @@ export interface ServerFeatures {
   readonly multiConn: boolean
 }
 
-/** What one client can make the server hold, and how many clients there can be. */
+/** Limits of what one client, and all clients together, can make the server hold. All are integers of at least 1. */
 export interface ServerLimits {
-  /** Connections at a time. One more is closed at once. Default: 1024. */
+  /**
+   * Open connections. A further one is closed at once.
+   * @default 1024
+   */
   readonly connections: number
-  /** Backend calls under way, per connection. Further requests wait. Default: 64. */
+  /**
+   * Open connections of one peer: one IPv4 address, or one IPv6 /64 prefix. A further one is closed at once. Connections
+   * whose peer is not known are not counted: those over unix sockets, and those passed to `accept()` without a peer.
+   * @default 256
+   */
+  readonly connectionsPerPeer: number
+  /**
+   * Bytes that are held for all connections together: data of writes that has arrived, data of reads in flight, replies
+   * that the clients do not take, and 512 bytes for each outstanding request. Once they exceed it, the connection that holds
+   * the most is destroyed: the largest of the peer that holds the most. Reads wait before that.
+   * @default 1073741824 (1 GiB)
+   */
+  readonly totalBytes: number
+  /**
+   * Backend calls in flight, per connection. Further requests wait.
+   * @default 64
+   */
   readonly inFlight: number
-  /** Bytes of reads under way, per connection: a read that exceeds it waits, unless it is alone. Default: 64 MiB. */
+  /**
+   * Bytes of reads in flight, per connection. A read that exceeds it waits, unless it is the only one.
+   * @default 67108864 (64 MiB)
+   */
   readonly readBytes: number
   /**
-   * Requests under way and waiting, per connection. A connection cannot be paused, so a client that sends more
-   * is destroyed. Default: 16384.
+   * Requests in flight and waiting, per connection. A client that sends more is disconnected, because a connection cannot
+   * be paused.
+   * @default 16384
    */
   readonly requests: number
   /**
-   * Bytes of writes under way and waiting, per connection. A connection cannot be paused, so a client that sends
-   * more is destroyed. Default: 256 MiB.
+   * Bytes of writes in flight and waiting, per connection. A client that sends more is disconnected, because a connection
+   * cannot be paused.
+   * @default 268435456 (256 MiB)
    */
   readonly writeBytes: number
-  /** Options per handshake. A client that asks for more is destroyed. Default: 1024. */
+  /**
+   * Options in one handshake. A client that sends more is disconnected.
+   * @default 1024
+   */
   readonly options: number
 }
 
-/** In milliseconds; 0 for none. */
+/** Timeouts in milliseconds; 0 for none. A client that exceeds one is disconnected. */
 export interface ServerTimeouts {
-  /** A client that has not chosen its export by then is destroyed. Default: 60000. */
+  /**
+   * From the connection to the selection of an export.
+   * @default 60000
+   */
   readonly handshakeMs: number
   /**
-   * How long a connection may take to close: after the client's farewell for the client to hang up, and after
-   * `Server.close()` for what is under way. It is destroyed then. Default: 5000.
+   * From the first byte of an option or a request to its last one; for data, from one 64 KiB of it to the next. A client
+   * that is idle between requests is not affected.
+   * @default 60000
+   */
+  readonly requestMs: number
+  /**
+   * For a connection to close: after the client's last request, for the client to close it; after `Server.close()`, for the
+   * requests in flight as well.
+   * @default 5000
    */
   readonly closeMs: number
 }
 
 /**
- * `off`: NBD_OPT_STARTTLS is unknown. `optional`: clients may start TLS, and somebody in between can keep them from it.
- * `required`: nothing else is answered before (the specification's FORCEDTLS). It goes for all exports; where only some
- * of them need TLS (SELECTIVETLS), they need a server of their own.
+ * Whether TLS is offered, for all exports. `off`: NBD_OPT_STARTTLS is unknown. `optional`: clients may start TLS; an active
+ * attacker can prevent it (STARTTLS stripping). `required`: no other option is answered before TLS (the specification's
+ * FORCEDTLS). Where only some exports need TLS (SELECTIVETLS), use two servers.
  */
 export type TlsMode = 'off' | 'optional' | 'required'
 
-/** Whom an error is about. */
+/** The client that an error or a debug line is about. */
 export interface ServerClient {
-  /** Where the connection came from, as given to `accept`. */
+  /** The address that was passed to `accept()`: `tcp://192.0.2.1:51234`. */
   readonly address: string
-  /** The export that it uses; undefined before it has chosen one. */
+  /** The name of the selected export; undefined before one is selected. */
   readonly exportName: string | undefined
 }
 
+/** The options of a {@link Server}. */
 export interface ServerOptions {
-  /** The exports, by name. */
+  /** The exports by name. The client receives the name and the description. */
   readonly exports: Readonly<Record<string, Backend>>
-  /** The name of the export that the empty name leads to. Default: the one whose name is empty, if there is one. */
-  readonly defaultExport?: string
-  /** Default: `required` if there is a `tlsProvider`, else `off`. */
-  readonly tls?: TlsMode
-  /** Speaks TLS, the server's side of it: `nodeTlsServer()` of `@nbdjs/tls`. */
-  readonly tlsProvider?: TlsProvider
-  readonly features?: Partial<ServerFeatures>
-  readonly limits?: Partial<ServerLimits>
-  readonly timeouts?: Partial<ServerTimeouts>
-  /** Makes the server misbehave, for tests of clients: see `@nbdjs/server/faults`. */
-  readonly faults?: readonly Fault[]
   /**
-   * Told about everything that goes wrong: a client that broke the protocol or exceeded a limit (it was
-   * destroyed), a connection that failed, a backend that threw what is no answer to a client. The server goes
-   * on. `client` is undefined when a listening socket failed. What the hook throws is thrown again outside of
-   * the server, as an uncaught exception.
+   * The name of the export that clients get for the empty name.
+   * @default ''
    */
-  readonly onError?: (error: Error, client: ServerClient | undefined) => void
+  readonly defaultExport?: string | undefined
+  /**
+   * Whether TLS is offered.
+   * @default 'required' with a `tlsProvider`, else 'off'
+   */
+  readonly tls?: TlsMode | undefined
+  /** The server side of TLS: `nodeTlsServer()` of `@nbdjs/tls`. */
+  readonly tlsProvider?: TlsProvider | undefined
+  /** What the server offers. */
+  readonly features?: Partial<ServerFeatures> | undefined
+  /** Limits per client, and for all clients together. */
+  readonly limits?: Partial<ServerLimits> | undefined
+  /** Timeouts in milliseconds. */
+  readonly timeouts?: Partial<ServerTimeouts> | undefined
+  /**
+   * Faults of the server, for tests of clients: see `@nbdjs/server/faults`.
+   * @default []
+   */
+  readonly faults?: readonly Fault[] | undefined
+  /**
+   * Called for each error: a client that broke the protocol or exceeded a limit (it was disconnected), a connection that
+   * failed, a bug of a backend. The server continues. An exception of the callback becomes an uncaught exception.
+   *
+   * @param error The error; its message names the limit, the timeout or the rule.
+   * @param client The client; undefined if a listening socket failed.
+   */
+  readonly onError?: ((error: Error, client: ServerClient | undefined) => void) | undefined
+  /**
+   * Called with one line of text for each connection that opens, closes, selects an export, is disconnected or has to wait
+   * because of a limit. The texts are for people and may change with any release.
+   *
+   * @param message The line. Control characters of the peer are escaped.
+   * @param client The client; undefined if a listening socket failed.
+   */
+  readonly onDebug?: ((message: string, client: ServerClient | undefined) => void) | undefined
 }
 
-const defaultLimits: ServerLimits = {
-  connections: 1024,
-  inFlight: 64,
-  readBytes: 64 * 1024 * 1024,
-  requests: 16384,
-  writeBytes: 256 * 1024 * 1024,
-  options: 1024,
-}
-
-const defaultTimeouts: ServerTimeouts = { handshakeMs: 60_000, closeMs: 5000 }
-
-/** The options that are plain values, with the defaults filled in. */
+/** The options with all defaults filled in. */
 export interface ResolvedOptions {
+  readonly exports: Readonly<Record<string, Backend>>
+  readonly defaultExport: string
   readonly features: ServerFeatures
   readonly limits: ServerLimits
   readonly timeouts: ServerTimeouts
   readonly tls: TlsMode
+  readonly tlsProvider: TlsProvider | undefined
+  readonly faults: readonly Fault[]
+  readonly onError: ServerOptions['onError']
+  readonly onDebug: ServerOptions['onDebug']
 }
 
-/** Throws a NbdUsageError for a name that is not known and for a value that makes no sense. */
+const limit = (byDefault: number) => option.integer({ min: 1 }, byDefault)
+
+const shape = {
+  exports: option.any(),
+  defaultExport: option.string(''),
+  tls: option.oneOf(['off', 'optional', 'required']),
+  tlsProvider: option.any(),
+  features: option.object({
+    fixedNewstyle: option.boolean(true),
+    noZeroes: option.boolean(true),
+    exportName: option.boolean(true),
+    list: option.boolean(true),
+    go: option.boolean(true),
+    info: option.boolean(),
+    infoName: option.boolean(true),
+    infoDescription: option.boolean(true),
+    infoBlockSize: option.boolean(true),
+    requireBlockSize: option.boolean(false),
+    structuredReplies: option.boolean(true),
+    extendedHeaders: option.boolean(),
+    metaContexts: option.boolean(true),
+    blockStatus: option.boolean(true),
+    blockStatusPayload: option.boolean(true),
+    df: option.boolean(true),
+    flush: option.boolean(true),
+    fua: option.boolean(true),
+    trim: option.boolean(true),
+    zero: option.boolean(true),
+    fastZero: option.boolean(true),
+    cache: option.boolean(true),
+    multiConn: option.boolean(true),
+  }),
+  limits: option.object({
+    connections: limit(1024),
+    connectionsPerPeer: limit(256),
+    totalBytes: limit(1024 * 1024 * 1024),
+    inFlight: limit(64),
+    readBytes: limit(64 * 1024 * 1024),
+    requests: limit(16384),
+    writeBytes: limit(256 * 1024 * 1024),
+    options: limit(1024),
+  }),
+  timeouts: option.object({
+    handshakeMs: option.milliseconds(60_000),
+    requestMs: option.milliseconds(60_000),
+    closeMs: option.milliseconds(5000),
+  }),
+  faults: option.array(option.function<Fault>(), []),
+  onError: option.function<NonNullable<ServerOptions['onError']>>(),
+  onDebug: option.function<NonNullable<ServerOptions['onDebug']>>(),
+}
+
+/** Throws a NbdUsageError for an option that is unknown or invalid. The exports are checked by the table of exports. */
 export function resolveOptions(options: ServerOptions): ResolvedOptions {
-  const known = [
-    'exports',
-    'defaultExport',
-    'tls',
-    'tlsProvider',
-    'features',
-    'limits',
-    'timeouts',
-    'faults',
-    'onError',
-  ]
-  for (const name of Object.keys(options)) if (!known.includes(name)) throw unknownOption(name, known)
-  const features = featuresOf(options.features ?? {})
-  const limits = merged('limits', defaultLimits, options.limits ?? {})
-  const timeouts = merged('timeouts', defaultTimeouts, options.timeouts ?? {})
-  for (const [name, value] of Object.entries(limits)) checkInteger(`limits.${name}`, value, 1)
-  for (const [name, value] of Object.entries(timeouts)) checkInteger(`timeouts.${name}`, value, 0)
-  return { features, limits, timeouts, tls: tlsModeOf(options) }
+  const checked = checkOptions('Server', shape, options)
+  const { go, info, structuredReplies, extendedHeaders } = checked.features
+  const tlsProvider = checked.tlsProvider as TlsProvider | undefined
+  return {
+    ...checked,
+    exports: options.exports,
+    features: {
+      ...checked.features,
+      info: info ?? go,
+      extendedHeaders: extendedHeaders ?? structuredReplies,
+    },
+    tls: resolveTls(checked.tls, tlsProvider),
+    tlsProvider,
+  }
 }
 
-const tlsModes: readonly TlsMode[] = ['off', 'optional', 'required']
-
-function tlsModeOf({ tls, tlsProvider }: ServerOptions): TlsMode {
-  const mode = tls ?? (tlsProvider === undefined ? 'off' : 'required')
-  if (!tlsModes.includes(mode)) {
-    throw new NbdUsageError(`tls is ${String(mode)}: expected one of ${tlsModes.join(', ')}`)
-  }
+function resolveTls(tls: TlsMode | undefined, provider: TlsProvider | undefined): TlsMode {
+  const mode = tls ?? (provider === undefined ? 'off' : 'required')
   if (mode === 'off') return mode
-  const { role, upgrade } = Object(tlsProvider) as Partial<TlsProvider>
+  const { role, upgrade } = Object(provider) as Partial<TlsProvider>
   if (role === 'server' && typeof upgrade === 'function') return mode
-  throw new NbdUsageError(
-    `tls is ${mode}: expected tlsProvider to be the server's side of TLS, such as nodeTlsServer() of @nbdjs/tls`,
-  )
-}
-
-function featuresOf(chosen: Partial<ServerFeatures>): ServerFeatures {
-  const go = chosen.go ?? true
-  const structuredReplies = chosen.structuredReplies ?? true
-  const defaults: ServerFeatures = {
-    fixedNewstyle: true,
-    noZeroes: true,
-    exportName: true,
-    list: true,
-    go,
-    info: go,
-    infoName: true,
-    infoDescription: true,
-    infoBlockSize: true,
-    requireBlockSize: false,
-    structuredReplies,
-    extendedHeaders: structuredReplies,
-    metaContexts: true,
-    blockStatus: true,
-    blockStatusPayload: true,
-    df: true,
-    flush: true,
-    fua: true,
-    trim: true,
-    zero: true,
-    fastZero: true,
-    cache: true,
-    multiConn: true,
-  }
-  const features = merged('features', defaults, chosen)
-  for (const [name, value] of Object.entries(features)) {
-    if (typeof value !== 'boolean')
-      throw new NbdUsageError(`features.${name} is ${value}: expected a boolean`)
-  }
-  return features
-}
-
-/** `undefined` counts as not given. */
-function merged<T extends object>(group: string, defaults: T, chosen: Partial<T>): T {
-  const names = Object.keys(defaults)
-  for (const name of Object.keys(chosen)) {
-    if (!names.includes(name)) throw unknownOption(`${group}.${name}`, names)
-  }
-  const given = Object.entries(chosen).filter(([, value]) => value !== undefined)
-  return { ...defaults, ...Object.fromEntries(given) }
-}
-
-function unknownOption(name: string, known: readonly string[]): NbdUsageError {
-  return new NbdUsageError(`${name} is no option of a server: expected one of ${known.join(', ')}`)
-}
-
-function checkInteger(name: string, value: number, least: number): void {
-  if (Number.isSafeInteger(value) && value >= least) return
-  throw new NbdUsageError(`${name} is ${value}: expected a whole number, at least ${least}`)
+  const expected = `the server side of TLS if tls is '${mode}': nodeTlsServer() of @nbdjs/tls`
+  throw argumentError('Server', 'tlsProvider', expected, provider, {
+    ...(role === 'client' ? { receivedText: 'the client side of TLS' } : {}),
+  })
 }

@@ -1,6 +1,14 @@
-import { type Connection, NbdStateError, NbdTransportError } from '@nbdjs/core'
+import {
+  type Connection,
+  escapeUnprintable,
+  formatValue,
+  NbdStateError,
+  NbdTransportError,
+  quote,
+} from '@nbdjs/core'
 import { UpgradableConnection } from '@nbdjs/core/upgrade'
-import { ExportTable } from './exports/export.js'
+import { isErrorLike } from './backend/export-error.js'
+import { ExportTable } from './exports.js'
 import { FaultyOutput } from './faults/faulty-output.js'
 import {
   type Listener,
@@ -13,61 +21,91 @@ import {
   type UnixListenOptions,
 } from './listen/listener.js'
 import { type ResolvedOptions, resolveOptions, type ServerClient, type ServerOptions } from './options.js'
+import { ConnectionGuard } from './session/connection-guard.js'
 import { Output } from './session/output.js'
 import { Session } from './session/session.js'
+import { TotalBytes } from './session/total-bytes.js'
+import { PayloadPool } from './session/transmission/payload.js'
+
+/** An open session. */
+interface OpenSession {
+  readonly session: Session
+  readonly peer: string | undefined
+  readonly timer: SessionTimer
+}
 
 /**
- * An NBD server inside of this process. It serves whatever connection it is given, and those that come to its
- * listening sockets.
+ * An NBD server inside this process. It serves the connections that it is given, and those of its listening sockets.
  *
- * Clients are not trusted: one that breaks the protocol or exceeds a limit is cut off and reported to
- * `onError`, and the others do not notice.
+ * Clients are not trusted: a client that breaks the protocol or exceeds a limit is disconnected and reported to `onError`;
+ * other clients are not affected.
+ *
+ * @example
+ * ```ts
+ * const server = new Server({ exports: { disk: memoryBackend(2 ** 30) } })
+ * const { uri } = await server.listen({ port: 0 })
+ * ```
  */
 export class Server {
-  readonly #options: ServerOptions
   readonly #settings: ResolvedOptions
   readonly #exports: ExportTable
-  readonly #sessions = new Map<Session, SessionTimer>()
+  readonly #sessions = new Map<Session, OpenSession>()
+  readonly #peers = new Map<string, number>()
   readonly #listeners = new Set<Listener<unknown>>()
+  readonly #totalBytes: TotalBytes
+  readonly #payloadPool = new PayloadPool()
   #closed: Promise<void> | undefined
   /** Resolves `close()` once the last session is closed. */
   #lastClosed: () => void = () => {}
 
-  /** Throws a NbdUsageError for an option or an export that cannot be. */
+  /**
+   * Checks the options and the exports, and opens nothing.
+   *
+   * @throws {NbdUsageError} An option or an export is invalid.
+   */
   constructor(options: ServerOptions) {
-    this.#options = options
     this.#settings = resolveOptions(options)
-    this.#exports = new ExportTable(options.exports, options.defaultExport)
+    this.#exports = new ExportTable(this.#settings.exports, this.#settings.defaultExport)
+    this.#totalBytes = new TotalBytes(this.#settings.limits.totalBytes)
   }
 
-  /** Connections that are open. */
+  /** The number of open connections. */
   get connections(): number {
     return this.#sessions.size
   }
 
   /**
-   * Serves a connection, which must not be started. `address` tells in reports where it came from. Never
-   * throws: a connection that cannot be exportSession is destroyed and reported.
+   * Serves a connection. Never throws: a connection that cannot be served is destroyed and reported to `onError`.
+   *
+   * @param connection A connection that is not started.
+   * @param address The address of the client, for messages. The default is `unknown address`.
+   * @param peer Identifies the client for `limits.connectionsPerPeer`: its IP address, for example. A connection without
+   * one is not counted.
    */
-  accept(connection: Connection, address = 'unknown address'): void {
-    const refusal = this.#refusal()
-    if (refusal !== undefined) {
-      this.#refuse(connection, address, refusal)
+  accept(connection: Connection, address = 'unknown address', peer?: string): void {
+    const shownAddress = escapeUnprintable(String(address))
+    const rejection = this.#checkConnection(connection, peer)
+    if (rejection !== undefined) {
+      this.#reject(connection, shownAddress, rejection)
       return
     }
     try {
-      this.#serve(connection, address)
+      this.#serve(connection, shownAddress, peer)
     } catch (error) {
-      this.#refuse(connection, address, error instanceof Error ? error : new Error(String(error)))
+      this.#reject(connection, shownAddress, isErrorLike(error) ? error : new Error(String(error)))
     }
   }
 
   /**
-   * Listens on a TCP port, or at the path of a unix socket, and returns what it is bound to. May be called
-   * several times.
+   * Listens on a TCP port or a unix socket. May be called several times.
    *
-   * Without `tls` nothing that comes in is authenticated or encrypted: mind who can reach the address. Rejects with a
-   * NbdTransportError when it cannot be bound, and with a NbdStateError after `close()`.
+   * Without TLS, clients are not authenticated and nothing is encrypted: restrict who can reach the address.
+   *
+   * @param options `{ port, host }` or `{ path }`. A unix socket that a dead server left at the path is replaced.
+   * @returns The bound address, with an NBD URI.
+   * @throws {NbdUsageError} An option is invalid.
+   * @throws {NbdTransportError} The address cannot be bound.
+   * @throws {NbdStateError} The server is closed.
    */
   listen(options: TcpListenOptions): Promise<ListeningTcpAddress>
   listen(options: UnixListenOptions): Promise<ListeningUnixAddress>
@@ -77,39 +115,45 @@ export class Server {
   ): Promise<ListeningTcpAddress | ListeningUnixAddress> {
     if (this.#closed !== undefined) throw closedError()
     const events: ListenerEvents = {
-      connection: (connection, address) => this.accept(connection, address),
+      connection: (connection, address, peer) => this.accept(connection, address, peer),
       failed: (error) => this.#report(error, undefined),
     }
-    const listener = await ('path' in options ? listenUnix(options, events) : listenTcp(options, events))
+    const isUnix = typeof options === 'object' && options !== null && 'path' in options
+    const listener = await (isUnix ? listenUnix(options, events) : listenTcp(options, events))
     if (this.#closed !== undefined) {
       await listener.close()
       throw closedError()
     }
     this.#listeners.add(listener)
     const { address } = listener
-    // Who goes by the URI must not try without TLS.
+    this.#debug(`listening on ${address.uri}`, undefined)
+    // A client that uses the URI must not try without TLS.
     return this.#settings.tls === 'required'
       ? { ...address, uri: address.uri.replace('nbd', 'nbds') }
       : address
   }
 
   /**
-   * Stops to listen, answers what is under way, refuses what else is asked (ESHUTDOWN, NBD_REP_ERR_SHUTDOWN) and
-   * resolves when all connections are closed. What is still open after `timeouts.closeMs` is destroyed.
-   * Idempotent, never rejects.
+   * Closes the server: stops listening, answers the requests in flight, rejects further ones (ESHUTDOWN,
+   * NBD_REP_ERR_SHUTDOWN), and closes all connections. Those that are open after `timeouts.closeMs` are destroyed.
+   *
+   * Idempotent. Never rejects.
+   *
+   * @returns Resolves once all connections are closed.
    */
   close(): Promise<void> {
     this.#closed ??= this.#close()
     return this.#closed
   }
 
+  /** Closes the server, see {@link Server.close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
 
   async #close(): Promise<void> {
     const listeners = [...this.#listeners].map((listener) => listener.close())
-    for (const session of this.#sessions.keys()) session.shutdown()
+    for (const session of [...this.#sessions.keys()]) session.shutdown()
     await this.#allSessionsClosed()
     await Promise.all(listeners)
   }
@@ -127,79 +171,126 @@ export class Server {
   }
 
   #destroySessions(): void {
-    for (const session of this.#sessions.keys()) {
-      session.destroy(closedError())
-    }
+    for (const session of [...this.#sessions.keys()]) session.destroy(closedError())
   }
 
-  #serve(connection: Connection, address: string): void {
-    const { faults, tlsProvider } = this.#options
-    const { handshakeMs, closeMs } = this.#settings.timeouts
+  #serve(connection: Connection, address: string, peer: string | undefined): void {
+    const { faults, tls, tlsProvider, timeouts } = this.#settings
     const timer = new SessionTimer()
     const upgradable =
-      this.#settings.tls === 'off' || tlsProvider === undefined
+      tls === 'off' || tlsProvider === undefined
         ? undefined
         : new UpgradableConnection(connection, tlsProvider, { address, hostName: undefined })
-    const link = upgradable ?? connection
+    const guard = new ConnectionGuard(upgradable ?? connection, address)
+    const account = this.#totalBytes.open({ peer, cutOff: (reason) => session.destroy(reason) })
     const session: Session = new Session({
       exports: this.#exports,
       settings: this.#settings,
-      output: faults?.length ? new FaultyOutput(link, faults) : new Output(link),
+      output: faults.length > 0 ? new FaultyOutput(guard, account, faults) : new Output(guard, account),
       startTls: upgradable === undefined ? undefined : () => upgradable.startTls(),
       address,
+      account,
+      payloadPool: this.#payloadPool,
       events: {
-        agreed: () => timer.stop(),
-        closing: () => timer.start(closeMs, () => session.destroy(lateError(address, 'close', closeMs))),
+        negotiated: () => timer.stop(),
+        closing: () =>
+          timer.start(timeouts.closeMs, () => session.destroy(closeTimeout(address, timeouts.closeMs))),
         closed: () => this.#forget(session),
         failed: (error, client) => this.#report(error, client),
+        debug: (message, client) => this.#debug(message, client),
       },
     })
-    link.start(session)
-    this.#sessions.set(session, timer)
-    timer.start(handshakeMs, () => session.destroy(lateError(address, 'handshake', handshakeMs)))
+    this.#remember({ session, peer, timer })
+    this.#debug('connected', { address, exportName: undefined })
+    const { handshakeMs } = timeouts
+    timer.start(handshakeMs, () => session.destroy(handshakeTimeout(address, handshakeMs, session.awaited)))
+    guard.start(session)
     session.begin()
   }
 
-  #refuse(connection: Connection, address: string, reason: Error): void {
-    connection.destroy(reason)
-    this.#report(reason, { address, exportName: undefined })
+  #reject(connection: Connection, address: string, reason: Error): void {
+    const client: ServerClient = { address, exportName: undefined }
+    this.#report(reason, client)
+    try {
+      connection.destroy(reason)
+    } catch (error) {
+      this.#debug(`destroy() threw: ${isErrorLike(error) ? error.message : formatValue(error)}`, client)
+    }
   }
 
-  #refusal(): Error | undefined {
-    const { connections } = this.#settings.limits
+  /** Why a connection must not be served. */
+  #checkConnection(connection: unknown, peer: string | undefined): Error | undefined {
+    const { connections, connectionsPerPeer } = this.#settings.limits
+    const methods = ['start', 'write', 'close', 'destroy'] as const
+    const missing = methods.find((name) => typeof Object(connection)[name] !== 'function')
+    if (missing !== undefined) {
+      return new NbdStateError(
+        `accept: connection: expected a Connection with the methods ${methods.join(', ')}, received ${formatValue(connection)} without ${missing}`,
+      )
+    }
     if (this.#closed !== undefined) return closedError()
-    if (this.#sessions.size < connections) return undefined
-    return new NbdStateError(
-      `${connections} connections are open, and no more are allowed (limits.connections)`,
-    )
+    if (this.#sessions.size >= connections) {
+      return new NbdStateError(
+        `${connections} connections are open: no more are allowed (limits.connections)`,
+      )
+    }
+    if (peer !== undefined && (this.#peers.get(peer) ?? 0) >= connectionsPerPeer) {
+      return new NbdStateError(
+        `${connectionsPerPeer} connections of ${quote(peer)} are open: no more are allowed (limits.connectionsPerPeer)`,
+      )
+    }
+    return undefined
+  }
+
+  #remember(open: OpenSession): void {
+    this.#sessions.set(open.session, open)
+    if (open.peer !== undefined) this.#peers.set(open.peer, (this.#peers.get(open.peer) ?? 0) + 1)
   }
 
   #forget(session: Session): void {
-    this.#sessions.get(session)?.stop()
+    const open = this.#sessions.get(session)
+    if (open === undefined) return
+    open.timer.stop()
     this.#sessions.delete(session)
+    if (open.peer !== undefined) {
+      const rest = (this.#peers.get(open.peer) ?? 1) - 1
+      if (rest > 0) this.#peers.set(open.peer, rest)
+      else this.#peers.delete(open.peer)
+    }
     if (this.#sessions.size === 0) this.#lastClosed()
   }
 
   #report(error: Error, client: ServerClient | undefined): void {
-    try {
-      this.#options.onError?.(error, client)
-    } catch (thrown) {
-      // Not into the session that happens to be at work: it has done nothing wrong.
-      queueMicrotask(() => {
-        throw thrown
-      })
-    }
+    this.#debug(`error: ${error.message}`, client)
+    const { onError } = this.#settings
+    if (onError !== undefined) callHook(() => onError(error, client))
+  }
+
+  #debug(message: string, client: ServerClient | undefined): void {
+    const { onDebug } = this.#settings
+    if (onDebug !== undefined) callHook(() => onDebug(escapeUnprintable(message), client))
   }
 }
 
-/** One timeout at a time; 0 is none. */
+/** An exception of a hook is thrown outside of the session that called it, which is not at fault. */
+function callHook(call: () => void): void {
+  try {
+    call()
+  } catch (thrown) {
+    queueMicrotask(() => {
+      throw thrown
+    })
+  }
+}
+
+/** One timeout at a time; 0 for none. */
 class SessionTimer {
   #timer: NodeJS.Timeout | undefined
 
   /** Does not keep the process alive: the connection does, if it can. */
-  start(delayMs: number, late: () => void): void {
+  start(delayMs: number, expired: () => void): void {
     this.stop()
-    if (delayMs > 0) this.#timer = setTimeout(late, delayMs).unref()
+    if (delayMs > 0) this.#timer = setTimeout(expired, delayMs).unref()
   }
 
   stop(): void {
@@ -207,15 +298,17 @@ class SessionTimer {
   }
 }
 
-function lateError(address: string, operation: 'handshake' | 'close', delayMs: number): NbdTransportError {
-  const what = operation === 'handshake' ? 'choose an export' : 'hang up'
+function handshakeTimeout(address: string, delayMs: number, awaited: string): NbdTransportError {
   return new NbdTransportError(
-    `the client at ${address} did not ${what} within ${delayMs} ms (timeouts.${operation}Ms)`,
-    {
-      operation,
-      address,
-      errno: 'ETIMEDOUT',
-    },
+    `the client at ${address} did not select an export within ${delayMs} ms (timeouts.handshakeMs): waited for ${awaited}`,
+    { operation: 'handshake', address, errno: 'ETIMEDOUT' },
+  )
+}
+
+function closeTimeout(address: string, delayMs: number): NbdTransportError {
+  return new NbdTransportError(
+    `the client at ${address} did not close the connection within ${delayMs} ms (timeouts.closeMs)`,
+    { operation: 'close', address, errno: 'ETIMEDOUT' },
   )
 }
 

@@ -201,7 +201,7 @@ describe('our own client, with extended headers', () => {
     const nbd = await session({}, { exports: { '': backend } })
     await nbd.zero(TiB, 0)
     await nbd.cache(TiB, 0)
-    expect(backend.allocated).toBe(4096)
+    expect(backend.allocated).toBe(65536)
     await nbd.trim(3 * TiB, TiB)
     expect(backend.allocated).toBe(0)
     await nbd.shutdown()

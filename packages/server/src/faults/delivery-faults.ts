@@ -1,12 +1,20 @@
 import { ReplyFlag } from '@nbdjs/core/wire'
 import type { Fault, MessageFilter, OutgoingMessage } from './fault.js'
 
+/** The options of {@link cutAt}. */
 export interface CutOptions {
-  /** Reset the connection, which may drop bytes before the cut, instead of closing it behind them. Default: false. */
+  /**
+   * Whether to reset the connection, which may discard bytes before the cut, instead of closing it after them.
+   * @default false
+   */
   readonly reset?: boolean
 }
 
-/** Sends the first `position` bytes of the stream, and no more: the connection ends there. */
+/**
+ * Ends the connection after the first bytes of the stream.
+ *
+ * @param position The number of bytes that are sent, at least 0.
+ */
 export function cutAt(position: number, { reset = false }: CutOptions = {}): Fault {
   return (link) => {
     let sent = 0
@@ -28,7 +36,12 @@ export function cutAt(position: number, { reset = false }: CutOptions = {}): Fau
   }
 }
 
-/** Sends each message that `matches` tells, all of them by default, `delayMs` later than it would be. */
+/**
+ * Sends messages later.
+ *
+ * @param delayMs The delay in milliseconds.
+ * @param matches The messages to delay. The default is all.
+ */
 export function delay(delayMs: number, matches: MessageFilter = () => true): Fault {
   return (link) => {
     let last = Promise.resolve()
@@ -45,24 +58,26 @@ export function delay(delayMs: number, matches: MessageFilter = () => true): Fau
           }, delayMs)
         })
       },
-      // Timers of one length fire in the order in which they were set.
+      // Timers with equal delays fire in the order in which they were set.
       end: () => last,
     }
   }
 }
 
 /** How long to wait for a group to fill up. */
-const PATIENCE_MS = 20
+const GROUP_TIMEOUT_MS = 20
 
 /**
- * Holds back replies until there are `group` of them, and sends these in reverse order; fewer when no more come
- * for a moment. The chunks of one reply stay together and in order, so that a client must cope with it: replies
- * may come in any order ("Transmission").
+ * Holds back replies until there are `group` of them, and sends them in reverse order; fewer if no further ones come within
+ * 20 ms. The chunks of one reply stay together and in order. A client must accept this: replies may come in any order
+ * ("Transmission").
+ *
+ * @param group The number of replies, at least 1.
  */
 export function reorder(group: number): Fault {
   return (link) => {
     let held: OutgoingMessage[][] = []
-    let open = new Map<bigint, OutgoingMessage[]>()
+    let incomplete = new Map<bigint, OutgoingMessage[]>()
     let timer: NodeJS.Timeout | undefined
     const release = (): void => {
       clearTimeout(timer)
@@ -74,24 +89,24 @@ export function reorder(group: number): Fault {
       held.push(reply)
       clearTimeout(timer)
       if (held.length >= group) release()
-      else timer = setTimeout(release, PATIENCE_MS)
+      else timer = setTimeout(release, GROUP_TIMEOUT_MS)
     }
     return {
       message(message) {
         if (message.kind === 'simpleReply') {
           hold([message])
         } else if (message.kind === 'chunk') {
-          const reply = [...(open.get(message.cookie) ?? []), message]
-          open.set(message.cookie, reply)
+          const reply = [...(incomplete.get(message.cookie) ?? []), message]
+          incomplete.set(message.cookie, reply)
           if ((message.flags & ReplyFlag.Done) === 0) return
-          open.delete(message.cookie)
+          incomplete.delete(message.cookie)
           hold(reply)
         } else {
           link.send(message)
         }
       },
       end() {
-        open = new Map()
+        incomplete = new Map()
         release()
       },
     }

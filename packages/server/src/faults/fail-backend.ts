@@ -2,31 +2,49 @@ import type { ErrorName } from '@nbdjs/core/wire'
 import type { Backend, Offset, RangeLength } from '../backend/backend.js'
 import { ExportError } from '../backend/export-error.js'
 
-/** The methods of a backend that are about a range. */
+/** The methods of a backend that have a range. */
 export type RangeMethod = 'read' | 'write' | 'trim' | 'zero' | 'cache' | 'extents'
 
+/** The options of {@link failBackend}. */
 export interface FailBackendOptions {
-  /** Fail whatever touches this byte. */
+  /** The byte position that fails: every call whose range contains it. */
   readonly offset: Offset
-  /** The error to answer with. Default: EIO. */
+  /**
+   * The error of the calls.
+   * @default 'EIO'
+   */
   readonly code?: ErrorName
-  /** The text that goes with it. Default: 'bad sector'. */
+  /**
+   * The message of the error.
+   * @default 'bad sector'
+   */
   readonly message?: string
-  /** Tell the client at which offset it failed. Default: false. */
-  readonly tellOffset?: boolean
-  /** Which methods fail. Default: all. */
+  /**
+   * Whether the client receives the position that failed.
+   * @default false
+   */
+  readonly sendOffset?: boolean
+  /**
+   * The methods that fail.
+   * @default all methods with a range
+   */
   readonly methods?: readonly RangeMethod[]
 }
 
-/** The backend with a bad spot. */
+/**
+ * Makes a backend with a bad sector.
+ *
+ * @param backend The backend that executes all other calls.
+ * @param options The position, and how calls fail.
+ */
 export function failBackend(backend: Backend, options: FailBackendOptions): Backend {
-  const { offset, code = 'EIO', message = 'bad sector', tellOffset = false, methods } = options
+  const { offset, code = 'EIO', message = 'bad sector', sendOffset = false, methods } = options
   const check = (method: RangeMethod, length: RangeLength, from: Offset): void => {
     if (methods !== undefined && !methods.includes(method)) return
     if (offset < from || BigInt(offset) >= BigInt(from) + BigInt(length)) return
-    throw new ExportError(code, message, tellOffset ? { offset } : {})
+    throw new ExportError(code, message, sendOffset ? { offset } : {})
   }
-  // Calls with a length in front; `write`, which has its data there, is told apart below.
+  // The first argument is the length, except that of `write`, which is the data.
   const checked =
     (method: RangeMethod, call: (...args: never[]) => unknown) =>
     (first: RangeLength | Uint8Array, from: Offset, ...rest: unknown[]): unknown => {

@@ -1,12 +1,12 @@
-/** A message that is about to be sent, whole. */
+/** A complete message that is about to be sent. */
 export type OutgoingMessage = {
-  /** The bytes as they would be sent, from the magic to the last byte of the payload. */
+  /** The bytes, from the magic to the last byte of the payload. */
   readonly bytes: Uint8Array
-  /** How many messages the connection sent before. */
+  /** The number of messages that the connection sent before. */
   readonly index: number
 } & MessageHead
 
-/** What kind of message it is, with what its header tells. */
+/** The kind of a message, and the content of its header. */
 export type MessageHead =
   | { readonly kind: 'greeting' }
   | { readonly kind: 'exportNameReply' }
@@ -17,30 +17,42 @@ export type MessageHead =
       readonly cookie: bigint
       readonly type: number
       readonly flags: number
-      /** Where its payload begins, which tells extended headers from others. */
+      /** The position of the payload: 20 in structured replies, 32 with extended headers. */
       readonly headerLength: number
     }
 
-/** What a fault can do. */
+/** What a fault can do to a connection. */
 export interface FaultLink {
-  /** Sends a message: by way of the next fault, at last to the client. At any time, any number of times. */
+  /** Passes a message to the next fault, the last one to the client. May be called at any time, any number of times. */
   send(message: OutgoingMessage): void
-  /** Closes the connection once what was sent is flushed. */
+  /** Closes the connection once everything that was sent is flushed. */
   close(): void
   /** Resets the connection. */
   destroy(): void
 }
 
-/** A fault at work on one connection. */
+/** A fault of one connection. */
 export interface ActiveFault {
-  /** Gets every message of the connection, and sends it on, or something else, or nothing, now or later. */
+  /** Receives every message of the connection. It may send it, another one or none, now or later. */
   message(message: OutgoingMessage): void
-  /** The session closes the connection: what was held back must be sent now. It waits for the promise. */
+  /** Called before the connection is closed: messages that were held back must be sent now. A promise is awaited. */
   end?(): void | Promise<void>
 }
 
-/** A way for a server to misbehave. Called once for every connection. */
+/**
+ * A fault of a server, for tests of clients. Called once for each connection.
+ *
+ * @example
+ * ```ts
+ * const twice: Fault = (link) => ({
+ *   message(message) {
+ *     link.send(message)
+ *     if (message.kind === 'simpleReply') link.send(message)
+ *   },
+ * })
+ * ```
+ */
 export type Fault = (link: FaultLink) => ActiveFault
 
-/** Which messages a fault is about. */
+/** Selects messages. */
 export type MessageFilter = (message: OutgoingMessage) => boolean

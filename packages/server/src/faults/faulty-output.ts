@@ -1,4 +1,3 @@
-import type { Connection } from '@nbdjs/core'
 import {
   CHUNK_COOKIE,
   CHUNK_FLAGS,
@@ -11,26 +10,27 @@ import {
   SIMPLE_REPLY_ERROR,
   viewOf,
 } from '@nbdjs/core/wire'
-import { Output } from '../session/output.js'
+import { Output, type OutputConnection } from '../session/output.js'
+import type { MemoryAccount } from '../session/total-bytes.js'
 import type { ActiveFault, Fault, MessageHead, OutgoingMessage } from './fault.js'
 
-/** An output whose every message passes through faults. It copies, and writes each message on its own. */
+/** An output that passes every message through faults. It copies the messages, and writes each on its own. */
 export class FaultyOutput extends Output {
-  readonly #connection: Connection
+  readonly #connection: OutputConnection
   readonly #faults: readonly ActiveFault[]
   readonly #entry: (message: OutgoingMessage) => void
   #count = 0
 
-  constructor(connection: Connection, faults: readonly Fault[]) {
-    super(connection)
+  constructor(connection: OutputConnection, account: MemoryAccount, faults: readonly Fault[]) {
+    super(connection, account)
     this.#connection = connection
     const active: ActiveFault[] = []
-    // The last fault is the nearest to the client: built from there.
+    // The last fault is the nearest to the client, and therefore made first.
     this.#entry = faults.reduceRight<(message: OutgoingMessage) => void>(
       (send, fault) => {
         const filter = fault({
           send,
-          close: () => void connection.close(),
+          close: () => connection.close(),
           destroy: () => connection.destroy(new Error('a fault cut the connection')),
         })
         active.unshift(filter)
@@ -50,14 +50,14 @@ export class FaultyOutput extends Output {
     void this.#close()
   }
 
-  /** In order: what one fault lets go, the next one may hold. */
+  /** In order: the next fault may hold back what one releases. */
   async #close(): Promise<void> {
     try {
       for (const fault of this.#faults) await fault.end?.()
-      await this.#connection.close()
+      this.#connection.close()
     } catch (error) {
       this.#connection.destroy(new Error('a fault failed at its end', { cause: error }))
-      // A bug in a test should be heard; the session has nothing to do with it.
+      // A bug of a test must be noticed; the session is not at fault.
       queueMicrotask(() => {
         throw error
       })
@@ -70,7 +70,7 @@ const chunkHeaderLengths: Readonly<Record<number, number>> = {
   [Magic.ExtendedReply]: EXTENDED_CHUNK_HEADER_LENGTH,
 }
 
-/** Reads what a message of the server is from its own bytes. Only the answer to NBD_OPT_EXPORT_NAME has no magic. */
+/** Recognises a message of the server by its bytes. Only the reply to NBD_OPT_EXPORT_NAME has no magic. */
 export function parseMessageHead(bytes: Uint8Array): MessageHead {
   const view = viewOf(bytes)
   const magic = view.getUint32(0)

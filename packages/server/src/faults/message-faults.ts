@@ -21,8 +21,10 @@ import {
 import type { Fault, MessageFilter, OutgoingMessage } from './fault.js'
 
 /**
- * Sends other bytes in place of the messages that `matches` tells, or none where `change` returns undefined.
- * `change` gets a copy of the bytes, to be changed in place if it likes to.
+ * Replaces the bytes of messages.
+ *
+ * @param matches The messages to change.
+ * @param change Receives a copy of the bytes, which it may modify, and returns the bytes to send; undefined for none.
  */
 export function rewrite(
   matches: MessageFilter,
@@ -36,15 +38,24 @@ export function rewrite(
   })
 }
 
-/** Never sends the messages that `matches` tells. */
+/**
+ * Drops messages.
+ *
+ * @param matches The messages that are not sent.
+ */
 export function drop(matches: MessageFilter): Fault {
   return rewrite(matches, () => undefined)
 }
 
-/** Where each kind of reply has its cookie. */
-const positions = { simpleReply: SIMPLE_REPLY_COOKIE, chunk: CHUNK_COOKIE } as const
+/** The position of the cookie in each kind of reply. */
+const cookiePositions = { simpleReply: SIMPLE_REPLY_COOKIE, chunk: CHUNK_COOKIE } as const
 
-/** Answers under another cookie than the one that the client sent. */
+/**
+ * Replaces the cookies of replies.
+ *
+ * @param change Returns the cookie to send instead of the one that the client sent.
+ * @param matches The messages to change. The default is all replies.
+ */
 export function changeCookie(change: (cookie: bigint) => bigint, matches: MessageFilter = () => true): Fault {
   return (link) => ({
     message(message) {
@@ -54,42 +65,44 @@ export function changeCookie(change: (cookie: bigint) => bigint, matches: Messag
       }
       const cookie = change(message.cookie)
       const bytes = message.bytes.slice()
-      viewOf(bytes).setBigUint64(positions[message.kind], cookie)
+      viewOf(bytes).setBigUint64(cookiePositions[message.kind], cookie)
       link.send({ ...message, bytes, cookie })
     },
   })
 }
 
-/** In front of the data. */
+/** The length of the offset before the data. */
 const OFFSET_LENGTH = 8
 
 /**
- * Cuts the data of structured replies into chunks of at most `length` bytes and sends the last one first. A client
- * must cope with it ("Structured reply types"), unless it asked for NBD_CMD_FLAG_DF, which this disregards.
+ * Splits the data of structured replies into several chunks, and sends the last one first. A client must accept this
+ * ("Structured reply types"), unless it set NBD_CMD_FLAG_DF, which this fault ignores.
+ *
+ * @param length The most bytes of data in one chunk, at least 1.
  */
 export function fragment(length: number): Fault {
   return (link) => ({
     message(message) {
       if (message.kind !== 'chunk' || message.type !== Chunk.OffsetData) link.send(message)
-      else for (const chunk of fragments(message, length)) link.send(chunk)
+      else for (const chunk of toFragments(message, length)) link.send(chunk)
     },
   })
 }
 
-/** The flags, which may tell that the reply is done, go with the chunk that is sent last. */
-function fragments(message: OutgoingChunk, length: number): OutgoingChunk[] {
+/** The flags, which may contain NBD_REPLY_FLAG_DONE, belong to the chunk that is sent last. */
+function toFragments(message: OutgoingChunk, length: number): OutgoingChunk[] {
   const payload = payloadOf(message)
   const offset = getU64(viewOf(payload), 0)
   const data = payload.subarray(OFFSET_LENGTH)
   const chunks: OutgoingChunk[] = []
   for (let at = 0; at < data.length; at += length) {
-    const piece = new Uint8Array(OFFSET_LENGTH)
-    setU64(viewOf(piece), 0, sum(offset, at))
+    const head = new Uint8Array(OFFSET_LENGTH)
+    setU64(viewOf(head), 0, sum(offset, at))
     chunks.unshift(
       rewriteChunk(message, {
         flags: at === 0 ? message.flags : 0,
         type: Chunk.OffsetData,
-        payload: concat(piece, data.subarray(at, at + length)),
+        payload: concat(head, data.subarray(at, at + length)),
       }),
     )
   }
@@ -100,15 +113,20 @@ function sum(offset: U64, count: number): U64 {
   return u64(BigInt(offset) + BigInt(count))
 }
 
-/** What a block status chunk tells. */
+/** The content of a block status chunk. */
 export interface StatusMessage {
+  /** The id of the metadata context. */
   readonly contextId: number
+  /** The extents, from the offset of the request on. */
   readonly extents: readonly BlockDescriptor[]
-  /** The number of extents that it claims to have, with extended headers. Default: that of `extents`. */
+  /**
+   * The number of extents that the chunk states, with extended headers.
+   * @default the number of `extents`
+   */
   readonly count?: number
 }
 
-/** What is told instead: a chunk for each message, in order; none for no message. */
+/** Returns the messages to send instead of one: a chunk for each, in order. */
 export type StatusChange = (status: StatusMessage) => readonly StatusMessage[]
 
 const layouts: Readonly<Record<number, BlockStatusLayout>> = {
@@ -117,27 +135,30 @@ const layouts: Readonly<Record<number, BlockStatusLayout>> = {
 }
 
 /**
- * Tells of other extents or contexts than there are: extents of no length or beyond the end, a context that is
- * unknown, missing or there twice. The reply comes to its end all the same.
+ * Replaces block status chunks, for example by extents of length 0 or beyond the end, or by contexts that are unknown,
+ * missing or duplicate. The reply is completed in any case.
+ *
+ * @param change Returns the messages to send instead.
+ * @param matches The messages to change. The default is all block status chunks.
  */
 export function changeStatus(change: StatusChange, matches: MessageFilter = () => true): Fault {
   return (link) => ({
     message(message) {
       const layout = message.kind === 'chunk' ? layouts[message.type] : undefined
       if (message.kind !== 'chunk' || layout === undefined || !matches(message)) link.send(message)
-      else for (const chunk of changed(message, layout, change)) link.send(chunk)
+      else for (const chunk of toChanged(message, layout, change)) link.send(chunk)
     },
   })
 }
 
-function changed(message: OutgoingChunk, layout: BlockStatusLayout, change: StatusChange): OutgoingChunk[] {
-  const told = change(decodeStatus(payloadOf(message), layout))
+function toChanged(message: OutgoingChunk, layout: BlockStatusLayout, change: StatusChange): OutgoingChunk[] {
+  const statuses = change(decodeStatus(payloadOf(message), layout))
   const isDone = (message.flags & ReplyFlag.Done) !== 0
-  if (told.length === 0 && isDone) {
+  if (statuses.length === 0 && isDone) {
     return [rewriteChunk(message, { flags: message.flags, type: Chunk.None, payload: new Uint8Array(0) })]
   }
-  return told.map((status, index) => {
-    const flags = index === told.length - 1 ? message.flags : message.flags & ~ReplyFlag.Done
+  return statuses.map((status, index) => {
+    const flags = index === statuses.length - 1 ? message.flags : message.flags & ~ReplyFlag.Done
     return rewriteChunk(message, { flags, type: message.type, payload: encodeStatus(status, layout) })
   })
 }
@@ -158,27 +179,27 @@ function encodeStatus({ contextId, extents, count }: StatusMessage, layout: Bloc
 }
 
 /** A message that is a chunk. */
-export type OutgoingChunk = OutgoingMessage & { readonly kind: 'chunk' }
+type OutgoingChunk = OutgoingMessage & { readonly kind: 'chunk' }
 
-/** What makes a chunk another one of the same reply. */
-export interface ChunkChange {
+/** The new content of a chunk. */
+interface ChunkContent {
   readonly flags: number
   readonly type: number
   readonly payload: Uint8Array
 }
 
 /** Another chunk of the same reply, with the same kind of header. */
-export function rewriteChunk(message: OutgoingChunk, { flags, type, payload }: ChunkChange): OutgoingChunk {
+function rewriteChunk(message: OutgoingChunk, { flags, type, payload }: ChunkContent): OutgoingChunk {
   const { headerLength } = message
   const bytes = concat(message.bytes.subarray(0, headerLength), payload)
   const view = viewOf(bytes)
   view.setUint16(CHUNK_FLAGS, flags)
   view.setUint16(CHUNK_TYPE, type)
-  // In every kind of header, the length stands at the end, and its upper half, if there is one, is 0.
+  // In both kinds of header the length is last, and its upper half, if there is one, is 0.
   view.setUint32(headerLength - 4, payload.length)
   return { ...message, flags, type, bytes }
 }
 
-export function payloadOf({ bytes, headerLength }: OutgoingChunk): Uint8Array {
+function payloadOf({ bytes, headerLength }: OutgoingChunk): Uint8Array {
   return bytes.subarray(headerLength)
 }

@@ -1,135 +1,184 @@
 import { Buffer } from 'node:buffer'
 import net from 'node:net'
-import { type Connection, NbdTransportError, NbdUsageError } from '@nbdjs/core'
+import {
+  argumentError,
+  type Connection,
+  checkOptions,
+  escapeUnprintable,
+  NbdTransportError,
+  option,
+} from '@nbdjs/core'
 import { acceptedConnection } from '@nbdjs/node-socket'
-import { removeStaleSocket } from './socket-path.js'
+import { closeKeepingOthers, identify, removeStaleSocket } from './socket-path.js'
 
+/** The options of `Server.listen()` for a TCP socket. */
 export interface TcpListenOptions {
-  /** 0 takes any that is free; 10809 is NBD's own. */
+  /** The port: 0 for any free one. The registered port of NBD is 10809. */
   readonly port: number
-  /** A name or an address of this machine. Default: `127.0.0.1`, which only this machine can reach. */
-  readonly host?: string
+  /**
+   * A name or an address of this machine.
+   * @default '127.0.0.1', which is reachable from this machine only
+   */
+  readonly host?: string | undefined
+  /**
+   * The idle time in milliseconds after which keep-alive probes are sent, which find clients that are gone without having
+   * closed their connection; 0 for none. The system determines the number of probes (Linux: 9, one every 75 s).
+   * @default 60000
+   */
+  readonly keepAliveMs?: number | undefined
 }
 
+/** The options of `Server.listen()` for a unix socket. */
 export interface UnixListenOptions {
-  /** Where to make the socket. It is removed when the server is closed. */
+  /** The path of the socket to create. It is removed when the server is closed. */
   readonly path: string
 }
 
-/** What a listening TCP socket is bound to. */
+/** The address of a listening TCP socket. */
 export interface ListeningTcpAddress {
   /** The numeric address. */
   readonly host: string
+  /** The port. */
   readonly port: number
-  /** `nbd://127.0.0.1:10809`, and `nbds:` where TLS is required. */
+  /** The NBD URI: `nbd://127.0.0.1:10809`, with the scheme `nbds` if TLS is required. */
   readonly uri: string
 }
 
-/** What a listening unix socket is bound to. */
+/** The address of a listening unix socket. */
 export interface ListeningUnixAddress {
+  /** The path of the socket. */
   readonly path: string
-  /** `nbd+unix:///?socket=/run/nbd.sock`, and `nbds+unix:` where TLS is required. */
+  /** The NBD URI: `nbd+unix:///?socket=/run/nbd.sock`, with the scheme `nbds+unix` if TLS is required. */
   readonly uri: string
 }
 
-/** The room for a path in the system's `sockaddr_un`, less the closing NUL. Node cuts off what is longer. */
-const MAX_PATH_BYTES = process.platform === 'linux' ? 107 : 103
-
-/** Throws a NbdUsageError. */
-export function checkTcp({ port, host }: TcpListenOptions): void {
-  if (!Number.isInteger(port) || port < 0 || port > 65535) {
-    throw new NbdUsageError(`port is ${port}: expected a whole number from 0 to 65535`)
-  }
-  if (host !== undefined && (typeof host !== 'string' || host === '')) {
-    throw new NbdUsageError(`host is '${host}': expected a name or an address`)
-  }
-}
-
-/** Throws a NbdUsageError. */
-export function checkUnix({ path }: UnixListenOptions): void {
-  if (typeof path !== 'string' || path === '' || path.includes('\0')) {
-    throw new NbdUsageError(`path is ${JSON.stringify(path)}: expected the name of a file`)
-  }
-  const length = Buffer.byteLength(path)
-  if (length > MAX_PATH_BYTES) {
-    throw new NbdUsageError(
-      `path has ${length} bytes: expected at most ${MAX_PATH_BYTES}, which is all that the name of a unix socket can have: ${path}`,
-    )
-  }
-}
-
-/** `127.0.0.1:10809`, `[::1]:10809` */
-export function hostAndPort(host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
-}
-
-export function tcpAddress(host: string, port: number): ListeningTcpAddress {
-  return { host, port, uri: `nbd://${hostAndPort(host, port)}` }
-}
-
-export function unixAddress(path: string): ListeningUnixAddress {
-  return { path, uri: `nbd+unix:///?socket=${encodeURIComponent(path).replaceAll('%2F', '/')}` }
-}
-
-/** A socket that listens. */
+/** A listening socket. */
 export interface Listener<Address> {
   readonly address: Address
-  /** Stops to listen. Resolves when all connections that came by it are closed. */
+  /** Stops listening. Resolves once all connections that it accepted are closed. */
   close(): Promise<void>
 }
 
-/** What becomes of a listener. */
+/** The callbacks of a listener. */
 export interface ListenerEvents {
-  connection(connection: Connection, address: string): void
-  /** It failed after it had begun to listen. */
+  /**
+   * A client connected.
+   *
+   * @param peer Identifies the peer among all peers; undefined if it is not known.
+   */
+  connection(connection: Connection, address: string, peer: string | undefined): void
+  /** The listening socket failed. */
   failed(error: Error): void
 }
 
-/** `tcp://127.0.0.1:10809`: rejects with a NbdTransportError when it cannot be bound. */
+/** The longest path of a unix socket: `sockaddr_un` less the final NUL. Node truncates longer ones. */
+const MAX_PATH_BYTES = process.platform === 'linux' ? 107 : 103
+
+const tcpShape = {
+  port: option.required(option.integer({ min: 0, max: 65535 })),
+  host: option.instance<string>(
+    'a host name or an IP address',
+    (value) => typeof value === 'string' && value !== '',
+    '127.0.0.1',
+  ),
+  keepAliveMs: option.milliseconds(60_000),
+}
+
+const unixShape = { path: option.required(option.string()) }
+
+/** Rejects with a NbdUsageError for wrong options, and with a NbdTransportError if the address cannot be bound. */
 export async function listenTcp(
   options: TcpListenOptions,
   events: ListenerEvents,
 ): Promise<Listener<ListeningTcpAddress>> {
-  checkTcp(options)
-  const { port, host = '127.0.0.1' } = options
-  const server = createServer(
-    ({ remoteAddress = 'unknown', remotePort = 0 }) => `tcp://${hostAndPort(remoteAddress, remotePort)}`,
-    events,
-  )
+  const { port, host, keepAliveMs } = checkOptions('listen', tcpShape, options)
+  const keepAlive = { keepAlive: keepAliveMs > 0, keepAliveInitialDelay: keepAliveMs }
+  const server = createServer(keepAlive, events, ({ remoteAddress, remotePort = 0 }) => ({
+    address: `tcp://${formatHostAndPort(remoteAddress ?? 'unknown', remotePort)}`,
+    peer: remoteAddress && toPeer(remoteAddress),
+  }))
   try {
     await bind(server, { port, host })
   } catch (error) {
-    throw listenError(`tcp://${hostAndPort(host, port)}`, error)
+    throw listenError(`tcp://${formatHostAndPort(host, port)}`, error)
   }
   const bound = server.address() as net.AddressInfo
-  return { address: tcpAddress(bound.address, bound.port), close: () => close(server) }
+  const uri = `nbd://${formatHostAndPort(bound.address, bound.port)}`
+  return {
+    address: { host: bound.address, port: bound.port, uri },
+    close: () => closed(server, () => server.close()),
+  }
 }
 
 /**
- * `unix:///run/nbd.sock`: takes the place of a socket that nobody listens on any more. Rejects with a
- * NbdTransportError when it cannot be bound, or when something answers there.
+ * Replaces the socket of a dead server. Rejects with a NbdUsageError for wrong options, and with a NbdTransportError if the
+ * path cannot be bound or a server answers there.
  */
 export async function listenUnix(
   options: UnixListenOptions,
   events: ListenerEvents,
 ): Promise<Listener<ListeningUnixAddress>> {
-  checkUnix(options)
-  const { path } = options
-  const server = createServer(() => `unix://${path}`, events)
+  const { path } = checkOptions('listen', unixShape, options)
+  checkPath(path)
+  const server = createServer({}, events, () => ({
+    address: `unix://${escapeUnprintable(path)}`,
+    peer: undefined,
+  }))
   try {
     await bindPath(server, path)
   } catch (error) {
-    throw listenError(`unix://${path}`, error)
+    throw listenError(`unix://${escapeUnprintable(path)}`, error)
   }
-  return { address: unixAddress(path), close: () => close(server) }
+  const own = identify(path)
+  return {
+    address: { path, uri: `nbd+unix:///?socket=${encodeURIComponent(path).replaceAll('%2F', '/')}` },
+    close: () => closed(server, () => closeKeepingOthers(path, own, () => server.close())),
+  }
 }
 
-function createServer(addressOf: (socket: net.Socket) => string, events: ListenerEvents): net.Server {
-  const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, (socket) => {
-    const address = addressOf(socket)
-    events.connection(acceptedConnection(address, socket), address)
+function checkPath(path: string): void {
+  if (path === '' || path.includes('\0')) {
+    throw argumentError('listen', 'path', 'the path of a file', path)
+  }
+  const length = Buffer.byteLength(path)
+  if (length > MAX_PATH_BYTES) {
+    const expected = `a path of at most ${MAX_PATH_BYTES} bytes, the longest of a unix socket`
+    throw argumentError('listen', 'path', expected, path, { receivedText: `${length} bytes` })
+  }
+}
+
+/** `127.0.0.1:10809`, `[::1]:10809` */
+function formatHostAndPort(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}
+
+/**
+ * The part of an address that one peer cannot change: an IPv4 address, also one mapped to IPv6, or the first 64 bits of an
+ * IPv6 address, because the rest is the peer's choice. A link-local address is kept whole: all of a link share the prefix.
+ */
+export function toPeer(address: string): string {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1]
+  if (mapped !== undefined) return mapped
+  if (!address.includes(':') || /^fe[89ab]/i.test(address)) return address
+  const [head = '', tail] = address.split('::')
+  const groups = head === '' ? [] : head.split(':')
+  const tailGroups = tail === undefined || tail === '' ? [] : tail.split(':')
+  const zeroes = tail === undefined ? 0 : 8 - groups.length - tailGroups.length
+  const all = [...groups, ...new Array<string>(Math.max(0, zeroes)).fill('0'), ...tailGroups]
+  return `${all.slice(0, 4).join(':')}::/64`
+}
+
+function createServer(
+  options: net.ServerOpts,
+  events: ListenerEvents,
+  describe: (socket: net.Socket) => { address: string; peer: string | undefined },
+): net.Server {
+  const always = { allowHalfOpen: true, pauseOnConnect: true, noDelay: true }
+  const server = net.createServer({ ...always, ...options }, (socket) => {
+    const { address, peer } = describe(socket)
+    events.connection(acceptedConnection(address, socket), address, peer)
   })
-  // After a failed bind this is heard as well; the promise has told it by then.
+  // Also emitted after a failed bind, which rejects the promise of listen().
   server.on('error', (error) => {
     if (server.listening) events.failed(error)
   })
@@ -162,9 +211,10 @@ function bind(server: net.Server, options: net.ListenOptions): Promise<void> {
   })
 }
 
-function close(server: net.Server): Promise<void> {
+function closed(server: net.Server, close: () => void): Promise<void> {
   return new Promise((resolve) => {
-    server.close(() => resolve())
+    server.once('close', resolve)
+    close()
   })
 }
 

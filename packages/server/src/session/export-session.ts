@@ -1,32 +1,34 @@
-import { CommandFlag, TransmissionFlag } from '@nbdjs/core/wire'
-import type { Export } from '../exports/export.js'
-import type { SelectedContext } from '../exports/meta-context.js'
+import { CommandFlag, type ReplyMode, TransmissionFlag } from '@nbdjs/core/wire'
+import type { Export, SelectedContext } from '../exports.js'
 import type { ServerFeatures } from '../options.js'
 import { type MessageFormat, messageFormats } from './message-format.js'
 
-/** What a session is agreed on when it enters transmission. */
+/** What a session has agreed on when transmission begins. */
 export interface ExportSession {
   readonly export: Export
-  /** What was announced ("Transmission flags"). */
+  /** The flags that were announced ("Transmission flags"). */
   readonly transmissionFlags: number
-  /** The command flags that the client may use for it ("Command flags"). */
+  /** The command flags that the client may use ("Command flags"). */
   readonly commandFlags: number
-  /** How requests and replies look. */
   readonly format: MessageFormat
-  /** What a block status tells of; empty where the client may not ask for it. */
+  /** The contexts of a block status; empty if the client may not use the command. */
   readonly contexts: readonly SelectedContext[]
 }
 
-/** What was negotiated, as far as transmission goes by it. */
-export interface Negotiated {
-  readonly features: ServerFeatures
+/** The negotiated features that determine the transmission flags. */
+export interface NegotiatedReplies {
   readonly structuredReplies: boolean
   readonly extendedHeaders: boolean
-  transmissionFlags(of: Export): number
-  selectedContexts(of: Export): readonly SelectedContext[]
 }
 
-/** Command flags that a transmission flag exposes. */
+/** The result of the negotiation as far as transmission needs it. */
+export interface NegotiationResult extends NegotiatedReplies {
+  readonly features: ServerFeatures
+  transmissionFlags(target: Export): number
+  selectedContexts(target: Export): readonly SelectedContext[]
+}
+
+/** The command flags that each transmission flag exposes. */
 const exposed: readonly (readonly [transmissionFlag: number, commandFlag: number])[] = [
   [TransmissionFlag.HasFlags, CommandFlag.ReqOne],
   [TransmissionFlag.SendFua, CommandFlag.Fua],
@@ -35,89 +37,93 @@ const exposed: readonly (readonly [transmissionFlag: number, commandFlag: number
   [TransmissionFlag.SendFastZero, CommandFlag.FastZero],
 ]
 
-export function createExportSession(of: Export, negotiated: Negotiated): ExportSession {
-  const transmissionFlags = negotiated.transmissionFlags(of)
+export function createExportSession(target: Export, negotiated: NegotiationResult): ExportSession {
+  const transmissionFlags = negotiated.transmissionFlags(target)
   const commandFlags = exposed.reduce(
     (flags, [announced, flag]) => ((transmissionFlags & announced) === 0 ? flags : flags | flag),
     0,
   )
   return {
-    export: of,
+    export: target,
     transmissionFlags,
     commandFlags,
-    format: messageFormats[modeOf(negotiated)],
-    contexts: negotiated.features.blockStatus ? negotiated.selectedContexts(of) : [],
+    format: messageFormats[replyMode(negotiated)],
+    contexts: negotiated.features.blockStatus ? negotiated.selectedContexts(target) : [],
   }
 }
 
-function modeOf({ structuredReplies, extendedHeaders }: Negotiated): keyof typeof messageFormats {
+export function replyMode({ structuredReplies, extendedHeaders }: NegotiatedReplies): ReplyMode {
   if (extendedHeaders) return 'extended'
   return structuredReplies ? 'structured' : 'simple'
 }
 
-/** What decides about flags, of all that is negotiated. */
-export interface NegotiatedReplies {
-  readonly structuredReplies: boolean
-  readonly extendedHeaders: boolean
-}
-
-/** One flag, and when it is announced ("Transmission flags"). */
+/** A transmission flag, and when it is announced ("Transmission flags"). */
 interface FlagRule {
   readonly flag: number
-  holds(of: Export, features: ServerFeatures, negotiated: NegotiatedReplies): boolean
+  isAnnounced(target: Export, features: ServerFeatures, negotiated: NegotiatedReplies): boolean
 }
 
-/** NBD_CMD_READ: who offers NBD_CMD_FLAG_DF has to read this much in one piece. */
-const LEAST_UNFRAGMENTED = 65_536
+/** NBD_CMD_READ: a server that offers NBD_CMD_FLAG_DF must support reads of this length in one chunk. */
+const MIN_UNFRAGMENTED = 65_536
 
-const rules: readonly FlagRule[] = [
-  { flag: TransmissionFlag.HasFlags, holds: () => true },
-  { flag: TransmissionFlag.ReadOnly, holds: (of) => of.readOnly },
-  { flag: TransmissionFlag.Rotational, holds: (of) => of.backend.rotational === true },
-  { flag: TransmissionFlag.SendFlush, holds: (of, on) => on.flush && of.backend.flush !== undefined },
-  { flag: TransmissionFlag.SendFua, holds: (of, on) => on.fua && !of.readOnly && canFua(of) },
+const flagRules: readonly FlagRule[] = [
+  { flag: TransmissionFlag.HasFlags, isAnnounced: () => true },
+  { flag: TransmissionFlag.ReadOnly, isAnnounced: (target) => target.readOnly },
+  { flag: TransmissionFlag.Rotational, isAnnounced: ({ backend }) => backend.rotational === true },
+  { flag: TransmissionFlag.SendFlush, isAnnounced: ({ backend }, on) => on.flush && has(backend.flush) },
+  {
+    flag: TransmissionFlag.SendFua,
+    isAnnounced: (target, on) => on.fua && !target.readOnly && canFua(target),
+  },
   {
     flag: TransmissionFlag.SendTrim,
-    holds: (of, on) => on.trim && !of.readOnly && of.backend.trim !== undefined,
+    isAnnounced: ({ readOnly, backend }, on) => on.trim && !readOnly && has(backend.trim),
   },
-  { flag: TransmissionFlag.SendWriteZeroes, holds: canZero },
-  // Must be clear where NBD_FLAG_SEND_WRITE_ZEROES is.
+  { flag: TransmissionFlag.SendWriteZeroes, isAnnounced: canZero },
+  // Must be clear if NBD_FLAG_SEND_WRITE_ZEROES is.
   {
     flag: TransmissionFlag.SendFastZero,
-    holds: (of, on) => canZero(of, on) && on.fastZero && of.backend.canFastZero === true,
+    isAnnounced: (target, on) => canZero(target, on) && on.fastZero && target.backend.canFastZero === true,
   },
   // Must be clear unless structured replies were negotiated.
   {
     flag: TransmissionFlag.SendDf,
-    holds: (of, on, { structuredReplies }) =>
-      on.df && structuredReplies && of.blockSize.maximum >= LEAST_UNFRAGMENTED,
+    isAnnounced: (target, on, { structuredReplies }) =>
+      on.df && structuredReplies && target.blockSize.maximum >= MIN_UNFRAGMENTED,
   },
-  { flag: TransmissionFlag.SendCache, holds: (of, on) => on.cache && of.backend.cache !== undefined },
+  { flag: TransmissionFlag.SendCache, isAnnounced: ({ backend }, on) => on.cache && has(backend.cache) },
   {
     flag: TransmissionFlag.CanMultiConn,
-    holds: (of, on) => on.multiConn && of.backend.canMultiConn === true,
+    isAnnounced: ({ backend }, on) => on.multiConn && backend.canMultiConn === true,
   },
-  // Part of the extended headers, and of no use where no context can be selected.
+  // Part of the extended headers, and useless if no context can be selected.
   {
     flag: TransmissionFlag.BlockStatusPayload,
-    holds: (_of, on, { extendedHeaders }) =>
+    isAnnounced: (_target, on, { extendedHeaders }) =>
       on.blockStatusPayload && on.blockStatus && on.metaContexts && extendedHeaders,
   },
 ]
 
-/** The flags that go with the size of an export. */
+/** The transmission flags of an export. */
 export function transmissionFlags(
-  of: Export,
+  target: Export,
   features: ServerFeatures,
   negotiated: NegotiatedReplies,
 ): number {
-  return rules.reduce((flags, rule) => (rule.holds(of, features, negotiated) ? flags | rule.flag : flags), 0)
+  return flagRules.reduce(
+    (flags, rule) => (rule.isAnnounced(target, features, negotiated) ? flags | rule.flag : flags),
+    0,
+  )
+}
+
+function has(method: unknown): boolean {
+  return method !== undefined
 }
 
 function canFua({ backend }: Export): boolean {
-  return backend.canFua === true || backend.flush !== undefined
+  return backend.canFua === true || has(backend.flush)
 }
 
-function canZero(of: Export, features: ServerFeatures): boolean {
-  return features.zero && !of.readOnly && of.backend.zero !== undefined
+function canZero(target: Export, features: ServerFeatures): boolean {
+  return features.zero && !target.readOnly && has(target.backend.zero)
 }

@@ -1,40 +1,48 @@
 import { viewOf } from '@nbdjs/core/wire'
 
-/** Enough for every option header and the names that people choose. */
+/** Large enough for every option header and usual names. */
 const HANDSHAKE_CAPACITY = 4096
-/** Many requests, or several small writes, in one go. */
+/** Large enough for many requests, or several small writes, at once. */
 const TRANSMISSION_CAPACITY = 128 * 1024
 
+/** Memory for the data of one request that does not go through the staging area. */
+export interface PayloadTarget {
+  readonly isComplete: boolean
+  /** The place of the next bytes, at least 1 while the payload is not complete. */
+  writable(): Uint8Array
+  /** `count` bytes were put at the start of `writable()`. */
+  commit(count: number): void
+}
+
 /**
- * The bytes that arrive. They gather in a staging area and are looked at there, in place; a large payload goes
- * straight into memory of its own.
+ * The bytes that arrive. They are collected in a staging area and decoded in place; a large payload is received directly
+ * into memory of its own.
  *
- * What `view` and `take` show is valid until the next `buffer()`.
+ * What `view` and `take` return is valid until the next `buffer()`.
  */
 export class Input {
   #staging: Uint8Array = new Uint8Array(HANDSHAKE_CAPACITY)
   #view: DataView = viewOf(this.#staging)
   #start = 0
   #end = 0
-  #payload: Uint8Array | undefined
-  #filled = 0
+  #payload: PayloadTarget | undefined
 
   /** Bytes that were received and not yet consumed. */
   get available(): number {
     return this.#end - this.#start
   }
 
-  /** Whether the staging area has no room left. */
+  /** Whether the staging area is full. */
   get isFull(): boolean {
     return this.available === this.#staging.length
   }
 
-  /** Makes room for `length` bytes at a time. */
+  /** Enlarges the staging area to `length` bytes. */
   reserve(length: number): void {
     if (length > this.#staging.length) this.#move(length)
   }
 
-  /** Makes room for a stream of requests. */
+  /** Enlarges the staging area for a stream of requests. */
   reserveForTransmission(): void {
     this.reserve(TRANSMISSION_CAPACITY)
   }
@@ -44,7 +52,7 @@ export class Input {
     return this.#view
   }
 
-  /** Where in `view` the next byte to consume is. */
+  /** The position in `view` of the next byte to consume. */
   get position(): number {
     return this.#start
   }
@@ -54,49 +62,50 @@ export class Input {
     this.#start += count
   }
 
-  /** Consumes `length` of the available bytes and shows them in place. */
+  /** Consumes `length` of the available bytes and returns them in place. */
   take(length: number): Uint8Array {
     this.#start += length
     return this.#staging.subarray(this.#start - length, this.#start)
   }
 
-  /** Drops everything. */
+  /** Discards everything. */
   clear(): void {
     this.#start = this.#end
+    this.#payload = undefined
   }
 
-  /** Leaves what `take` showed to whoever has it: the rest moves into a new staging area. */
+  /** Leaves the memory that `take` returned to its user: the rest moves into a new staging area. */
   detach(): void {
     this.#move(this.#staging.length)
   }
 
-  /** The next `payload.length` bytes go into `payload`. */
-  receiveInto(payload: Uint8Array): void {
-    const count = Math.min(this.available, payload.length)
-    payload.set(this.take(count))
-    this.#payload = payload
-    this.#filled = count
+  /** Receives into `payload` until it is complete. */
+  receiveInto(payload: PayloadTarget): void {
+    while (this.available > 0 && !payload.isComplete) {
+      const target = payload.writable()
+      const count = Math.min(this.available, target.length)
+      target.set(this.take(count))
+      payload.commit(count)
+    }
+    this.#payload = payload.isComplete ? undefined : payload
   }
 
-  /** The payload of `receiveInto`, once it is complete. */
-  takePayload(): Uint8Array | undefined {
-    const payload = this.#payload
-    if (payload === undefined || this.#filled < payload.length) return undefined
-    this.#payload = undefined
-    return payload
-  }
-
-  /** Where the next bytes go. */
+  /** The place of the next bytes. */
   buffer(): Uint8Array {
-    if (this.#payload !== undefined) return this.#payload.subarray(this.#filled)
+    if (this.#payload !== undefined) return this.#payload.writable()
     this.#compact()
     return this.#staging.subarray(this.#end)
   }
 
-  /** `count` bytes were put at the start of what `buffer()` gave last. */
+  /** `count` bytes were put at the start of what `buffer()` returned. */
   received(count: number): void {
-    if (this.#payload !== undefined) this.#filled += count
-    else this.#end += count
+    const payload = this.#payload
+    if (payload === undefined) {
+      this.#end += count
+      return
+    }
+    payload.commit(count)
+    if (payload.isComplete) this.#payload = undefined
   }
 
   #compact(): void {

@@ -1,29 +1,41 @@
-import type { Connection } from '@nbdjs/core'
 import { viewOf } from '@nbdjs/core/wire'
 import { ZERO_COPY_THRESHOLD } from '../backend/backend.js'
+import type { MemoryAccount } from './total-bytes.js'
 
-/** Small messages share memory of this size, and what was handed to the connection is never used again. */
+/** The connection of an output: see `ConnectionGuard`. */
+export interface OutputConnection {
+  write(chunks: readonly Uint8Array[]): boolean
+  close(): void
+  destroy(reason: Error): void
+}
+
+/** Small messages share memory of this size. What was passed to the connection is not used again. */
 const ARENA_LENGTH = 64 * 1024
 
 const zeroes = new Uint8Array(64 * 1024)
 
 /**
- * The messages that are to be sent. They gather until `flush()`, which hands them to the connection in one
- * write: short pieces one behind the other in memory of the output's own, long ones from where they are.
+ * The messages to send. They are collected until `flush()`, which passes them to the connection in one write: short parts
+ * are copied into memory of the output, long ones are sent from where they are.
  */
 export class Output {
-  readonly #connection: Connection
+  readonly #connection: OutputConnection
+  readonly #account: MemoryAccount | undefined
   #arena: Uint8Array = new Uint8Array(0)
   #view: DataView = viewOf(this.#arena)
-  /** Where in the arena begins what is not yet among the chunks. */
+  /** The part of the arena that is not yet among the chunks. */
   #from = 0
   #to = 0
   #chunks: Uint8Array[] = []
   #pending = 0
   #isBlocked = false
+  /** Bytes that were written since the connection asked for a pause. */
+  #unsent = 0
 
-  constructor(connection: Connection) {
+  /** @param account Where bytes are counted that the client does not take. */
+  constructor(connection: OutputConnection, account?: MemoryAccount) {
     this.#connection = connection
+    this.#account = account
   }
 
   /** Bytes that wait for `flush()`. */
@@ -31,18 +43,18 @@ export class Output {
     return this.#pending
   }
 
-  /** The client does not take its replies as fast as they are made: no more should be, until it does. */
+  /** Whether the client takes replies more slowly than they are made: no more should be made until `drained()`. */
   get isBlocked(): boolean {
     return this.#isBlocked
   }
 
-  /** The memory that `room` makes room in, as of the last call. */
+  /** The memory of `reserve`, as of the last call. */
   get view(): DataView {
     return this.#view
   }
 
-  /** Room for `length` bytes of the message, to be filled before the next call. Returns its position in `view`. */
-  room(length: number): number {
+  /** Adds `length` bytes to the message, to be filled in before the next call. Returns their position in `view`. */
+  reserve(length: number): number {
     if (this.#to + length > this.#arena.length) this.#renewArena(length)
     const at = this.#to
     this.#to += length
@@ -50,7 +62,7 @@ export class Output {
     return at
   }
 
-  /** Appends bytes to the message. Long ones are lent until they are sent, short ones copied. */
+  /** Adds bytes to the message. Long ones must not change until they are sent; short ones are copied. */
   append(bytes: Uint8Array): void {
     if (bytes.length < ZERO_COPY_THRESHOLD) this.#copy(bytes)
     else this.#lend(bytes)
@@ -71,15 +83,17 @@ export class Output {
     if (chunks.length > 0) this.send(chunks)
   }
 
-  /** The connection took what it had asked to wait for. */
+  /** The connection can take more. */
   drained(): void {
     this.#isBlocked = false
+    this.#account?.remove(this.#unsent)
+    this.#unsent = 0
   }
 
-  /** Sends what is pending and closes the connection when it was taken. */
+  /** Sends what is pending, and closes the connection once it is flushed. */
   close(): void {
     this.flush()
-    void this.#connection.close()
+    this.#connection.close()
   }
 
   destroy(reason: Error): void {
@@ -88,9 +102,13 @@ export class Output {
 
   protected send(chunks: readonly Uint8Array[]): void {
     if (!this.#connection.write(chunks)) this.#isBlocked = true
+    if (!this.#isBlocked) return
+    const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0)
+    this.#unsent += length
+    this.#account?.add(length)
   }
 
-  /** What is pending, which is the caller's from now on. */
+  /** Removes and returns what is pending. */
   protected takeChunks(): Uint8Array[] {
     this.#endRun()
     const chunks = this.#chunks
@@ -100,7 +118,7 @@ export class Output {
   }
 
   #copy(bytes: Uint8Array): void {
-    const at = this.room(bytes.length)
+    const at = this.reserve(bytes.length)
     this.#arena.set(bytes, at)
   }
 

@@ -1,24 +1,30 @@
 import type { Input } from './input.js'
 
-/**
- * One stage in the life of a session. It gets what happens on the connection, one call at a time, and may throw
- * a NbdProtocolError from each, upon which the session ends.
- */
+/** One phase of a session. Each call may throw a NbdProtocolError, which ends the session. */
 export interface Phase {
+  /** Whether the client has sent a part of a message. */
+  readonly isMidMessage: boolean
+  /** Changes with each complete message, and with each 64 KiB of its data. */
+  readonly progress: number
+  /** What the server waits for, for messages: `an option`, `12 bytes of data of NBD_OPT_GO`. */
+  readonly awaited: string
   /** There may be new input: takes what it can. */
   advance(): void
   /** The client takes replies again. */
   drained(): void
   /** The client sent its last byte. */
   ended(): void
-  /** The server is being closed: comes to an end as soon as it is decent. */
+  /** The server is being closed: ends as soon as the requests in flight are answered. */
   shutdown(): void
-  /** The connection is gone: nothing that is under way has anybody to answer to. */
+  /** The connection is gone. */
   abandon(): void
 }
 
-/** The last phase: everything was said, and what the client still sends is dropped. */
+/** The last phase: everything is sent, and what the client still sends is discarded. */
 export class ClosingPhase implements Phase {
+  readonly isMidMessage = false
+  readonly progress = 0
+  readonly awaited = 'the end of the connection'
   readonly #input: Input
 
   constructor(input: Input) {

@@ -1,46 +1,59 @@
-import type { Receiver } from '@nbdjs/core'
-import type { Export, ExportTable } from '../exports/export.js'
+import { NbdTransportError, quote } from '@nbdjs/core'
+import { isErrorLike } from '../backend/export-error.js'
+import type { Export, ExportTable } from '../exports.js'
 import type { ResolvedOptions, ServerClient } from '../options.js'
-import { createExportSession } from './export-session.js'
+import type { GuardedReceiver } from './connection-guard.js'
+import { createExportSession, replyMode } from './export-session.js'
 import { Input } from './input.js'
+import { MessageTimer } from './message-timer.js'
 import { Handshake, type HandshakeResult } from './negotiation/handshake.js'
 import { NegotiationState } from './negotiation/negotiation-state.js'
 import type { Output } from './output.js'
 import { ClosingPhase, type Phase } from './phase.js'
+import type { MemoryAccount } from './total-bytes.js'
+import type { PayloadPool } from './transmission/payload.js'
 import { Transmission } from './transmission/transmission.js'
 
+/** The options of a {@link Session}. */
 export interface SessionOptions {
   readonly exports: ExportTable
   readonly settings: ResolvedOptions
   readonly output: Output
-  /** Upgrades the connection below the output; undefined where `settings.tls` is `off`. */
+  /** Upgrades the connection below the output; undefined if `settings.tls` is `off`. */
   readonly startTls: (() => Promise<void>) | undefined
-  /** For reports: where the client is. */
+  /** The address of the client, for messages. */
   readonly address: string
+  /** The memory that is held for the client. */
+  readonly account: MemoryAccount
+  readonly payloadPool: PayloadPool
   readonly events: SessionEvents
 }
 
-/** What becomes of a session. */
+/** The callbacks of a session. */
 export interface SessionEvents {
-  /** The handshake is over: the next is transmission, or `closing()`. */
-  agreed(): void
-  /** The last word was said: the connection is closed as soon as the client closes it, too. */
+  /** The handshake is complete: transmission begins, or `closing()` follows. */
+  negotiated(): void
+  /** Everything is sent: the connection is closed once the client closes it too. */
   closing(): void
-  /** The connection is closed: the last call. */
+  /** The connection is closed. The last call. */
   closed(): void
-  /** Something went wrong. The connection was destroyed already if it had to be. */
+  /** An error occurred. If it was fatal, the connection is destroyed already. */
   failed(error: Error, client: ServerClient): void
+  /** A line for `onDebug`. */
+  debug(message: string, client: ServerClient): void
 }
 
-/**
- * One client: what it sends goes in by the calls of a receiver, what it gets goes out by the output. Does no I/O
- * of its own, and never throws.
- */
-export class Session implements Receiver {
+/** What `buffer()` returns after the end. */
+const scratch = new Uint8Array(1)
+
+/** One client. Receives its bytes as a receiver, and sends through the output. Does no I/O itself, and never throws. */
+export class Session implements GuardedReceiver {
   readonly #options: SessionOptions
   readonly #input = new Input()
   readonly #negotiation: NegotiationState
+  readonly #messageTimer: MessageTimer
   #phase: Phase
+  #transmission: Transmission | undefined
   #exportName: string | undefined
   #isOver = false
   #isFlushing = false
@@ -55,9 +68,15 @@ export class Session implements Receiver {
       negotiation: this.#negotiation,
       maxOptions: settings.limits.options,
       startTls: () => this.#startTls(handshake),
-      agreed: (agreement) => this.#agreed(agreement),
+      finished: (result) => this.#finishHandshake(result),
     })
     this.#phase = handshake
+    this.#messageTimer = new MessageTimer(settings.timeouts.requestMs, () => this.#messageTimedOut())
+  }
+
+  /** What the server waits for, for messages. */
+  get awaited(): string {
+    return this.#phase.awaited
   }
 
   /** Sends the greeting. */
@@ -66,12 +85,14 @@ export class Session implements Receiver {
   }
 
   buffer(): Uint8Array {
-    return this.#input.buffer()
+    return this.#isOver ? scratch : this.#input.buffer()
   }
 
   received(count: number): void {
+    if (this.#isOver) return
     this.#input.received(count)
     this.#run(() => this.#advance())
+    this.#messageTimer.update(this.#phase.isMidMessage, this.#phase.progress)
   }
 
   drained(): void {
@@ -80,6 +101,7 @@ export class Session implements Receiver {
       this.#phase.drained()
       this.#advance()
     })
+    this.#messageTimer.update(this.#phase.isMidMessage, this.#phase.progress)
   }
 
   ended(): void {
@@ -91,13 +113,18 @@ export class Session implements Receiver {
 
   closed(error?: Error): void {
     const isUnexpected = error !== undefined && !this.#isOver && !(this.#phase instanceof ClosingPhase)
-    this.#isOver = true
-    this.#phase.abandon()
+    this.#abandon()
     if (isUnexpected) this.#report(error)
     this.#options.events.closed()
   }
 
-  /** The server is being closed: answers what is under way, refuses what comes, and closes when that is done. */
+  /** The connection broke its contract: it is destroyed by the caller. */
+  broken(error: Error): void {
+    this.#abandon()
+    this.#report(error)
+  }
+
+  /** The server is being closed: answers what is in flight, rejects everything else, and closes the connection. */
   shutdown(): void {
     this.#run(() => {
       this.#phase.shutdown()
@@ -105,37 +132,46 @@ export class Session implements Receiver {
     })
   }
 
-  /** Ends the session at once. `reason` is reported. */
+  /** Ends the session at once and reports the reason. */
   destroy(reason: Error): void {
     if (this.#isOver) return
-    this.#isOver = true
-    this.#phase.abandon()
+    this.#abandon()
     this.#options.output.destroy(reason)
     this.#report(reason)
   }
 
-  /** Whoever enters comes through here, so that no error leaves. */
+  #abandon(): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#messageTimer.stop()
+    this.#phase.abandon()
+    if (this.#transmission === undefined) this.#options.account.close(0)
+    // Its calls in flight may outlive the phase.
+    else if (this.#phase !== this.#transmission) this.#transmission.abandon()
+  }
+
+  /** Every entry into the session goes through here: no exception leaves it. */
   #run(action: () => void): void {
     if (this.#isOver) return
     try {
       action()
     } catch (error) {
-      this.destroy(error instanceof Error ? error : new Error('the session failed', { cause: error }))
+      this.destroy(isErrorLike(error) ? error : new Error('the session failed', { cause: error }))
     }
   }
 
-  /** What one phase leaves of the input is the next one's. */
+  /** The input that one phase leaves is for the next phase. */
   #advance(): void {
     let phase: Phase
     do {
       phase = this.#phase
       phase.advance()
-    } while (phase !== this.#phase)
+    } while (phase !== this.#phase && !this.#isOver)
     this.#options.output.flush()
   }
 
-  /** What backends answer later is gathered, so that answers that come together leave together. */
-  #enter(action: () => void): void {
+  /** The replies of one turn of the microtask queue are sent together. */
+  #runInSession(action: () => void): void {
     this.#run(() => {
       action()
       if (this.#isFlushing) return
@@ -151,7 +187,7 @@ export class Session implements Receiver {
     this.#options.startTls?.().then(
       () =>
         this.#run(() => {
-          // What was asked to wait for was said of the connection in plaintext.
+          // A request to wait concerned the connection in plaintext.
           this.#options.output.drained()
           handshake.tlsStarted()
           this.#advance()
@@ -160,25 +196,30 @@ export class Session implements Receiver {
     )
   }
 
-  #agreed(agreement: HandshakeResult): void {
-    this.#options.events.agreed()
-    if (agreement.kind === 'close') this.#close()
-    else this.#transmit(agreement.export)
+  #finishHandshake(result: HandshakeResult): void {
+    this.#options.events.negotiated()
+    if (result.kind === 'close') this.#close()
+    else this.#transmit(result.export)
   }
 
-  #transmit(of: Export): void {
-    const { output, settings } = this.#options
-    this.#exportName = of.name
-    this.#phase = new Transmission({
+  #transmit(target: Export): void {
+    const { output, settings, account, payloadPool } = this.#options
+    this.#exportName = target.name
+    this.#debug(`export ${quote(target.name)} is selected, ${replyMode(this.#negotiation)} replies`)
+    this.#transmission = new Transmission({
       input: this.#input,
       output,
-      exportSession: createExportSession(of, this.#negotiation),
+      session: createExportSession(target, this.#negotiation),
       limits: settings.limits,
-      enter: (action) => this.#enter(action),
+      account,
+      payloadPool,
+      runInSession: (action) => this.#runInSession(action),
       report: (bug) =>
-        this.#report(bug instanceof Error ? bug : new Error('a backend threw no error', { cause: bug })),
+        this.#report(isErrorLike(bug) ? bug : new Error('a backend threw no error', { cause: bug })),
+      debug: (message) => this.#debug(message),
       finished: () => this.#close(),
     })
+    this.#phase = this.#transmission
   }
 
   #close(): void {
@@ -187,8 +228,26 @@ export class Session implements Receiver {
     this.#options.events.closing()
   }
 
+  #messageTimedOut(): void {
+    const { address, settings } = this.#options
+    const { requestMs } = settings.timeouts
+    this.destroy(
+      new NbdTransportError(
+        `the client at ${address} stopped within a message for ${requestMs} ms (timeouts.requestMs): waited for ${this.awaited}`,
+        { operation: 'read', address, errno: 'ETIMEDOUT' },
+      ),
+    )
+  }
+
+  #debug(message: string): void {
+    this.#options.events.debug(message, this.#client)
+  }
+
   #report(error: Error): void {
-    const { address, events } = this.#options
-    events.failed(error, { address, exportName: this.#exportName })
+    this.#options.events.failed(error, this.#client)
+  }
+
+  get #client(): ServerClient {
+    return { address: this.#options.address, exportName: this.#exportName }
   }
 }

@@ -435,7 +435,7 @@ describe('failing', () => {
   })
 
   it('fails as it is told to', () => {
-    const client = bad({ code: 'ENOSPC', message: 'full', tellOffset: true, methods: ['write'] })
+    const client = bad({ code: 'ENOSPC', message: 'full', sendOffset: true, methods: ['write'] })
     client.send({ type: Cmd.Read, offset: 4096, length: 1 })
     expect(client.chunks()).toHaveLength(1)
     client.send({ type: Cmd.Write, offset: 4090, data: noise(10) })

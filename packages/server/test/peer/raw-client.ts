@@ -101,7 +101,7 @@ export function extendedRequestBytes(fields: RequestFields): Uint8Array {
   return data === undefined ? header : concat(header, data)
 }
 
-/** A client of bytes, joined to a server of its own, unless it is given one. */
+/** A client that sends bytes, connected to a server of its own or to the given one. */
 export class RawClient {
   readonly connection = new TestConnection()
   readonly server: Server
@@ -109,13 +109,15 @@ export class RawClient {
   /** What the server reported. */
   readonly errors: { error: Error; client: ServerClient | undefined }[] = []
 
-  constructor(options: Partial<ServerOptions> = {}) {
-    this.server = new Server({
-      exports: { '': memoryBackend(1024 * 1024) },
-      onError: (error, client) => this.errors.push({ error, client }),
-      ...options,
-    })
-    this.server.accept(this.connection, 'test:')
+  constructor(options: Partial<ServerOptions> = {}, server?: Server, peer?: string) {
+    this.server =
+      server ??
+      new Server({
+        exports: { '': memoryBackend(1024 * 1024) },
+        onError: (error, client) => this.errors.push({ error, client }),
+        ...options,
+      })
+    this.server.accept(this.connection, 'test:', peer)
   }
 
   /** The message of the only error that was reported, and that the connection was destroyed with it. */

@@ -112,7 +112,7 @@ describe.each(modes)('with %p', (mode) => {
     const { client, tls } = scene(mode)
     client.connection.push(concat(encodeOption(Opt.StartTls), encodeOption(Opt.StructuredReply)))
     expect(client.fatal).toBe(
-      'NBD_OPT_STARTTLS: received 16 bytes in plaintext behind it: somebody may be tampering with the connection',
+      'NBD_OPT_STARTTLS: received 16 bytes in plaintext after it: possibly an active attack',
     )
     expect(tls.handovers).toEqual([])
   })
@@ -121,7 +121,7 @@ describe.each(modes)('with %p', (mode) => {
     const { client, tls } = scene({ ...mode, timeouts: { handshakeMs: 10 } })
     client.option(Opt.StartTls)
     await new Promise((resolve) => setTimeout(resolve, 30))
-    expect(client.fatal).toContain('did not choose an export within 10 ms')
+    expect(client.fatal).toContain('did not select an export within 10 ms')
     expect(tls.handovers[0]?.signal.aborted).toBe(true)
   })
 
@@ -224,10 +224,16 @@ describe('options that cannot be', () => {
   const upgrade = (): Promise<Connection> => Promise.reject(new Error('never'))
 
   it.each([
-    [{ tls: 'required' }, 'tls is required: expected tlsProvider to be the server'],
-    [{ tls: 'optional', tlsProvider: { role: 'client', upgrade } }, 'tls is optional: expected tlsProvider'],
-    [{ tlsProvider: {} }, 'tls is required: expected tlsProvider'],
-    [{ tls: 'forced' }, 'tls is forced: expected one of off, optional, required'],
+    [
+      { tls: 'required' },
+      "Server: tlsProvider: expected the server side of TLS if tls is 'required': nodeTlsServer() of @nbdjs/tls, received undefined",
+    ],
+    [
+      { tls: 'optional', tlsProvider: { role: 'client', upgrade } },
+      "if tls is 'optional': nodeTlsServer() of @nbdjs/tls, received the client side of TLS",
+    ],
+    [{ tlsProvider: {} }, "if tls is 'required'"],
+    [{ tls: 'forced' }, "Server: tls: expected one of 'off', 'optional', 'required', received \"forced\""],
   ])('%p', (options, message) => {
     const all = { exports: { '': memoryBackend(512) }, ...options } as unknown as ServerOptions
     expect(() => new RawClient(all)).toThrow(message)

@@ -13,7 +13,7 @@ const make = (): { connection: TestConnection; output: Output } => {
 describe('Output', () => {
   it('sends nothing before it is flushed, and all of it in one write', () => {
     const { connection, output } = make()
-    const at = output.room(4)
+    const at = output.reserve(4)
     output.view.setUint32(at, 0x01020304)
     output.append(Uint8Array.of(5, 6))
     output.endMessage()
@@ -58,7 +58,7 @@ describe('Output', () => {
   it('has room for a message of any length', () => {
     const { connection, output } = make()
     output.append(Uint8Array.of(1))
-    const at = output.room(100_000)
+    const at = output.reserve(100_000)
     output.view.setUint8(at + 99_999, 7)
     output.flush()
     const bytes = connection.take()

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import { TransmissionFlag } from '@nbdjs/core/wire'
 import { type Backend, memoryBackend, type ServerFeatures } from '@nbdjs/server'
-import { createExport } from '../../src/exports/export.js'
+import { createExport } from '../../src/exports.js'
 import { resolveOptions } from '../../src/options.js'
 import { transmissionFlags } from '../../src/session/export-session.js'
 

@@ -1,4 +1,4 @@
-import { NbdProtocolError } from '@nbdjs/core'
+import { NbdProtocolError, quote } from '@nbdjs/core'
 import {
   CLIENT_FLAGS_LENGTH,
   decodeClientFlags,
@@ -15,61 +15,106 @@ import {
 import type { Input } from '../input.js'
 import type { Output } from '../output.js'
 import type { Phase } from '../phase.js'
-import { haggle, type NegotiationState, type Next } from './negotiation-state.js'
+import { type NegotiationState, type NextStep, nextOption, type OptionHandler } from './negotiation-state.js'
 import { handleExportName } from './opt-go.js'
 import { findOptionHandler } from './option-handlers.js'
 
+/** The most data of an option. A longer option is answered with NBD_REP_ERR_TOO_BIG, and its data is skipped. */
+export const MAX_OPTION_DATA: number = 64 * 1024
+/** The most data that is skipped. A client that sends a longer option is disconnected. */
+export const MAX_SKIPPED_DATA: number = 1024 * 1024
+/** Data is skipped in steps of this size, and therefore needs no memory. */
+const SKIP_STEP = 4096
+
+/** The result of the handshake. */
+export type HandshakeResult = Extract<NextStep, { readonly kind: 'transmit' | 'close' }>
+
+/** The bytes that the handshake waits for. */
+interface AwaitedBytes {
+  readonly length: number
+  /** For messages: `the client flags`. */
+  readonly what: string
+  /** Whether they begin a message. Between messages a client may wait, or hang up. */
+  readonly beginsMessage?: true
+}
+
+/** Yielded to wait until TLS is active, instead of for bytes. */
+const TLS_STARTED = 'TLS started'
+
+/** Yields the bytes that it needs and is resumed with them, or {@link TLS_STARTED} and is resumed with none. */
+type HandshakeSteps<T> = Generator<AwaitedBytes | typeof TLS_STARTED, T, Uint8Array>
+
+/** The options of a {@link Handshake}. */
 export interface HandshakeOptions {
   readonly input: Input
   readonly output: Output
   readonly negotiation: NegotiationState
-  /** Options that a client may send. */
+  /** The most options of one client. */
   readonly maxOptions: number
   /** NBD_OPT_STARTTLS was acknowledged: upgrades the connection and then calls `tlsStarted()`. */
   readonly startTls: () => void
   /** Called once, at the end. */
-  readonly agreed: (agreement: HandshakeResult) => void
+  readonly finished: (result: HandshakeResult) => void
 }
 
-/** The first phase: leads the bytes through `negotiate`. */
+/** The first phase: passes the bytes that arrive to the steps of the handshake. */
 export class Handshake implements Phase {
   readonly #options: HandshakeOptions
-  readonly #negotiation: HandshakeSteps<HandshakeResult>
-  #needed = 0
+  readonly #steps: HandshakeSteps<HandshakeResult>
+  #awaited: AwaitedBytes = { length: 0, what: '' }
   #isAwaitingTls = false
+  #progress = 0
 
   constructor(options: HandshakeOptions) {
     this.#options = options
-    this.#negotiation = negotiate(options.negotiation, options.maxOptions)
+    this.#steps = handshake(options.negotiation, options.maxOptions)
+  }
+
+  get isMidMessage(): boolean {
+    if (this.#isAwaitingTls) return false
+    const { available } = this.#options.input
+    const { length, beginsMessage } = this.#awaited
+    return available < length && (available > 0 || beginsMessage !== true)
+  }
+
+  get progress(): number {
+    return this.#progress
+  }
+
+  get awaited(): string {
+    if (this.#isAwaitingTls) return 'the TLS handshake'
+    if (this.#options.output.isBlocked) return 'the client to take its replies'
+    return this.#awaited.what
   }
 
   /**
-   * Stops while the client does not take its replies, so that it cannot have more and more of them made: a
-   * client waits for the reply before it sends its next option ("Fixed newstyle negotiation").
+   * Stops while the client does not take its replies, which bounds the replies in memory: a client waits for the reply
+   * before it sends its next option ("Fixed newstyle negotiation").
    */
   advance(): void {
     const { input, output } = this.#options
     if (this.#isAwaitingTls) {
-      this.#requireSilence()
+      this.#rejectPlaintext()
       return
     }
-    while (!output.isBlocked && input.available >= this.#needed) {
-      const step = this.#negotiation.next(input.take(this.#needed))
+    while (!output.isBlocked && input.available >= this.#awaited.length) {
+      const step = this.#steps.next(input.take(this.#awaited.length))
       output.flush()
       if (step.done) {
-        this.#options.agreed(step.value)
+        this.#options.finished(step.value)
         return
       }
       if (step.value === TLS_STARTED) {
         this.#awaitTls()
         return
       }
-      this.#needed = step.value
-      input.reserve(this.#needed)
+      this.#awaited = step.value
+      if (step.value.beginsMessage) this.#progress++
+      input.reserve(step.value.length)
     }
     if (output.isBlocked && input.isFull) {
       throw new NbdProtocolError(
-        `handshake: the client sent another ${input.available} bytes without taking the replies that it asked for`,
+        `handshake: the client sent ${input.available} bytes of further options without taking the replies`,
       )
     }
   }
@@ -78,23 +123,24 @@ export class Handshake implements Phase {
     this.advance()
   }
 
-  /** TLS is on: the next bytes are encrypted. */
+  /** TLS is active: the next bytes are encrypted. */
   tlsStarted(): void {
     this.#isAwaitingTls = false
-    this.#needed = 0
+    this.#awaited = { length: 0, what: '' }
     this.advance()
   }
 
-  /** A client may hang up whenever it sees no reason to go on, but not in the middle of a message. */
+  /** A client may hang up at any time, except within a message. */
   ended(): void {
     const { available } = this.#options.input
     if (available > 0 && !this.#options.output.isBlocked) {
+      const { length, what } = this.#awaited
       throw new NbdProtocolError(
-        `handshake: the client hung up in the middle of a message: expected ${this.#needed} bytes, received ${available}`,
-        { expected: `${this.#needed} bytes`, received: `${available} bytes` },
+        `handshake: the client hung up within a message: expected ${what} of ${length} bytes, received ${available}`,
+        { expected: `${length} bytes`, received: `${available} bytes` },
       )
     }
-    this.#options.agreed({ kind: 'close' })
+    this.#options.finished({ kind: 'close' })
   }
 
   shutdown(): void {
@@ -105,60 +151,42 @@ export class Handshake implements Phase {
 
   #awaitTls(): void {
     this.#isAwaitingTls = true
-    this.#requireSilence()
+    this.#rejectPlaintext()
     this.#options.startTls()
   }
 
-  /** Whoever speaks in plaintext now need not be the client (CVE-2021-3716). */
-  #requireSilence(): void {
+  /** Plaintext after the reply to NBD_OPT_STARTTLS may come from an active attacker (CVE-2021-3716). */
+  #rejectPlaintext(): void {
     const { available } = this.#options.input
     if (available === 0) return
     throw new NbdProtocolError(
-      `NBD_OPT_STARTTLS: received ${available} bytes in plaintext behind it: somebody may be tampering with the connection`,
+      `NBD_OPT_STARTTLS: received ${available} bytes in plaintext after it: possibly an active attack`,
       { expected: 'a TLS handshake', received: `${available} bytes` },
     )
   }
 }
 
-/** More data than any option needs: a longer one is answered by NBD_REP_ERR_TOO_BIG, its data skipped. */
-export const MAX_OPTION_DATA: number = 64 * 1024
-/** More data than is worth skipping: a client that sends it is disconnected. */
-export const MAX_SKIPPED_DATA: number = 1024 * 1024
-/** Data is skipped in steps, so that it needs no memory. */
-const SKIP_STEP = 4096
-
-/** How the handshake ended. */
-export type HandshakeResult = Exclude<Next, { readonly kind: 'haggle' | 'startTls' }>
-
-/** What the handshake yields to wait until TLS is on, instead of for bytes. */
-export const TLS_STARTED = 'TLS started'
-
-/** It yields how many bytes it needs next and is resumed with these, or {@link TLS_STARTED} and is resumed with none. */
-export type HandshakeSteps<T> = Generator<number | typeof TLS_STARTED, T, Uint8Array>
-
 /**
- * The handshake, from the greeting to the way into transmission ("Newstyle negotiation"). Yields how many bytes
- * it needs next, and is resumed with exactly these; they are valid until it yields again.
+ * The handshake, from the greeting to the selection of an export ("Newstyle negotiation"). The bytes that it is resumed
+ * with are valid until it yields again.
  *
- * Throws a NbdProtocolError where the client must be disconnected.
+ * Throws a NbdProtocolError if the client must be disconnected.
  */
-export function* negotiate(
-  negotiation: NegotiationState,
-  maxOptions: number,
-): HandshakeSteps<HandshakeResult> {
+function* handshake(negotiation: NegotiationState, maxOptions: number): HandshakeSteps<HandshakeResult> {
   const offered = handshakeFlags(negotiation)
   negotiation.send(encodeGreeting(offered))
-  const agreed = checkClientFlags(decodeClientFlags(yield CLIENT_FLAGS_LENGTH), offered)
+  const flags = yield { length: CLIENT_FLAGS_LENGTH, what: 'the client flags', beginsMessage: true }
+  const agreed = checkClientFlags(flags, offered)
   negotiation.fixedNewstyle = (agreed & HandshakeFlag.FixedNewstyle) !== 0
   negotiation.noZeroes = (agreed & HandshakeFlag.NoZeroes) !== 0
 
   for (let count = 0; count < maxOptions; count++) {
-    const header = decodeOptionHeader(yield OPTION_HEADER_LENGTH)
-    const next = yield* answerOption(header, negotiation)
+    const header = yield { length: OPTION_HEADER_LENGTH, what: 'an option', beginsMessage: true }
+    const next = yield* answerOption(decodeOptionHeader(header), negotiation)
     if (next.kind === 'startTls') {
       yield TLS_STARTED
       negotiation.isEncrypted = true
-    } else if (next.kind !== 'haggle') {
+    } else if (next.kind !== 'nextOption') {
       return next
     }
   }
@@ -170,76 +198,116 @@ function handshakeFlags({ features }: NegotiationState): number {
   return fixedNewstyle | (features.noZeroes ? HandshakeFlag.NoZeroes : 0)
 }
 
-/** "ServerClient flags": a flag that is unknown, or was not offered, ends the connection. */
-function checkClientFlags(flags: number, offered: number): number {
-  // `&` makes a signed integer of the upper bit.
-  const surplus = (flags & ~offered) >>> 0
-  if (surplus === 0) return flags
+/** "Client flags": a flag that is unknown, or was not offered, ends the connection. */
+function checkClientFlags(bytes: Uint8Array, offered: number): number {
+  const flags = decodeClientFlags(bytes)
+  // `>>>` because `&` makes a signed integer of the upper bit.
+  if ((flags & ~offered) >>> 0 === 0) return flags
+  const received = `${hex(flags)}${asText(bytes)}`
   throw new NbdProtocolError(
-    `client flags: expected at most ${hex(offered)}, which were offered, received ${hex(flags)}`,
+    `client flags: expected at most ${hex(offered)}, the flags that were offered, received ${received}`,
     { expected: hex(offered), received: hex(flags) },
   )
 }
 
-function* answerOption(header: OptionHeader, negotiation: NegotiationState): HandshakeSteps<Next> {
+/** A client of another protocol may be recognised by its first bytes: ` ("GET ")`. */
+function asText(bytes: Uint8Array): string {
+  const isPrintable = bytes.every((byte) => byte >= 0x20 && byte < 0x7f)
+  return isPrintable ? ` (${quote(String.fromCharCode(...bytes))})` : ''
+}
+
+/** An error reply to an option whose data is skipped. */
+interface Rejection {
+  readonly reply: Rep
+  readonly text: string
+}
+
+function* answerOption(header: OptionHeader, negotiation: NegotiationState): HandshakeSteps<NextStep> {
   const { option, length } = header
-  if (length > MAX_SKIPPED_DATA) throw tooLong(header, MAX_SKIPPED_DATA)
-  if (option === Opt.ExportName) {
-    if (length > MAX_OPTION_DATA) throw tooLong(header, MAX_OPTION_DATA)
-    return handleExportName(yield length, negotiation)
+  checkOptionHeader(header, negotiation)
+  if (option === Opt.ExportName) return handleExportName(yield dataOf(header), negotiation)
+  const handler = offeredHandler(option, negotiation)
+  handler?.reset?.(negotiation)
+  const rejection = rejectBeforeData(header, handler, negotiation)
+  if (rejection !== undefined || handler === undefined) {
+    yield* skip(length, option)
+    if (rejection !== undefined) negotiation.replyError(option, rejection.reply, rejection.text)
+    return nextOption
   }
-  // "Option types": in nonfixed newstyle there is no other, and no way to tell the client.
-  if (!negotiation.fixedNewstyle) {
+  return handleOption(handler, option, yield dataOf(header), negotiation)
+}
+
+/** Throws if the client must be disconnected, because no reply is possible or the data is too long to skip. */
+function checkOptionHeader({ option, length }: OptionHeader, { fixedNewstyle }: NegotiationState): void {
+  const limit = option === Opt.ExportName ? MAX_OPTION_DATA : MAX_SKIPPED_DATA
+  if (length > limit) {
+    throw new NbdProtocolError(
+      `${optName(option)}: expected at most ${limit} bytes of data, received ${length}`,
+      { expected: `at most ${limit} bytes`, received: `${length} bytes` },
+    )
+  }
+  // "Option types": plain newstyle has no other option, and no error replies.
+  if (option !== Opt.ExportName && !fixedNewstyle) {
     throw new NbdProtocolError(
       `${optName(option)}: expected NBD_OPT_EXPORT_NAME, because fixed newstyle was not negotiated`,
       { expected: optName(Opt.ExportName), received: optName(option) },
     )
   }
-  // "FORCEDTLS mode": whatever it is, and known or not.
-  if (negotiation.lacksTls && option !== Opt.StartTls && option !== Opt.Abort) {
-    yield* skip(length)
-    negotiation.refuse(option, Rep.ErrTlsReqd, `${optName(option)}: this server requires TLS`)
-    return haggle
+}
+
+/** The handler of an option, unless it must not be used: "FORCEDTLS mode" and "NOTLS mode". */
+function offeredHandler(option: number, negotiation: NegotiationState): OptionHandler | undefined {
+  const { lacksTls, tls, features } = negotiation
+  if (lacksTls && option !== Opt.StartTls && option !== Opt.Abort) return undefined
+  if (tls === 'off' && option === Opt.StartTls) return undefined
+  return findOptionHandler(option, features)
+}
+
+/** The error reply to an option whose data is of no interest. */
+function rejectBeforeData(
+  { option, length }: OptionHeader,
+  handler: OptionHandler | undefined,
+  { lacksTls, isShuttingDown }: NegotiationState,
+): Rejection | undefined {
+  const name = optName(option)
+  if (handler === undefined && lacksTls) {
+    return { reply: Rep.ErrTlsReqd, text: `${name}: this server requires TLS` }
   }
-  // "NOTLS mode": without a provider there is no such option.
-  const isUnknown = option === Opt.StartTls && negotiation.tls === 'off'
-  const row = isUnknown ? undefined : findOptionHandler(option, negotiation.features)
-  if (row === undefined) {
-    yield* skip(length)
-    negotiation.refuse(option, Rep.ErrUnsup, `${optName(option)}: this server does not know the option`)
-    return haggle
-  }
-  row.undo?.(negotiation)
+  if (handler === undefined) return { reply: Rep.ErrUnsup, text: `${name}: this server does not support it` }
   if (length > MAX_OPTION_DATA) {
-    yield* skip(length)
-    const text = `${optName(option)}: expected at most ${MAX_OPTION_DATA} bytes of data, received ${length}`
-    negotiation.refuse(option, Rep.ErrTooBig, text)
-    return haggle
+    const text = `${name}: expected at most ${MAX_OPTION_DATA} bytes of data, received ${length}`
+    return { reply: Rep.ErrTooBig, text }
   }
-  const data = yield length
-  if (negotiation.isShuttingDown && option !== Opt.Abort) {
-    negotiation.refuse(option, Rep.ErrShutdown, 'the server is being shut down')
-    return haggle
+  if (isShuttingDown && option !== Opt.Abort) {
+    return { reply: Rep.ErrShutdown, text: 'the server is being shut down' }
   }
+  if (handler.hasNoData && length > 0) {
+    return { reply: Rep.ErrInvalid, text: `${name}: expected no data, received ${length} bytes` }
+  }
+  return undefined
+}
+
+function handleOption(
+  handler: OptionHandler,
+  option: number,
+  data: Uint8Array,
+  negotiation: NegotiationState,
+): NextStep {
   try {
-    return row.answer(option, data, negotiation)
+    return handler.handle(option, data, negotiation)
   } catch (error) {
     if (!(error instanceof NbdProtocolError)) throw error
-    negotiation.refuse(option, Rep.ErrInvalid, error.message)
-    return haggle
+    negotiation.replyError(option, Rep.ErrInvalid, error.message)
+    return nextOption
   }
 }
 
-function* skip(length: number): HandshakeSteps<void> {
-  for (let remaining = length; remaining > 0; remaining -= SKIP_STEP) yield Math.min(remaining, SKIP_STEP)
+function* skip(length: number, option: number): HandshakeSteps<void> {
+  for (let remaining = length; remaining > 0; remaining -= SKIP_STEP) {
+    yield dataOf({ option, length: Math.min(remaining, SKIP_STEP) })
+  }
 }
 
-function tooLong({ option, length }: OptionHeader, limit: number): NbdProtocolError {
-  return new NbdProtocolError(
-    `${optName(option)}: expected at most ${limit} bytes of data, received ${length}`,
-    {
-      expected: `at most ${limit} bytes`,
-      received: `${length} bytes`,
-    },
-  )
+function dataOf({ option, length }: OptionHeader): AwaitedBytes {
+  return { length, what: `the data of ${optName(option)}` }
 }

@@ -1,34 +1,54 @@
 import { encodeOptionReply, encodeText, type Rep } from '@nbdjs/core/wire'
-import type { Export, ExportTable } from '../../exports/export.js'
-import type { SelectedContext } from '../../exports/meta-context.js'
+import type { Export, ExportTable, SelectedContext } from '../../exports.js'
 import type { ServerFeatures, TlsMode } from '../../options.js'
 import { transmissionFlags } from '../export-session.js'
 import { clipText } from '../message-format.js'
 import type { Output } from '../output.js'
 
-/** What an NBD_OPT_SET_META_CONTEXT brought. */
+/** What follows an option. */
+export type NextStep =
+  | { readonly kind: 'nextOption' }
+  | { readonly kind: 'startTls' }
+  | { readonly kind: 'transmit'; readonly export: Export }
+  | { readonly kind: 'close' }
+
+export const nextOption: NextStep = { kind: 'nextOption' }
+export const close: NextStep = { kind: 'close' }
+
+/** Handles one option. */
+export interface OptionHandler {
+  /** The feature that the option belongs to: if that is off, the option is unknown. */
+  readonly feature?: keyof ServerFeatures
+  /** Whether the option has no data: data is rejected with NBD_REP_ERR_INVALID. */
+  readonly hasNoData?: true
+  /** Resets what the option replaces, also if it fails. */
+  reset?(negotiation: NegotiationState): void
+  /** Sends the replies. A NbdProtocolError that it throws is sent as NBD_REP_ERR_INVALID: `data` is malformed. */
+  handle(option: number, data: Uint8Array, negotiation: NegotiationState): NextStep
+}
+
+/** The result of an NBD_OPT_SET_META_CONTEXT. */
 export interface MetaContextSelection {
   readonly export: Export
   readonly contexts: readonly SelectedContext[]
 }
 
-/** What the session is agreed on so far, and what an option needs to answer. */
+/** What is negotiated so far, and the means to reply to an option. */
 export class NegotiationState {
   readonly exports: ExportTable
   readonly features: ServerFeatures
   readonly tls: TlsMode
-  /** TLS is on. */
   isEncrypted = false
-  /** Both sides set their NBD_FLAG_FIXED_NEWSTYLE. */
+  /** Both sides set NBD_FLAG_FIXED_NEWSTYLE. */
   fixedNewstyle = false
-  /** Both sides set their NBD_FLAG_NO_ZEROES. */
+  /** Both sides set NBD_FLAG_NO_ZEROES. */
   noZeroes = false
   structuredReplies = false
-  /** Structured replies are part of it. */
+  /** Includes structured replies. */
   extendedHeaders = false
-  /** The last NBD_OPT_SET_META_CONTEXT, unless it failed. */
+  /** The result of the last NBD_OPT_SET_META_CONTEXT, unless it failed. */
   selection: MetaContextSelection | undefined
-  /** The server is being closed: every option but NBD_OPT_ABORT is refused. */
+  /** The server is being closed: every option but NBD_OPT_ABORT is rejected. */
   isShuttingDown = false
   readonly #output: Output
 
@@ -39,26 +59,26 @@ export class NegotiationState {
     this.#output = output
   }
 
-  /** Nothing but NBD_OPT_STARTTLS and NBD_OPT_ABORT is answered. */
+  /** Whether only NBD_OPT_STARTTLS and NBD_OPT_ABORT are answered. */
   get lacksTls(): boolean {
     return this.tls === 'required' && !this.isEncrypted
   }
 
-  /** Forgets what was agreed on but for the handshake flags, which are not agreed on again. */
-  forget(): void {
+  /** Discards everything but the handshake flags, which are not negotiated again. */
+  resetAgreed(): void {
     this.structuredReplies = false
     this.extendedHeaders = false
     this.selection = undefined
   }
 
-  /** What is announced of an export, given what was agreed on so far. */
-  transmissionFlags(of: Export): number {
-    return transmissionFlags(of, this.features, this)
+  /** The flags to announce for an export, by what is negotiated so far. */
+  transmissionFlags(target: Export): number {
+    return transmissionFlags(target, this.features, this)
   }
 
-  /** The contexts that were selected for this export, and not for another one. */
-  selectedContexts(of: Export): readonly SelectedContext[] {
-    return this.selection?.export === of ? this.selection.contexts : []
+  /** The contexts that were selected for this export. A selection for another export does not count. */
+  selectedContexts(target: Export): readonly SelectedContext[] {
+    return this.selection?.export === target ? this.selection.contexts : []
   }
 
   send(message: Uint8Array): void {
@@ -70,31 +90,8 @@ export class NegotiationState {
     this.send(encodeOptionReply(option, reply, data))
   }
 
-  /** An error reply with a text for people. */
-  refuse(option: number, reply: Rep, text: string): void {
+  /** Sends an error reply with a text for people. */
+  replyError(option: number, reply: Rep, text: string): void {
     this.reply(option, reply, encodeText(clipText(text)))
   }
-}
-
-/** What follows an option that was answered. */
-export type Next =
-  | { readonly kind: 'haggle' }
-  | { readonly kind: 'startTls' }
-  | { readonly kind: 'transmit'; readonly export: Export }
-  | { readonly kind: 'close' }
-
-export const haggle: Next = { kind: 'haggle' }
-export const close: Next = { kind: 'close' }
-
-/** How one option is answered. */
-export interface OptionHandler {
-  /** The feature that it belongs to: where that is off, the option is unknown. */
-  readonly feature?: keyof ServerFeatures
-  /** What the option undoes, even where it fails. */
-  undo?(negotiation: NegotiationState): void
-  /**
-   * Answers the option. A NbdProtocolError that it throws tells that `data` is malformed, and is the text of a
-   * NBD_REP_ERR_INVALID.
-   */
-  answer(option: number, data: Uint8Array, negotiation: NegotiationState): Next
 }

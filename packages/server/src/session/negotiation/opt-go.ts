@@ -1,4 +1,4 @@
-import { NbdProtocolError } from '@nbdjs/core'
+import { NbdProtocolError, quote } from '@nbdjs/core'
 import {
   decodeInfoRequest,
   decodeName,
@@ -11,35 +11,62 @@ import {
   optName,
   Rep,
 } from '@nbdjs/core/wire'
-import { type Export, hasOwnBlockSize } from '../../exports/export.js'
+import { type Export, hasOwnBlockSize } from '../../exports.js'
 import type { ServerFeatures } from '../../options.js'
-import { haggle, type NegotiationState, type Next, type OptionHandler } from './negotiation-state.js'
+import { type NegotiationState, type NextStep, nextOption, type OptionHandler } from './negotiation-state.js'
 
 /** NBD_OPT_INFO. */
 export const info: OptionHandler = {
   feature: 'info',
-  answer(option, data, negotiation) {
-    inform(option, data, negotiation)
-    return haggle
+  handle(option, data, negotiation) {
+    replyInfo(option, data, negotiation)
+    return nextOption
   },
 }
 
-/** NBD_OPT_GO: the same answer, and a way into transmission if it is a good one. */
+/** NBD_OPT_GO: as NBD_OPT_INFO, and transmission begins if the export is acknowledged. */
 export const go: OptionHandler = {
   feature: 'go',
-  answer(option, data, negotiation) {
-    const chosen = inform(option, data, negotiation)
-    return chosen === undefined ? haggle : { kind: 'transmit', export: chosen }
+  handle(option, data, negotiation) {
+    const target = replyInfo(option, data, negotiation)
+    return target === undefined ? nextOption : { kind: 'transmit', export: target }
   },
 }
 
-/** A kind of information that is sent when asked for. */
-interface InfoRow {
-  readonly feature: keyof ServerFeatures
-  encode(of: Export): Uint8Array
+/**
+ * NBD_OPT_EXPORT_NAME: it has no error replies, so every error ends the session ("Termination of the session during option
+ * haggling"). Throws a NbdProtocolError then.
+ */
+export function handleExportName(data: Uint8Array, negotiation: NegotiationState): NextStep {
+  if (!negotiation.features.exportName) throw exportNameError('this server does not support it')
+  if (negotiation.lacksTls) throw exportNameError('this server requires TLS')
+  if (negotiation.isShuttingDown) throw exportNameError('the server is being shut down')
+  const name = decodeName(data, 'NBD_OPT_EXPORT_NAME: the export name')
+  const found = negotiation.exports.find(name)
+  if (found === undefined) throw exportNameError(`unknown export ${quote(name)}`)
+  if (negotiation.features.requireBlockSize && hasOwnBlockSize(found)) {
+    throw exportNameError(
+      `export ${quote(found.name)} has block size constraints, which this option cannot report`,
+    )
+  }
+  const reply = { size: found.size, transmissionFlags: negotiation.transmissionFlags(found) }
+  negotiation.send(encodeExportNameReply(reply, negotiation.noZeroes))
+  return { kind: 'transmit', export: found }
 }
 
-const details: ReadonlyMap<number, InfoRow> = new Map([
+function exportNameError(reason: string): NbdProtocolError {
+  return new NbdProtocolError(
+    `NBD_OPT_EXPORT_NAME: ${reason}; the option has no error reply, so the connection ends`,
+  )
+}
+
+/** Information that is sent when requested. */
+interface InfoItem {
+  readonly feature: keyof ServerFeatures
+  encode(target: Export): Uint8Array
+}
+
+const infoItems: ReadonlyMap<number, InfoItem> = new Map([
   [Info.Name, { feature: 'infoName', encode: ({ name }) => encodeInfoText(Info.Name, name) }],
   [
     Info.Description,
@@ -49,27 +76,27 @@ const details: ReadonlyMap<number, InfoRow> = new Map([
     },
   ],
   [Info.BlockSize, { feature: 'infoBlockSize', encode: ({ blockSize }) => encodeInfoBlockSize(blockSize) }],
-] satisfies [number, InfoRow][])
+] satisfies [number, InfoItem][])
 
-/** Answers, and returns the export if the answer ended with NBD_REP_ACK. */
-function inform(option: number, data: Uint8Array, negotiation: NegotiationState): Export | undefined {
+/** Sends the replies, and returns the export if they ended with NBD_REP_ACK. */
+function replyInfo(option: number, data: Uint8Array, negotiation: NegotiationState): Export | undefined {
   const request = decodeInfoRequest(data, option)
   const found = negotiation.exports.find(request.exportName)
   if (found === undefined) {
-    negotiation.refuse(option, Rep.ErrUnknown, `there is no export '${request.exportName}'`)
+    negotiation.replyError(option, Rep.ErrUnknown, `unknown export ${quote(request.exportName)}`)
     return undefined
   }
   if (lacksBlockSize(found, request, negotiation)) {
-    // Told before the error, to spare the client a round trip.
+    // Sent before the error, to save the client a round trip.
     negotiation.reply(option, Rep.Info, encodeInfoBlockSize(found.blockSize))
-    const text = `${optName(option)}: export '${found.name}' has block size constraints: ask for NBD_INFO_BLOCK_SIZE`
-    negotiation.refuse(option, Rep.ErrBlockSizeReqd, text)
+    const text = `${optName(option)}: export ${quote(found.name)} has block size constraints: request NBD_INFO_BLOCK_SIZE`
+    negotiation.replyError(option, Rep.ErrBlockSizeReqd, text)
     return undefined
   }
-  const shape = { size: found.size, transmissionFlags: negotiation.transmissionFlags(found) }
-  negotiation.reply(option, Rep.Info, encodeInfoExport(shape))
-  for (const row of detailsFor(found, request, negotiation.features)) {
-    negotiation.reply(option, Rep.Info, row.encode(found))
+  const reply = { size: found.size, transmissionFlags: negotiation.transmissionFlags(found) }
+  negotiation.reply(option, Rep.Info, encodeInfoExport(reply))
+  for (const item of selectItems(found, request, negotiation.features)) {
+    negotiation.reply(option, Rep.Info, item.encode(found))
   }
   negotiation.reply(option, Rep.Ack)
   return found
@@ -80,37 +107,12 @@ function lacksBlockSize(found: Export, { infos }: InfoRequest, { features }: Neg
 }
 
 /**
- * What the server does not know is ignored, and what is asked for twice is told once. Constraints of its own are told
- * to all ("Size constraints").
+ * Unknown information is ignored, and each is sent once. Block size constraints that are not the defaults are sent to every
+ * client ("Size constraints").
  */
-function detailsFor(found: Export, { infos }: InfoRequest, features: ServerFeatures): InfoRow[] {
+function selectItems(found: Export, { infos }: InfoRequest, features: ServerFeatures): InfoItem[] {
   return [...new Set(hasOwnBlockSize(found) ? [...infos, Info.BlockSize] : infos)]
-    .map((kind) => details.get(kind))
-    .filter((row) => row !== undefined)
-    .filter((row) => features[row.feature])
-}
-
-/**
- * NBD_OPT_EXPORT_NAME: has no error replies, so that all that can be refused ends the session
- * ("Termination of the session during option negotiation").
- */
-export function handleExportName(data: Uint8Array, negotiation: NegotiationState): Next {
-  if (!negotiation.features.exportName) throw refused('this server does not take it')
-  if (negotiation.lacksTls) throw refused('this server requires TLS')
-  if (negotiation.isShuttingDown) throw refused('the server is being shut down')
-  const name = decodeName(data, 'NBD_OPT_EXPORT_NAME: the export name')
-  const found = negotiation.exports.find(name)
-  if (found === undefined) throw refused(`there is no export '${name}'`)
-  if (negotiation.features.requireBlockSize && hasOwnBlockSize(found)) {
-    throw refused(`export '${found.name}' has block size constraints that this option cannot tell`)
-  }
-  const shape = { size: found.size, transmissionFlags: negotiation.transmissionFlags(found) }
-  negotiation.send(encodeExportNameReply(shape, negotiation.noZeroes))
-  return { kind: 'transmit', export: found }
-}
-
-function refused(why: string): NbdProtocolError {
-  return new NbdProtocolError(
-    `NBD_OPT_EXPORT_NAME: ${why}; the option has no error reply, so the connection ends`,
-  )
+    .map((kind) => infoItems.get(kind))
+    .filter((item) => item !== undefined)
+    .filter((item) => features[item.feature])
 }

@@ -1,101 +1,78 @@
 import { encodeListEntry, Opt, Rep } from '@nbdjs/core/wire'
 import type { ServerFeatures } from '../../options.js'
-import { close, haggle, type OptionHandler } from './negotiation-state.js'
+import { close, nextOption, type OptionHandler } from './negotiation-state.js'
 import { go, info } from './opt-go.js'
 import { listMetaContext, setMetaContext } from './opt-meta-context.js'
 
-/** NBD_OPT_ABORT. Data that comes with it is ignored, as "Option types" advises. */
-export const abort: OptionHandler = {
-  answer(option, _data, negotiation) {
+/** NBD_OPT_ABORT. "Option types" advises to ignore its data. */
+const abort: OptionHandler = {
+  handle(option, _data, negotiation) {
     negotiation.reply(option, Rep.Ack)
     return close
   },
 }
 
 /** NBD_OPT_LIST. */
-export const list: OptionHandler = {
+const list: OptionHandler = {
   feature: 'list',
-  answer(option, data, negotiation) {
-    if (data.length > 0) {
-      negotiation.refuse(
-        option,
-        Rep.ErrInvalid,
-        `NBD_OPT_LIST: expected no data, received ${data.length} bytes`,
-      )
-      return haggle
-    }
-    for (const entry of negotiation.exports.list())
+  hasNoData: true,
+  handle(option, _data, negotiation) {
+    for (const entry of negotiation.exports.list()) {
       negotiation.reply(option, Rep.Server, encodeListEntry(entry))
+    }
     negotiation.reply(option, Rep.Ack)
-    return haggle
+    return nextOption
   },
 }
 
-/** NBD_OPT_STARTTLS, once. What was negotiated in plaintext may have come from anybody: it is forgotten. */
-export const startTls: OptionHandler = {
-  answer(option, data, negotiation) {
-    if (data.length > 0) {
-      negotiation.refuse(
-        option,
-        Rep.ErrInvalid,
-        `NBD_OPT_STARTTLS: expected no data, received ${data.length} bytes`,
-      )
-      return haggle
-    }
+/** NBD_OPT_STARTTLS, once. What was negotiated in plaintext may come from an active attacker: it is discarded. */
+const startTls: OptionHandler = {
+  hasNoData: true,
+  handle(option, _data, negotiation) {
     if (negotiation.isEncrypted) {
-      negotiation.refuse(option, Rep.ErrInvalid, 'NBD_OPT_STARTTLS: TLS is on already')
-      return haggle
+      negotiation.replyError(option, Rep.ErrInvalid, 'NBD_OPT_STARTTLS: TLS is active already')
+      return nextOption
     }
-    negotiation.forget()
+    negotiation.resetAgreed()
     negotiation.reply(option, Rep.Ack)
     return { kind: 'startTls' }
   },
 }
 
-/**
- * NBD_OPT_STRUCTURED_REPLY. Asking for it again changes nothing; asking for it behind NBD_OPT_EXTENDED_HEADERS is a
- * way back that there is not.
- */
-export const structuredReply: OptionHandler = {
+/** NBD_OPT_STRUCTURED_REPLY. A repetition has no effect; extended headers cannot be given up for it. */
+const structuredReply: OptionHandler = {
   feature: 'structuredReplies',
-  answer(option, data, negotiation) {
-    if (data.length > 0) {
-      const text = `NBD_OPT_STRUCTURED_REPLY: expected no data, received ${data.length} bytes`
-      negotiation.refuse(option, Rep.ErrInvalid, text)
-      return haggle
-    }
+  hasNoData: true,
+  handle(option, _data, negotiation) {
     if (negotiation.extendedHeaders) {
-      const text = 'NBD_OPT_STRUCTURED_REPLY: extended headers were negotiated, which bring more than that'
-      negotiation.refuse(option, Rep.ErrExtHeaderReqd, text)
-      return haggle
+      const text =
+        'NBD_OPT_STRUCTURED_REPLY: extended headers were negotiated, which include structured replies'
+      negotiation.replyError(option, Rep.ErrExtHeaderReqd, text)
+      return nextOption
     }
     negotiation.structuredReplies = true
     negotiation.reply(option, Rep.Ack)
-    return haggle
+    return nextOption
   },
 }
 
-/** NBD_OPT_EXTENDED_HEADERS: brings structured replies with it. Asking for it again changes nothing. */
-export const extendedHeaders: OptionHandler = {
+/** NBD_OPT_EXTENDED_HEADERS: includes structured replies. A repetition has no effect. */
+const extendedHeaders: OptionHandler = {
   feature: 'extendedHeaders',
-  answer(option, data, negotiation) {
-    if (data.length > 0) {
-      const text = `NBD_OPT_EXTENDED_HEADERS: expected no data, received ${data.length} bytes`
-      negotiation.refuse(option, Rep.ErrInvalid, text)
-      return haggle
-    }
+  hasNoData: true,
+  handle(option, _data, negotiation) {
     negotiation.extendedHeaders = true
     negotiation.structuredReplies = true
     negotiation.reply(option, Rep.Ack)
-    return haggle
+    return nextOption
   },
 }
 
 /**
- * How each option is answered. What is not here is answered by NBD_REP_ERR_UNSUP. NBD_OPT_EXPORT_NAME is not
- * here because it is answered outside of the frame of option replies.
+ * The handlers of all options but NBD_OPT_EXPORT_NAME, whose reply has no option reply header. An option that is missing
+ * here is answered with NBD_REP_ERR_UNSUP.
  */
-const rows: ReadonlyMap<number, OptionHandler> = new Map([
+const handlers: ReadonlyMap<number, OptionHandler> = new Map([
   [Opt.Abort, abort],
   [Opt.List, list],
   [Opt.StartTls, startTls],
@@ -107,8 +84,8 @@ const rows: ReadonlyMap<number, OptionHandler> = new Map([
   [Opt.ExtendedHeaders, extendedHeaders],
 ] satisfies [number, OptionHandler][])
 
-/** The row of an option, unless it is unknown or switched off. */
+/** Returns undefined if the option is unknown, or its feature is off. */
 export function findOptionHandler(option: number, features: ServerFeatures): OptionHandler | undefined {
-  const row = rows.get(option)
-  return row?.feature === undefined || features[row.feature] ? row : undefined
+  const handler = handlers.get(option)
+  return handler?.feature === undefined || features[handler.feature] ? handler : undefined
 }

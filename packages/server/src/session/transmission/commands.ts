@@ -1,45 +1,62 @@
 import { Cmd, CommandFlag, type ErrorName, TransmissionFlag } from '@nbdjs/core/wire'
 import type { Awaitable, Backend } from '../../backend/backend.js'
 import type { Failure } from '../../backend/export-error.js'
-import type { SelectedContext } from '../../exports/meta-context.js'
+import type { SelectedContext } from '../../exports.js'
 import type { Request } from '../message-format.js'
 import { type ContextExtents, queryExtents } from './block-status.js'
 
-/** How one command is checked and carried out ("Request types"). */
+/** How one command is checked and executed ("Request types"). */
 export interface Command {
-  /** Command flags that it knows, besides NBD_CMD_FLAG_FUA, which goes with all. */
+  /** The command flags that it supports, besides NBD_CMD_FLAG_FUA, which every command supports. */
   readonly flags: number
-  /** The transmission flag that exposes it; 0 for what every export has. */
+  /** The transmission flag that exposes it; 0 if every export has it. */
   readonly exposedBy: number
-  /** Needs an export that is not read-only. */
+  /** Whether it needs an export that is not read-only. */
   readonly modifies: boolean
-  /** What offset and length are about. The length of a payload has a maximum, that of an effect has none. */
+  /** The meaning of offset and length. A payload has a maximum length, an effect has none. */
   readonly range: 'payload' | 'effect' | 'none'
   /** The error for a range that ends beyond the export ("Error values"). */
   readonly beyondEnd: ErrorName
   /**
-   * The transmission flag that lets it have a payload by NBD_CMD_FLAG_PAYLOAD_LEN, with extended headers: 0 for what
-   * every export has; undefined where it never has one.
+   * The transmission flag that allows a payload by NBD_CMD_FLAG_PAYLOAD_LEN, with extended headers; 0 if every export
+   * allows it, undefined if the command never has one.
    */
   readonly payloadExposedBy?: number
-  /** It tells of the contexts that the client selected, of which there must be one. */
+  /** Whether it needs a selected metadata context. */
   readonly needsContexts?: true
-  /** Calls the backend, which has the method: the command was checked. Returns what the backend does. */
+  /** Calls the backend, which has the method: the command was checked. Returns the result of the backend. */
   run(backend: Backend, request: Request, operands: Operands): unknown
 }
 
-/** What a command is about, besides its range. */
+/** The operands of a command besides its range. */
 export interface Operands {
   /** The data of a write; empty for all others. */
   readonly payload: Uint8Array
-  /** What a block status is to tell of; of no matter for all others. */
+  /** The contexts of a block status. */
   readonly contexts: readonly SelectedContext[]
 }
 
-/**
- * The commands of a client. NBD_CMD_DISC is not here, for it is not answered; what else is not here is answered
- * by EINVAL.
- */
+/** A request as its header describes it. */
+export interface JobHead {
+  /** Its length is that of the range, also if the header has the length of a payload. */
+  readonly request: Request
+  /** Undefined only if there is a failure. */
+  readonly command: Command | undefined
+  /** The reply, if it is known without asking the backend. */
+  readonly failure: Failure | undefined
+}
+
+/** A request that is complete and not yet answered. */
+export interface Job extends JobHead {
+  /** The data of a write; empty for all others. */
+  payload: Uint8Array
+  /** Whether the payload lies in the staging area of the input, where the next bytes will overwrite it. */
+  isInPlace: boolean
+  /** The contexts of a block status. */
+  readonly contexts: readonly SelectedContext[]
+}
+
+/** All commands but NBD_CMD_DISC, which has no reply. A command that is missing here is answered with EINVAL. */
 const commands: readonly (Command | undefined)[] = table([
   [
     Cmd.Read,
@@ -60,7 +77,7 @@ const commands: readonly (Command | undefined)[] = table([
       modifies: true,
       range: 'payload',
       beyondEnd: 'ENOSPC',
-      // Not asked for: qemu's own client sends writes without NBD_CMD_FLAG_PAYLOAD_LEN.
+      // Not required: qemu 10 sends writes without NBD_CMD_FLAG_PAYLOAD_LEN.
       payloadExposedBy: 0,
       run: (backend, { flags, offset }, { payload }) =>
         withFua(backend, flags, backend.write?.(payload, offset, { fua: isSet(flags, CommandFlag.Fua) })),
@@ -163,24 +180,4 @@ function withFua(
 
 function isSet(flags: number, flag: number): boolean {
   return (flags & flag) !== 0
-}
-
-/** A request, as its header tells it. */
-export interface JobHead {
-  /** Its length is that of the range, wherever the header told of that. */
-  readonly request: Request
-  /** Undefined only where there is a refusal. */
-  readonly command: Command | undefined
-  /** The answer, where it is known without asking the backend. */
-  readonly refusal: Failure | undefined
-}
-
-/** A request that is complete and not yet answered. */
-export interface Job extends JobHead {
-  /** The data of a write; empty for all others. */
-  payload: Uint8Array
-  /** The payload lies in the input's staging area, where the next bytes will overwrite it. */
-  isInPlace: boolean
-  /** What a block status is to tell of. */
-  readonly contexts: readonly SelectedContext[]
 }

@@ -3,19 +3,17 @@ import type { ReadResult } from '../../backend/backend.js'
 import { type Failure, toFailure } from '../../backend/export-error.js'
 import type { ExportSession } from '../export-session.js'
 import type { Output } from '../output.js'
-import { type ContextExtents, contextStatuses } from './block-status.js'
+import { type ContextExtents, type ContextStatus, contextStatuses } from './block-status.js'
 import type { Job } from './commands.js'
+import type { PayloadAllocator } from './payload.js'
 import { readResultError } from './read-result.js'
-import type { ContextStatus, Replies } from './replies.js'
-import type { PayloadMemory, RequestBudget } from './request-budget.js'
+import type { Replies } from './replies.js'
+import type { RequestBudget } from './request-budget.js'
 
-/** Replies are handed to the connection in pieces of about this size, so that it can ask for a pause. */
+/** Replies are passed to the connection in pieces of about this size, so that it can ask for a pause. */
 const BATCH = 1024 * 1024
 
-/**
- * What may be worked through before other connections get their turn: bytes that requests are about, and a
- * share for the request itself.
- */
+/** The work of one turn before other connections get theirs: the bytes of the requests, and a share for each request. */
 const TURN_WORK = 64 * 1024 * 1024
 const REQUEST_WORK = 4096
 
@@ -23,47 +21,51 @@ const noBytes = new Uint8Array(0)
 
 const shuttingDown: Failure = { error: 'ESHUTDOWN', text: 'the server is being shut down' }
 
+/** The options of a {@link JobRunner}. */
 export interface JobRunnerOptions {
-  readonly exportSession: ExportSession
+  readonly session: ExportSession
   readonly output: Output
   readonly replies: Replies
   readonly budget: RequestBudget
-  readonly memory: PayloadMemory
-  /** The backend kept a payload that is in place: it must be left to it. */
+  readonly payloads: PayloadAllocator
+  /** The backend keeps a payload that lies in the staging area: the area must be left to it. */
   readonly detachPayload: () => void
-  /** Runs what is due to something else than bytes that arrived, unless the session is over. */
-  readonly enter: (action: () => void) => void
-  /** A backend did what it must not. */
+  /** Runs an action that received bytes did not cause, unless the session is over. */
+  readonly runInSession: (action: () => void) => void
+  /** Reports a bug of the backend. */
   readonly report: (bug: unknown) => void
 }
 
 /**
- * Carries requests out: at once where it may, else in order as soon as it may. It may while the client takes
- * its replies, the limits are kept and the turn is not used up.
+ * Executes requests: at once if possible, else in order as soon as possible. Possible means that the client takes its
+ * replies, the limits allow it, and the turn has work left.
  */
 export class JobRunner {
   readonly #options: JobRunnerOptions
-  readonly #waiting = new JobQueue<Job>()
+  readonly #waiting = new JobQueue()
   #turnWork = 0
   #isShuttingDown = false
   #isResuming = false
+  #isAbandoned = false
 
   constructor(options: JobRunnerOptions) {
     this.#options = options
   }
 
-  /** The connection was heard of: there is a new turn. Starts what waits and may. */
+  /** The connection called the session: a new turn begins. Starts the waiting requests that may start. */
   beginTurn(): void {
     this.#turnWork = 0
-    this.#pump()
+    this.#startWaiting()
   }
 
   submit(job: Job): void {
+    if (this.#isAbandoned) return
     if (this.#waiting.length === 0 && this.#mayStart(job)) {
       this.#start(job)
       return
     }
     if (job.isInPlace) {
+      this.#options.budget.addMemory(job.payload.length)
       job.payload = job.payload.slice()
       job.isInPlace = false
     }
@@ -71,18 +73,19 @@ export class JobRunner {
     this.#resumeLater()
   }
 
-  /** Whatever is started from now on is answered by ESHUTDOWN ("Terminating the transmission phase"). */
+  /** Requests that start from now on are answered with ESHUTDOWN ("Terminating the transmission phase"). */
   shutdown(): void {
     this.#isShuttingDown = true
-    this.#pump()
+    this.#startWaiting()
   }
 
-  /** Forgets what waits. What is under way finishes, but `enter` lets nothing in any more. */
+  /** Discards the waiting requests. Calls in flight continue, but `runInSession` ignores their results. */
   abandon(): void {
+    this.#isAbandoned = true
     this.#waiting.clear()
   }
 
-  #pump(): void {
+  #startWaiting(): void {
     for (
       let job = this.#waiting.peek();
       job !== undefined && this.#mayStart(job);
@@ -96,23 +99,23 @@ export class JobRunner {
 
   #mayStart(job: Job): boolean {
     const { output, budget } = this.#options
-    return !output.isBlocked && this.#turnWork < TURN_WORK && budget.mayStart(readLengthOf(job))
+    return !output.isBlocked && this.#turnWork < TURN_WORK && budget.mayStart(readLength(job))
   }
 
-  /** Only where the turn is used up: all else that is waited for is an event of its own. */
+  /** Only if the work of the turn is used up: everything else that is waited for is an event of its own. */
   #resumeLater(): void {
     if (this.#waiting.length === 0 || this.#turnWork < TURN_WORK || this.#isResuming) return
     this.#isResuming = true
     setImmediate(() => {
       this.#isResuming = false
-      this.#options.enter(() => this.beginTurn())
+      this.#options.runInSession(() => this.beginTurn())
     })
   }
 
   #start(job: Job): void {
     this.#turnWork += REQUEST_WORK + Number(job.request.length)
-    const refusal = job.refusal ?? (this.#isShuttingDown ? shuttingDown : undefined)
-    if (refusal !== undefined) this.#fail(job, refusal)
+    const failure = job.failure ?? (this.#isShuttingDown ? shuttingDown : undefined)
+    if (failure !== undefined) this.#fail(job, failure)
     else this.#call(job)
     const { output } = this.#options
     if (output.pending >= BATCH) output.flush()
@@ -120,13 +123,13 @@ export class JobRunner {
 
   #call(job: Job): void {
     if (job.request.length === 0 && job.command?.range !== 'none') {
-      // Unspecified; a success that does nothing is what is least surprising.
+      // Not specified: succeed without an effect.
       this.#succeed(job, noBytes)
       return
     }
     let result: unknown
     try {
-      result = job.command?.run(this.#options.exportSession.export.backend, job.request, job)
+      result = job.command?.run(this.#options.session.export.backend, job.request, job)
     } catch (error) {
       this.#failBy(job, error)
       return
@@ -136,17 +139,19 @@ export class JobRunner {
   }
 
   #wait(job: Job, result: PromiseLike<unknown>): void {
-    const { budget, detachPayload, enter } = this.#options
+    const { budget, detachPayload, runInSession } = this.#options
     if (job.isInPlace) {
       job.isInPlace = false
       detachPayload()
+      budget.addMemory(job.payload.length)
     }
-    budget.addCall(readLengthOf(job))
+    const dataLength = job.payload.length
+    budget.startCall(readLength(job), dataLength)
     const settle = (answer: () => void): void => {
-      budget.removeCall(readLengthOf(job))
-      enter(() => {
+      budget.endCall(readLength(job), dataLength)
+      runInSession(() => {
         answer()
-        this.#pump()
+        this.#startWaiting()
       })
     }
     Promise.resolve(result).then(
@@ -156,7 +161,6 @@ export class JobRunner {
   }
 
   #succeed(job: Job, result: unknown): void {
-    const { replies, memory } = this.#options
     if (job.request.type === Cmd.Read) {
       this.#succeedRead(job, result)
       return
@@ -165,15 +169,14 @@ export class JobRunner {
       this.#succeedStatus(job, result as readonly ContextExtents[])
       return
     }
-    replies.success(job.request)
-    if (!job.isInPlace) memory.release(job.payload)
+    this.#options.replies.success(job.request)
     this.#done(job)
   }
 
   #succeedRead(job: Job, result: unknown): void {
-    const flaw = readResultError(result, Number(job.request.length))
-    if (flaw !== undefined) {
-      this.#failBy(job, flaw)
+    const error = readResultError(result, Number(job.request.length))
+    if (error !== undefined) {
+      this.#failBy(job, error)
       return
     }
     this.#options.replies.data(job.request, result as ReadResult)
@@ -181,21 +184,21 @@ export class JobRunner {
   }
 
   #succeedStatus(job: Job, contexts: readonly ContextExtents[]): void {
-    let told: ContextStatus[]
+    let statuses: ContextStatus[]
     try {
-      told = contextStatuses(job.request, contexts, this.#options.exportSession)
+      statuses = contextStatuses(job.request, contexts, this.#options.session)
     } catch (error) {
       this.#failBy(job, error)
       return
     }
-    this.#options.replies.status(job.request, told)
+    this.#options.replies.status(job.request, statuses)
     this.#done(job)
   }
 
   #failBy(job: Job, thrown: unknown): void {
     const failure = toFailure(thrown)
     if ('bug' in failure) this.#options.report(failure.bug)
-    this.#fail(job, permitted(job, failure))
+    this.#fail(job, toPermitted(job, failure))
   }
 
   #fail(job: Job, failure: Failure): void {
@@ -204,19 +207,23 @@ export class JobRunner {
   }
 
   #done(job: Job): void {
-    const { budget } = this.#options
+    const { budget, payloads } = this.#options
     budget.removeRequest()
-    if (job.refusal === undefined && job.request.type === Cmd.Write)
+    if (job.failure === undefined && job.request.type === Cmd.Write) {
       budget.removeWrite(Number(job.request.length))
+    }
+    if (job.isInPlace || job.payload.length === 0) return
+    budget.removeMemory(job.payload.length)
+    payloads.release(job.payload)
   }
 }
 
-function readLengthOf({ request, refusal }: Job): number {
-  return request.type === Cmd.Read && refusal === undefined ? Number(request.length) : 0
+function readLength({ request, failure }: Job): number {
+  return request.type === Cmd.Read && failure === undefined ? Number(request.length) : 0
 }
 
-/** "Error values": ENOTSUP is for fast zeroes alone. */
-function permitted({ request }: Job, failure: Failure): Failure {
+/** "Error values": ENOTSUP is for fast zeroes only. */
+function toPermitted({ request }: Job, failure: Failure): Failure {
   const isFastZero = request.type === Cmd.WriteZeroes && (request.flags & CommandFlag.FastZero) !== 0
   return failure.error === 'ENOTSUP' && !isFastZero ? { ...failure, error: 'EIO' } : failure
 }
@@ -225,33 +232,31 @@ function isPromise(value: unknown): value is PromiseLike<unknown> {
   return typeof (value as Partial<PromiseLike<unknown>> | null | undefined)?.then === 'function'
 }
 
-/** First in, first out, at constant cost. */
-export class JobQueue<T> {
-  #items: T[] = []
+/** Requests in the order of their arrival. Each operation has constant cost. */
+class JobQueue {
+  #items: Job[] = []
   #head = 0
 
   get length(): number {
     return this.#items.length - this.#head
   }
 
-  push(item: T): void {
-    this.#items.push(item)
+  push(job: Job): void {
+    this.#items.push(job)
   }
 
-  /** The next item, which stays. */
-  peek(): T | undefined {
+  /** Returns the next request without removing it. */
+  peek(): Job | undefined {
     return this.#items[this.#head]
   }
 
-  shift(): T | undefined {
-    const item = this.#items[this.#head]
+  shift(): void {
     this.#head++
-    // Once half of the array is used up, dropping that half costs less than it was filled for.
+    // Once half of the array is used up, removing that half costs less than filling it did.
     if (this.#head * 2 >= this.#items.length) {
       this.#items = this.#items.slice(this.#head)
       this.#head = 0
     }
-    return item
   }
 
   clear(): void {

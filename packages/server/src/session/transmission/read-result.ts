@@ -1,7 +1,7 @@
 import type { Hole, ReadPart, ReadResult } from '../../backend/backend.js'
 import type { Output } from '../output.js'
 
-/** A stretch of a reply that is sent as data, or as a hole. */
+/** Consecutive parts of a read result that are sent in one chunk, as data or as a hole. */
 export type Run =
   | { readonly kind: 'data'; readonly length: number; readonly parts: readonly ReadPart[] }
   | { readonly kind: 'hole'; readonly length: number }
@@ -10,7 +10,7 @@ export function toParts(result: ReadResult): readonly ReadPart[] {
   return isBytes(result) ? [result] : result
 }
 
-/** Not by `instanceof`, which fails for bytes of another realm. */
+/** Not by `instanceof`, which is false for bytes of another realm. */
 export function isBytes(value: unknown): value is Uint8Array {
   return ArrayBuffer.isView(value) && 'BYTES_PER_ELEMENT' in value && value.BYTES_PER_ELEMENT === 1
 }
@@ -23,33 +23,34 @@ function partLength(part: ReadPart): number {
   return isHole(part) ? part.hole : part.length
 }
 
-/** What is wrong with the result of a backend's `read`, or undefined when it is what was asked for. */
+/** Checks the result of a backend's `read`. Returns undefined if it is valid. */
 export function readResultError(result: unknown, length: number): Error | undefined {
-  if (isBytes(result)) return lengthMismatch(result.length, length)
-  if (!Array.isArray(result))
-    return new TypeError(`read returned ${typeof result}: expected a Uint8Array or parts`)
+  if (isBytes(result)) return lengthError(result.length, length)
+  if (!Array.isArray(result)) {
+    return new TypeError(`read: expected a Uint8Array or an array of parts, returned ${typeof result}`)
+  }
   let total = 0
   for (const part of result as (Partial<Hole> | Uint8Array | null | undefined)[]) {
     const count = isBytes(part) ? part.length : part?.hole
     if (count === undefined || !Number.isSafeInteger(count) || count < 0) {
-      return new TypeError('read returned a part that is neither a Uint8Array nor a hole with a length')
+      return new TypeError('read: expected parts that are a Uint8Array or a hole with a length')
     }
     total += count
   }
-  return lengthMismatch(total, length)
+  return lengthError(total, length)
 }
 
-function lengthMismatch(total: number, length: number): Error | undefined {
+function lengthError(total: number, length: number): Error | undefined {
   if (total === length) return undefined
-  return new RangeError(`read returned ${total} bytes: expected ${length}, as it was asked for`)
+  return new RangeError(`read: expected ${length} bytes, returned ${total}`)
 }
 
-/** Everything as data, zeroes written out. */
+/** Everything as data, holes as zeroes. */
 export function wholeRun(parts: readonly ReadPart[], length: number): Run {
   return { kind: 'data', length, parts }
 }
 
-/** Neighbours of a kind become one: a reply should have few chunks ("Structured reply chunk message"). */
+/** Joins neighbours of one kind: a reply should have few chunks ("Structured reply chunk message"). */
 export function toRuns(parts: readonly ReadPart[]): Run[] {
   const runs: Run[] = []
   let from = 0

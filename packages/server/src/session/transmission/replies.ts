@@ -1,9 +1,9 @@
 import {
-  type BlockDescriptor,
   CHUNK_COOKIE,
   CHUNK_FLAGS,
   CHUNK_TYPE,
   Chunk,
+  type ChunkHeader,
   CommandFlag,
   distance,
   ErrorValue,
@@ -20,29 +20,32 @@ import {
 } from '@nbdjs/core/wire'
 import type { ReadPart, ReadResult } from '../../backend/backend.js'
 import type { Failure } from '../../backend/export-error.js'
-import { type ChunkFormat, clipText, type Request } from '../message-format.js'
+import { clipText, type MessageFormat, type Request } from '../message-format.js'
 import type { Output } from '../output.js'
+import type { ContextStatus } from './block-status.js'
 import { appendParts, isBytes, type Run, toParts, toRuns, wholeRun } from './read-result.js'
 
-/** What a block status tells of one context. */
-export interface ContextStatus {
-  readonly id: number
-  readonly descriptors: readonly BlockDescriptor[]
-}
-
-/** How the outcome of a request is told, according to what was negotiated. */
+/** Sends the results of requests in the negotiated kind of replies. */
 export interface Replies {
-  /** To anything but a read or a block status. */
+  /** For all commands but read and block status. */
   success(request: Request): void
-  /** The whole of what a read asked for. */
+  /** The whole result of a read. */
   data(request: Request, result: ReadResult): void
-  /** To a block status: a chunk for each context, of which there is one at least. */
+  /** The result of a block status: one chunk for each context, at least one. */
   status(request: Request, contexts: readonly ContextStatus[]): void
   failure(request: Request, failure: Failure): void
 }
 
-/** "Simple reply message": no text, no holes. */
-export class SimpleReplies implements Replies {
+/** @param maxPayload The largest payload of the export: the variable part of a chunk must not be longer. */
+export function createReplies(output: Output, format: MessageFormat, maxPayload: number): Replies {
+  const { chunk } = format.replies
+  return chunk === undefined
+    ? new SimpleReplies(output)
+    : new StructuredReplies(output, format, chunk, maxPayload)
+}
+
+/** "Simple reply message": without texts and holes. */
+class SimpleReplies implements Replies {
   readonly #output: Output
 
   constructor(output: Output) {
@@ -60,7 +63,7 @@ export class SimpleReplies implements Replies {
     this.#output.endMessage()
   }
 
-  /** "Metadata querying": without structured replies no context can be selected, so that there is nothing to tell. */
+  /** Not reached: without structured replies no context can be selected ("Metadata querying"). */
   status(request: Request): void {
     this.failure(request, { error: 'EINVAL', text: '' })
   }
@@ -71,9 +74,9 @@ export class SimpleReplies implements Replies {
   }
 }
 
-/** Also the shortest way to tell success where structured replies were negotiated. */
-export function appendSimpleReply(output: Output, request: Request, error: number): void {
-  const at = output.room(SIMPLE_REPLY_LENGTH)
+/** Also the shortest success reply if structured replies were negotiated. */
+function appendSimpleReply(output: Output, request: Request, error: number): void {
+  const at = output.reserve(SIMPLE_REPLY_LENGTH)
   const { view } = output
   view.setUint32(at, Magic.SimpleReply)
   view.setUint32(at + SIMPLE_REPLY_ERROR, error)
@@ -81,25 +84,26 @@ export function appendSimpleReply(output: Output, request: Request, error: numbe
   view.setUint32(at + SIMPLE_REPLY_COOKIE + 4, request.cookieLow)
 }
 
-/** The offset in front of the data of NBD_REPLY_TYPE_OFFSET_DATA, and of the length of an OFFSET_HOLE. */
+/** The offset before the data of NBD_REPLY_TYPE_OFFSET_DATA, and before the length of an OFFSET_HOLE. */
 const OFFSET_LENGTH = 8
 const HOLE_PAYLOAD_LENGTH = OFFSET_LENGTH + 4
 
 /** "Structured reply chunk message", and the chunks of extended headers. */
-export class StructuredReplies implements Replies {
+class StructuredReplies implements Replies {
   readonly #output: Output
-  readonly #format: ChunkFormat
-  readonly #maximum: number
+  readonly #format: MessageFormat
+  readonly #chunkHeader: ChunkHeader
+  readonly #maxPayload: number
 
-  /** `maximum` is the largest payload of the export: what varies in a chunk may not be longer. */
-  constructor(output: Output, format: ChunkFormat, maximum: number) {
+  constructor(output: Output, format: MessageFormat, chunkHeader: ChunkHeader, maxPayload: number) {
     this.#output = output
     this.#format = format
-    this.#maximum = maximum
+    this.#chunkHeader = chunkHeader
+    this.#maxPayload = maxPayload
   }
 
   success(request: Request): void {
-    if (!this.#format.allowsSimpleReplies) {
+    if (!this.#format.replies.takesSimple) {
       this.#none(request)
       return
     }
@@ -110,16 +114,16 @@ export class StructuredReplies implements Replies {
   data(request: Request, result: ReadResult): void {
     const parts = toParts(result)
     if (request.length === 0) this.#none(request)
-    else if (isWhole(request, result))
+    else if (isOneChunk(request, result)) {
       this.#run(request, ReplyFlag.Done, request.offset, wholeRun(parts, Number(request.length)))
-    else this.#runs(request, toRuns(parts))
+    } else this.#runs(request, toRuns(parts))
   }
 
   status(request: Request, contexts: readonly ContextStatus[]): void {
-    const { type, layout } = this.#format.blockStatus
+    const layout = this.#format.replies.status
     contexts.forEach(({ id, descriptors }, index) => {
       const flags = index === contexts.length - 1 ? ReplyFlag.Done : 0
-      this.#chunk(request, flags, type, encodeBlockStatus(layout, id, descriptors))
+      this.#chunk(request, flags, layout.type, encodeBlockStatus(layout, id, descriptors))
     })
   }
 
@@ -130,7 +134,7 @@ export class StructuredReplies implements Replies {
       distance(offset, request.offset) < request.length
     const payload = encodeErrorPayload({
       value: ErrorValue[error],
-      message: clipText(text, this.#maximum),
+      message: clipText(text, this.#maxPayload),
       ...(isInside ? { offset } : {}),
     })
     this.#chunk(request, ReplyFlag.Done, isInside ? Chunk.ErrorOffset : Chunk.Error, payload)
@@ -169,35 +173,39 @@ export class StructuredReplies implements Replies {
     parts: readonly ReadPart[],
   ): void {
     const at = this.#header(request, flags, Chunk.OffsetData, OFFSET_LENGTH + length, OFFSET_LENGTH)
-    setU64(this.#output.view, at + this.#format.length, offset)
+    setU64(this.#output.view, at, offset)
     appendParts(this.#output, parts)
     this.#output.endMessage()
   }
 
   #offsetHole(request: Request, flags: number, offset: U64, length: number): void {
     const at = this.#header(request, flags, Chunk.OffsetHole, HOLE_PAYLOAD_LENGTH, HOLE_PAYLOAD_LENGTH)
-    setU64(this.#output.view, at + this.#format.length, offset)
-    this.#output.view.setUint32(at + this.#format.length + OFFSET_LENGTH, length)
+    setU64(this.#output.view, at, offset)
+    this.#output.view.setUint32(at + OFFSET_LENGTH, length)
     this.#output.endMessage()
   }
 
-  /** A chunk's header, with room behind it for the first `room` bytes of its payload. */
+  /** Adds a chunk header and room for the first `room` bytes of the payload, whose position it returns. */
   #header(request: Request, flags: number, type: number, payloadLength: number, room: number): number {
-    const format = this.#format
-    const at = this.#output.room(format.length + room)
+    const { magic, length, payloadLengthAt, payloadLengthHighAt } = this.#chunkHeader
+    const at = this.#output.reserve(length + room)
     const { view } = this.#output
-    view.setUint32(at, format.magic)
+    view.setUint32(at, magic)
     view.setUint16(at + CHUNK_FLAGS, flags)
     view.setUint16(at + CHUNK_TYPE, type)
     view.setUint32(at + CHUNK_COOKIE, request.cookieHigh)
     view.setUint32(at + CHUNK_COOKIE + 4, request.cookieLow)
-    format.finishHeader(view, at, request, payloadLength)
-    return at
+    const { chunkOffsetAt } = this.#format
+    if (chunkOffsetAt !== undefined) setU64(view, at + chunkOffsetAt, request.offset)
+    // A payload has at most 0xffffffff bytes: see `checkRange`.
+    if (payloadLengthHighAt !== undefined) view.setUint32(at + payloadLengthHighAt, 0)
+    view.setUint32(at + payloadLengthAt, payloadLength)
+    return at + length
   }
 }
 
-/** "Command flags", NBD_CMD_FLAG_DF: at most one chunk of content, with the zeroes written out. */
-function isWhole({ flags }: Request, result: ReadResult): boolean {
+/** "Command flags", NBD_CMD_FLAG_DF: at most one chunk of content, with holes as zeroes. */
+function isOneChunk({ flags }: Request, result: ReadResult): boolean {
   return (flags & CommandFlag.Df) !== 0 || isBytes(result)
 }
 

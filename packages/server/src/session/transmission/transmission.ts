@@ -4,110 +4,126 @@ import type { ExportSession } from '../export-session.js'
 import type { Input } from '../input.js'
 import type { Output } from '../output.js'
 import type { Phase } from '../phase.js'
+import type { MemoryAccount } from '../total-bytes.js'
 import { JobRunner } from './job-runner.js'
-import { SimpleReplies, StructuredReplies } from './replies.js'
-import { PayloadMemory, RequestBudget } from './request-budget.js'
+import { PayloadAllocator, type PayloadPool } from './payload.js'
+import { createReplies } from './replies.js'
+import { RequestBudget } from './request-budget.js'
 import { RequestReader } from './request-reader.js'
 
+/** The options of a {@link Transmission}. */
 export interface TransmissionOptions {
   readonly input: Input
   readonly output: Output
-  readonly exportSession: ExportSession
+  readonly session: ExportSession
   readonly limits: ServerLimits
-  /** Runs what is due to something else than a call to the phase, unless the session is over. */
-  readonly enter: (action: () => void) => void
-  /** A backend did what it must not. */
+  readonly account: MemoryAccount
+  readonly payloadPool: PayloadPool
+  /** Runs an action that no call to the phase caused, unless the session is over. */
+  readonly runInSession: (action: () => void) => void
+  /** Reports a bug of a backend. */
   readonly report: (bug: unknown) => void
-  /** All is answered, and nothing more is to come. Called once. */
+  readonly debug: (message: string) => void
+  /** Everything is answered, and nothing more will come. Called once. */
   readonly finished: () => void
 }
 
-/** The second phase: requests in, replies out. */
+/** The second phase: receives requests and sends replies. */
 export class Transmission implements Phase {
   readonly #options: TransmissionOptions
   readonly #budget: RequestBudget
   readonly #reader: RequestReader
   readonly #runner: JobRunner
-  /** The client said that it sends no more. */
+  /** The client sends no more requests. */
   #isLast = false
   #isFinishing = false
+  #isAbandoned = false
 
   constructor(options: TransmissionOptions) {
-    const { input, output, exportSession, limits } = options
-    const { chunk } = exportSession.format
-    const { maximum } = exportSession.export.blockSize
-    const memory = new PayloadMemory()
+    const { input, output, session, limits, account, payloadPool, report, debug } = options
     this.#options = options
-    this.#budget = new RequestBudget(limits)
-    this.#reader = new RequestReader(input, exportSession, this.#budget, memory)
+    this.#budget = new RequestBudget(limits, account, debug)
+    const payloads = new PayloadAllocator(payloadPool, this.#budget)
+    this.#reader = new RequestReader(input, session, this.#budget, payloads)
     this.#runner = new JobRunner({
-      exportSession,
+      session,
       output,
       budget: this.#budget,
-      memory,
-      replies:
-        chunk === undefined ? new SimpleReplies(output) : new StructuredReplies(output, chunk, maximum),
+      payloads,
+      replies: createReplies(output, session.format, session.export.blockSize.maximum),
       detachPayload: () => this.#detachPayload(),
-      enter: (action) => this.#enter(action),
-      report: options.report,
+      runInSession: (action) => this.#runInSession(action),
+      report,
     })
     input.reserveForTransmission()
   }
 
+  get isMidMessage(): boolean {
+    return !this.#isLast && !this.#reader.isBetweenRequests
+  }
+
+  get progress(): number {
+    return this.#reader.progress
+  }
+
+  get awaited(): string {
+    return this.#reader.awaited
+  }
+
   advance(): void {
     this.#runner.beginTurn()
-    while (!this.#isLast) {
+    while (!this.#isLast && !this.#isAbandoned) {
       const next = this.#reader.next()
       if (next === undefined) break
-      if (next === 'disconnect') this.#finish()
+      if (next === 'disconnect') this.#receiveLast()
       else this.#runner.submit(next)
     }
-    // "Request types", NBD_CMD_DISC: nothing may follow it, so what does is not looked at.
+    // "Request types", NBD_CMD_DISC: nothing may follow it, so further bytes are discarded.
     if (this.#isLast) this.#options.input.clear()
-    this.#finishWhenIdle()
+    this.#finishIfIdle()
   }
 
   drained(): void {
     this.#runner.beginTurn()
-    this.#finishWhenIdle()
+    this.#finishIfIdle()
   }
 
-  /** A client that hangs up without NBD_CMD_DISC is rude but understood, unless it does so mid-request. */
+  /** A client may hang up without NBD_CMD_DISC, except within a request. */
   ended(): void {
-    if (!this.#isLast && !this.#reader.isBetweenRequests) {
-      throw new NbdProtocolError(
-        `the client hung up in the middle of a request: expected ${this.#reader.awaited}`,
-      )
+    if (this.isMidMessage) {
+      throw new NbdProtocolError(`the client hung up within a request: expected ${this.#reader.awaited}`)
     }
-    this.#finish()
-    this.#finishWhenIdle()
+    this.#receiveLast()
+    this.#finishIfIdle()
   }
 
   shutdown(): void {
     this.#runner.shutdown()
     this.#isFinishing = true
-    this.#finishWhenIdle()
+    this.#finishIfIdle()
   }
 
   abandon(): void {
+    this.#isAbandoned = true
     this.#runner.abandon()
+    this.#budget.abandon()
   }
 
-  #finish(): void {
+  #receiveLast(): void {
     this.#isLast = true
     this.#isFinishing = true
   }
 
-  #finishWhenIdle(): void {
-    if (!this.#isFinishing || !this.#budget.isIdle) return
+  #finishIfIdle(): void {
+    if (!this.#isFinishing || !this.#budget.isIdle || this.#isAbandoned) return
     this.#isFinishing = false
     this.#options.finished()
   }
 
-  #enter(action: () => void): void {
-    this.#options.enter(() => {
+  #runInSession(action: () => void): void {
+    this.#options.runInSession(() => {
       action()
-      this.#finishWhenIdle()
+      this.#finishIfIdle()
     })
   }
 

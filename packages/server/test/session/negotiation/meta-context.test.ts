@@ -222,7 +222,7 @@ describe.each(both)('option %i', (option) => {
   it('knows which exports there are', () => {
     const replies = greeted().metaContext(option, [], 'none')
     expect(replies).toMatchObject([{ option, reply: Rep.ErrUnknown }])
-    expect(replies.map(textOf)).toEqual([`${name}: there is no export 'none'`])
+    expect(replies.map(textOf)).toEqual([`${name}: unknown export "none"`])
   })
 
   // spec: server/list-meta-context/malformed
@@ -243,9 +243,9 @@ describe.each(both)('option %i', (option) => {
       concat(u32(0, 1, 4097), new Uint8Array(4097)),
       'a query is too long: 4097 bytes',
     ],
-    ['an empty query', u32(0, 1, 0), "expected a namespace and a colon in each query, received ''"],
-    ['no namespace', concat(u32(0, 1, 2), encodeText(':a')), "in each query, received ':a'"],
-    ['no colon', concat(u32(0, 1, 4), encodeText('base')), "in each query, received 'base'"],
+    ['an empty query', u32(0, 1, 0), 'expected a namespace and a colon in each query, received ""'],
+    ['no namespace', concat(u32(0, 1, 2), encodeText(':a')), 'in each query, received ":a"'],
+    ['no colon', concat(u32(0, 1, 4), encodeText('base')), 'in each query, received "base"'],
   ])('is invalid with %s', (_, data, text) => {
     const client = greeted()
     const replies = client.option(option, data)

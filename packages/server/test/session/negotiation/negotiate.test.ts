@@ -45,7 +45,7 @@ describe('the client flags', () => {
   it.each([4, 0x80000000, 0xffffffff])('must not be unknown: %i', (flags) => {
     const client = new RawClient().greet(flags)
     expect(client.fatal).toBe(
-      `client flags: expected at most 0x00000003, which were offered, received 0x${flags.toString(16).padStart(8, '0')}`,
+      `client flags: expected at most 0x00000003, the flags that were offered, received 0x${flags.toString(16).padStart(8, '0')}`,
     )
     expect(client.errors[0]?.error).toBeInstanceOf(NbdProtocolError)
     expect(client.errors[0]?.client).toEqual({ address: 'test:', exportName: undefined })
@@ -55,7 +55,7 @@ describe('the client flags', () => {
   it('must not be what was not offered', () => {
     const client = new RawClient({ features: { noZeroes: false } }).greet(allFlags)
     expect(client.fatal).toBe(
-      'client flags: expected at most 0x00000001, which were offered, received 0x00000003',
+      'client flags: expected at most 0x00000001, the flags that were offered, received 0x00000003',
     )
   })
 })
@@ -67,7 +67,7 @@ describe('an option', () => {
     'that the server does not know is answered by NBD_REP_ERR_UNSUP, and the next one is understood: %i',
     (option) => {
       const client = new RawClient().greet()
-      const text = `${optName(option)}: this server does not know the option`
+      const text = `${optName(option)}: this server does not support it`
       expect(client.option(option, new Uint8Array(100_000))).toEqual(reply(option, Rep.ErrUnsup, text))
       expect(client.option(Opt.List).at(-1)).toMatchObject({ reply: Rep.Ack })
     },
@@ -102,8 +102,9 @@ describe('an option', () => {
       const header = encodeOption(option)
       new DataView(header.buffer).setUint32(12, 1024 * 1024 + 1)
       client.connection.push(header)
+      const limit = option === Opt.ExportName ? 65536 : 1048576
       expect(client.fatal).toBe(
-        `${optName(option)}: expected at most 1048576 bytes of data, received 1048577`,
+        `${optName(option)}: expected at most ${limit} bytes of data, received 1048577`,
       )
     },
   )
@@ -181,7 +182,7 @@ describe('the handshake', () => {
     client.connection.push(encodeOption(Opt.Go, new Uint8Array(10)).subarray(0, 20))
     client.connection.end()
     expect(client.fatal).toBe(
-      'handshake: the client hung up in the middle of a message: expected 10 bytes, received 4',
+      'handshake: the client hung up within a message: expected the data of NBD_OPT_GO of 10 bytes, received 4',
     )
   })
 
@@ -206,7 +207,7 @@ describe('the handshake', () => {
     client.connection.push(encodeOption(Opt.List))
     client.connection.push(concat(...Array.from({ length: 300 }, () => encodeOption(Opt.List))))
     expect(client.fatal).toBe(
-      'handshake: the client sent another 4096 bytes without taking the replies that it asked for',
+      'handshake: the client sent 4096 bytes of further options without taking the replies',
     )
     expect(parseOptionReplies(client.connection.take()).length).toBe(2)
   })
@@ -231,10 +232,11 @@ describe('the handshake', () => {
 })
 
 // spec: server/conventions/string-length
-it('clips what it says about a long name, so that the text is a string of the protocol', () => {
+it('G4: quotes the name of an unknown export in the error reply, and cuts it short', () => {
   const client = new RawClient().greet()
-  const [refusal] = client.inform(Opt.Info, 'x'.repeat(4096))
-  expect(refusal).toMatchObject({ reply: Rep.ErrUnknown })
-  expect(refusal?.data.length).toBe(4096)
-  expect(decodeErrorText(refusal?.data ?? noData)).toMatch(/^there is no export 'x+$/)
+  const [reply] = client.inform(Opt.Info, `\u009b31m\u202e${'x'.repeat(4000)}`)
+  expect(reply).toMatchObject({ reply: Rep.ErrUnknown })
+  expect(decodeErrorText(reply?.data ?? noData)).toMatch(
+    /^unknown export "\\u009b31m\\u202ex+"\.\.\. \(4005 characters\)$/,
+  )
 })

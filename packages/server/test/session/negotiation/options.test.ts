@@ -146,7 +146,7 @@ describe.each([
     const client = new RawClient(twoDisks).greet()
     const replies = client.inform(option, 'nothing')
     expect(replies).toMatchObject([{ option, reply: Rep.ErrUnknown }])
-    expect(replies.map(textOf)).toEqual(["there is no export 'nothing'"])
+    expect(replies.map(textOf)).toEqual(['unknown export "nothing"'])
     expect(client.inform(option, 'data').at(-1)).toEqual(ack(option))
   })
 
@@ -265,9 +265,9 @@ describe('NBD_OPT_EXPORT_NAME', () => {
 
   // spec: server/newstyle/refused-export-name, server/haggling/cut-where-no-error-is-left
   it.each([
-    ['b', {}, "there is no export 'b'"],
-    ['', {}, "there is no export ''"],
-    ['a', { exportName: false }, 'this server does not take it'],
+    ['b', {}, 'unknown export "b"'],
+    ['', {}, 'unknown export ""'],
+    ['a', { exportName: false }, 'this server does not support it'],
     ['x'.repeat(4097), {}, 'the export name is too long: 4097 bytes, at most 4096 are allowed'],
     ['a\0', {}, 'it holds a NUL'],
   ])('ends the connection when it cannot be met: %s', (name, features, why) => {
@@ -281,7 +281,7 @@ describe('NBD_OPT_EXPORT_NAME', () => {
     const sized = { '': memoryBackend(4096, { blockSize: { minimum: 512 } }) }
     const client = new RawClient({ exports: sized, features: { requireBlockSize: true } }).greet()
     client.exportName()
-    expect(client.fatal).toContain("export '' has block size constraints that this option cannot tell")
+    expect(client.fatal).toContain('export "" has block size constraints, which this option cannot report')
   })
 
   it('ends the connection when its data is longer than any name', () => {

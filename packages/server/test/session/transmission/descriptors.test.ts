@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import {
-  MAX_TAKEN,
+  MAX_EXTENTS_READ,
   type StatusLimits,
   toDescriptors,
 } from '../../../src/session/transmission/block-status.js'
@@ -9,7 +9,7 @@ import {
 const KiB = 1024
 const limits: StatusLimits = {
   length: 64 * KiB,
-  room: 1024 * KiB,
+  available: 1024 * KiB,
   isOne: false,
   maxExtent: 0xffff0000,
   maxFlags: 0xffffffff,
@@ -82,7 +82,7 @@ describe('descriptorsOf', () => {
           [1000 * KiB, 0],
           [512, 1],
         ],
-        { length: 1024 * KiB, room: 1000 * KiB },
+        { length: 1024 * KiB, available: 1000 * KiB },
       ),
     ).toEqual([[1000 * KiB, 0]])
     expect(told([[2n ** 80n, 0]])).toEqual([[1024 * KiB, 0]])
@@ -110,11 +110,13 @@ describe('descriptorsOf', () => {
         { isOne: true },
       ),
     ).toEqual([[64 * KiB, 2]])
-    expect(told([[64 * KiB, 2]], { isOne: true, length: 64 * KiB, room: 10 * KiB })).toEqual([[10 * KiB, 2]])
+    expect(told([[64 * KiB, 2]], { isOne: true, length: 64 * KiB, available: 10 * KiB })).toEqual([
+      [10 * KiB, 2],
+    ])
   })
 
   it('cuts short an extent that is longer than a descriptor can tell, and ends there', () => {
-    const large = { length: 0xffffffff, room: 2 ** 40 }
+    const large = { length: 0xffffffff, available: 2 ** 40 }
     expect(
       told(
         [
@@ -151,7 +153,7 @@ describe('descriptorsOf', () => {
   it('is exact where lengths are no safe integers', () => {
     const huge = {
       length: 2n ** 62n,
-      room: 2n ** 63n - 2n,
+      available: 2n ** 63n - 2n,
       maxExtent: 2n ** 63n - 1n,
       maxFlags: 2n ** 64n - 1n,
     }
@@ -209,32 +211,32 @@ describe('descriptorsOf', () => {
     const endless = function* () {
       for (; ; taken++) yield { length: 1, flags: 0 }
     }
-    const large = { ...limits, length: 2 ** 40, room: 2 ** 41 }
-    expect(toDescriptors(endless(), large)).toEqual(extents([MAX_TAKEN, 0]))
-    expect(taken).toBe(MAX_TAKEN - 1)
+    const large = { ...limits, length: 2 ** 40, available: 2 ** 41 }
+    expect(toDescriptors(endless(), large)).toEqual(extents([MAX_EXTENTS_READ, 0]))
+    expect(taken).toBe(MAX_EXTENTS_READ - 1)
   })
 
   // spec: server/block-status/no-empty-extent, server/block-status/some-progress, server/metadata/fits-the-flags
   it.each<[unknown, string]>([
-    [[], 'extents told of none: expected one at least'],
-    [undefined, 'extents returned undefined: expected an iterable of extents'],
-    [5, 'extents returned number'],
-    [null, 'extents returned object'],
-    [[undefined], 'extents told of a length of undefined: expected a whole number, at least 1'],
-    [[null], 'a length of undefined'],
-    [extents([0, 0]), 'a length of 0'],
-    [extents([0n, 0]), 'a length of 0'],
-    [extents([-512, 0]), 'a length of -512'],
-    [extents([1.5, 0]), 'a length of 1.5'],
-    [extents([2 ** 53, 0]), 'a length of 9007199254740992'],
-    [extents([Number.NaN, 0]), 'a length of NaN'],
-    [extents(['512' as never, 0]), 'a length of 512'],
-    [extents([512, -1]), 'extents told of the flags -1: expected a whole number from 0 to 4294967295'],
-    [extents([512, 0.5]), 'the flags 0.5'],
-    [extents([512, undefined as never]), 'the flags undefined'],
-    [extents([512, 2 ** 32]), 'the flags 4294967296'],
-    [extents([512, 2n ** 64n]), 'the flags 18446744073709551616'],
-    [extents([512, 0], [0, 0]), 'a length of 0'],
+    [[], 'extents: expected at least one extent, returned none'],
+    [undefined, 'extents: expected an iterable of extents, returned undefined'],
+    [5, 'expected an iterable of extents, returned 5'],
+    [null, 'expected an iterable of extents, returned null'],
+    [[undefined], 'extents: length: expected an integer, at least 1, returned undefined'],
+    [[null], 'expected an integer, at least 1, returned undefined'],
+    [extents([0, 0]), 'expected an integer, at least 1, returned 0'],
+    [extents([0n, 0]), 'expected an integer, at least 1, returned 0'],
+    [extents([-512, 0]), 'expected an integer, at least 1, returned -512'],
+    [extents([1.5, 0]), 'expected an integer, at least 1, returned 1.5'],
+    [extents([2 ** 53, 0]), 'expected an integer, at least 1, returned 9007199254740992'],
+    [extents([Number.NaN, 0]), 'expected an integer, at least 1, returned NaN'],
+    [extents(['512' as never, 0]), 'returned "512"'],
+    [extents([512, -1]), 'extents: flags: expected an integer from 0 to 4294967295, returned -1'],
+    [extents([512, 0.5]), 'returned 0.5'],
+    [extents([512, undefined as never]), 'returned undefined'],
+    [extents([512, 2 ** 32]), 'returned 4294967296'],
+    [extents([512, 2n ** 64n]), 'returned 18446744073709551616'],
+    [extents([512, 0], [0, 0]), 'expected an integer, at least 1, returned 0'],
   ])('refuses what a backend must not tell: %j', (wrong, message) => {
     expect(() => toDescriptors(wrong as never, limits)).toThrow(message)
   })
@@ -251,8 +253,8 @@ describe('descriptorsOf', () => {
     })
     fc.assert(
       fc.property(fc.array(extent, { minLength: 1, maxLength: 12 }), some, (list, { beyond, ...asked }) => {
-        const room = asked.length + beyond
-        const descriptors = toDescriptors(list, { ...limits, ...asked, room })
+        const available = asked.length + beyond
+        const descriptors = toDescriptors(list, { ...limits, ...asked, available })
         const lengths = descriptors.map((descriptor) => Number(descriptor.length))
         const sum = (some: readonly number[]): number => some.reduce((total, one) => total + one, 0)
         expect(lengths.length).toBeGreaterThan(0)
@@ -260,7 +262,7 @@ describe('descriptorsOf', () => {
         expect(Math.min(...lengths)).toBeGreaterThan(0)
         expect(Math.max(...lengths)).toBeLessThanOrEqual(asked.maxExtent)
         expect(sum(lengths.slice(0, -1))).toBeLessThan(asked.length)
-        expect(sum(lengths)).toBeLessThanOrEqual(asked.isOne ? asked.length : room)
+        expect(sum(lengths)).toBeLessThanOrEqual(asked.isOne ? asked.length : available)
         // Each byte that is told of has the flags that its extent has.
         for (let at = 0; at < sum(lengths); at += 7) expect(flagsAt(at, descriptors)).toBe(flagsAt(at, list))
       }),

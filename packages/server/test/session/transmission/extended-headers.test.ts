@@ -123,7 +123,7 @@ describe('with extended headers', () => {
   })
 })
 
-describe('a length of 64 bits', () => {
+describe('expected an integer, at least 1, returned 64 bits', () => {
   const recording = (size: bigint) => {
     const calls: unknown[][] = []
     const backend: Backend = {
@@ -318,14 +318,10 @@ describe('a block status with a payload', () => {
 
   it.each<[string, RequestFields, string]>([
     ['no payload', filtered([], { data: empty }), 'received 0 bytes'],
-    [
-      'no context',
-      filtered([]),
-      'expected a payload of 8 bytes and 4 more for each context, received 8 bytes',
-    ],
+    ['no context', filtered([]), 'expected a payload of 8 bytes and 4 for each context, received 8 bytes'],
     ['half a context', filtered([], { data: new Uint8Array(10) }), 'received 10 bytes'],
-    ['an unknown context', filtered([2, 4]), 'no context is selected under the id 4'],
-    ['the context 0', filtered([0]), 'no context is selected under the id 0'],
+    ['an unknown context', filtered([2, 4]), 'no selected context has the id 4'],
+    ['the context 0', filtered([0]), 'no selected context has the id 0'],
     ['a context twice', filtered([2, 2]), 'expected each context once, received the ids 2, 2'],
     [
       'more contexts than there are',
@@ -333,11 +329,15 @@ describe('a block status with a payload', () => {
       'expected a payload of at most 20 bytes, received 24',
     ],
     ['a megabyte', filtered([], { data: new Uint8Array(MiB) }), 'at most 20 bytes, received 1048576'],
-    ['a length of 0', filtered([1], { wanted: 0 }), 'expected a length of at least 1 byte, received 0'],
+    [
+      'expected an integer, at least 1, returned 0',
+      filtered([1], { wanted: 0 }),
+      'expected a length of at least 1 byte, received 0',
+    ],
     ['a length beyond the end', filtered([1], { wanted: MiB + 1 }), 'the export ends at 1048576'],
     ['a length beyond all ends', filtered([1], { wanted: 2n ** 64n - 1n }), 'the export ends at 1048576'],
     ['an offset beyond the end', filtered([1], { offset: 2n ** 64n - 1n }), 'the export ends at 1048576'],
-    ['another flag', filtered([1], { flags: PayloadLen | Df }), 'expected no flags but'],
+    ['another flag', filtered([1], { flags: PayloadLen | Df }), 'expected flags within'],
   ])('is refused with %s', (_, request, message) => {
     const client = entered()
     client.send(request)

@@ -22,20 +22,20 @@ describe('flawOf', () => {
   })
 
   it.each<[unknown, string]>([
-    [bytes(4), 'read returned 4 bytes: expected 5, as it was asked for'],
-    [bytes(6), 'read returned 6 bytes: expected 5'],
-    [[bytes(2), { hole: 2 }], 'read returned 4 bytes: expected 5'],
-    [[], 'read returned 0 bytes: expected 5'],
-    [undefined, 'read returned undefined: expected a Uint8Array or parts'],
-    ['hello', 'read returned string: expected a Uint8Array or parts'],
-    [{ hole: 5 }, 'read returned object: expected a Uint8Array or parts'],
-    [new DataView(new ArrayBuffer(5)), 'read returned object'],
-    [new Uint16Array(5), 'read returned object'],
-    [[{ hole: -1 }, bytes(6)], 'read returned a part that is neither a Uint8Array nor a hole with a length'],
-    [[{ hole: 2.5 }, { hole: 2.5 }], 'neither a Uint8Array nor a hole'],
-    [[{ hole: 5n }], 'neither a Uint8Array nor a hole'],
-    [[{}, bytes(5)], 'neither a Uint8Array nor a hole'],
-    [[null, bytes(5)], 'neither a Uint8Array nor a hole'],
+    [bytes(4), 'read: expected 5 bytes, returned 4'],
+    [bytes(6), 'read: expected 5 bytes, returned 6'],
+    [[bytes(2), { hole: 2 }], 'read: expected 5 bytes, returned 4'],
+    [[], 'read: expected 5 bytes, returned 0'],
+    [undefined, 'read: expected a Uint8Array or an array of parts, returned undefined'],
+    ['hello', 'read: expected a Uint8Array or an array of parts, returned string'],
+    [{ hole: 5 }, 'read: expected a Uint8Array or an array of parts, returned object'],
+    [new DataView(new ArrayBuffer(5)), 'returned object'],
+    [new Uint16Array(5), 'returned object'],
+    [[{ hole: -1 }, bytes(6)], 'read: expected parts that are a Uint8Array or a hole with a length'],
+    [[{ hole: 2.5 }, { hole: 2.5 }], 'parts that are a Uint8Array or a hole with a length'],
+    [[{ hole: 5n }], 'parts that are a Uint8Array or a hole with a length'],
+    [[{}, bytes(5)], 'parts that are a Uint8Array or a hole with a length'],
+    [[null, bytes(5)], 'parts that are a Uint8Array or a hole with a length'],
   ])('finds it in %p', (result, message) => {
     expect(readResultError(result, 5)?.message).toContain(message)
   })

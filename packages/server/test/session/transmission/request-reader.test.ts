@@ -85,7 +85,7 @@ describe('the stream of requests', () => {
     const client = new RawClient().enter()
     client.connection.push(requestBytes({ type: Cmd.Write, data: noise(40_000) }).subarray(0, count))
     client.connection.end()
-    expect(client.fatal).toBe(`the client hung up in the middle of a request: ${what}`)
+    expect(client.fatal).toBe(`the client hung up within a request: ${what}`)
   })
 
   it('ends quietly when the client hangs up between two requests', () => {

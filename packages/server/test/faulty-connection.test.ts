@@ -1,0 +1,351 @@
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals'
+import { type Connection, connect, NbdTransportError, type Receiver } from '@nbdjs/core'
+import { memory as inProcess } from '@nbdjs/core/memory'
+import { Cmd, concat } from '@nbdjs/core/wire'
+import { memoryBackend, Server, type ServerClient } from '@nbdjs/server'
+import { RawClient, requestBytes, settled } from './peer/raw-client.js'
+import { TestConnection } from './peer/test-connection.js'
+
+/** How long the server waits for `closed()`, in virtual time. */
+const CLOSED_GRACE_MS = 1000
+
+beforeEach(() => {
+  jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] })
+})
+afterEach(() => {
+  jest.useRealTimers()
+})
+
+/** A connection that lets the test call its receiver without the checks of TestConnection. */
+class BareConnection implements Connection {
+  receiver: Receiver | undefined
+
+  start(receiver: Receiver): void {
+    this.receiver = receiver
+  }
+
+  write(_chunks: readonly Uint8Array[]): boolean {
+    return true
+  }
+
+  close(): Promise<void> {
+    this.receiver?.closed()
+    return Promise.resolve()
+  }
+
+  destroy(reason?: Error): void {
+    queueMicrotask(() => this.receiver?.closed(reason))
+  }
+}
+
+const serve = (connection: Connection) => {
+  const errors: { error: Error; client: ServerClient | undefined }[] = []
+  const server = new Server({
+    exports: { '': memoryBackend(2 ** 20) },
+    onError: (error, client) => errors.push({ error, client }),
+  })
+  server.accept(connection, 'test:')
+  return { server, errors, messages: () => errors.map(({ error }) => error.message) }
+}
+
+const prefix = 'the connection of test: broke the contract of transports: '
+
+describe('B3: a connection that breaks the contract is destroyed, and the error names the rule:', () => {
+  const cases: readonly (readonly [string, (connection: BareConnection) => void, string])[] = [
+    [
+      'start() throws',
+      (connection) => {
+        connection.start = () => {
+          throw new Error('in use')
+        }
+      },
+      'start() threw: in use',
+    ],
+    [
+      'write() throws',
+      (connection) => {
+        connection.write = () => {
+          throw new Error('broken pipe')
+        }
+      },
+      'write() threw: broken pipe',
+    ],
+    [
+      'write() returns nothing',
+      (connection) => {
+        connection.write = (() => undefined) as never
+      },
+      'write() returned undefined, expected a boolean',
+    ],
+    [
+      'write() calls drained()',
+      (connection) => {
+        connection.write = () => {
+          connection.receiver?.drained()
+          return false
+        }
+      },
+      'drained() was called within write()',
+    ],
+    [
+      'write() delivers bytes',
+      (connection) => {
+        connection.write = () => {
+          connection.receiver?.buffer()
+          connection.receiver?.received(1)
+          return true
+        }
+      },
+      'received() was called within write()',
+    ],
+    [
+      'start() ends the stream',
+      (connection) => {
+        connection.start = (receiver) => {
+          connection.receiver = receiver
+          receiver.ended()
+        }
+      },
+      'ended() was called within start()',
+    ],
+  ]
+
+  it.each(cases)('%s', async (_, breakRule, rule) => {
+    const connection = new BareConnection()
+    breakRule(connection)
+    const { server, errors, messages } = serve(connection)
+    await settled()
+    jest.advanceTimersByTime(CLOSED_GRACE_MS)
+    expect(messages()[0]).toBe(prefix + rule)
+    expect(errors[0]?.error).toBeInstanceOf(NbdTransportError)
+    expect(errors[0]).toMatchObject({ error: { address: 'test:' }, client: { address: 'test:' } })
+    expect(server.connections).toBe(0)
+    await server.close()
+  })
+
+  it.each([
+    ['-1', -1, 'received(-1): expected an integer from 1 to 4096, the length of the view of buffer()'],
+    ['0', 0, 'received(0): expected an integer from 1 to 4096, the length of the view of buffer()'],
+    [
+      'NaN',
+      Number.NaN,
+      'received(NaN): expected an integer from 1 to 4096, the length of the view of buffer()',
+    ],
+    ['1.5', 1.5, 'received(1.5): expected an integer from 1 to 4096, the length of the view of buffer()'],
+    [
+      'too many',
+      4097,
+      'received(4097): expected an integer from 1 to 4096, the length of the view of buffer()',
+    ],
+    [
+      'no number',
+      '4' as never,
+      'received("4"): expected an integer from 1 to 4096, the length of the view of buffer()',
+    ],
+  ])('received() with %s', async (_, count, rule) => {
+    const connection = new BareConnection()
+    const { server, messages } = serve(connection)
+    connection.receiver?.buffer()
+    connection.receiver?.received(count)
+    await settled()
+    expect(messages()).toEqual([prefix + rule])
+    expect(server.connections).toBe(0)
+  })
+
+  it('received() without buffer()', async () => {
+    const connection = new BareConnection()
+    const { server, messages } = serve(connection)
+    connection.receiver?.received(1)
+    await settled()
+    expect(messages()).toEqual([`${prefix}received(1) was called without a call of buffer() before it`])
+    expect(server.connections).toBe(0)
+  })
+
+  it('received() twice after one buffer()', async () => {
+    const connection = new BareConnection()
+    const { messages } = serve(connection)
+    connection.receiver?.buffer()
+    connection.receiver?.received(1)
+    connection.receiver?.received(1)
+    await settled()
+    expect(messages()).toEqual([`${prefix}received(1) was called without a call of buffer() before it`])
+  })
+
+  it('closed() with a text instead of an error', () => {
+    const connection = new BareConnection()
+    const { server, messages } = serve(connection)
+    connection.receiver?.closed('reset' as never)
+    expect(messages()).toEqual([`${prefix}closed("reset"): expected an Error or nothing`])
+    expect(server.connections).toBe(0)
+  })
+
+  it('closed() twice: the second call has no effect', () => {
+    const connection = new BareConnection()
+    const { server, messages } = serve(connection)
+    connection.receiver?.closed()
+    connection.receiver?.closed(new Error('again'))
+    expect(messages()).toEqual([])
+    expect(server.connections).toBe(0)
+  })
+
+  it('calls after closed(): they have no effect', () => {
+    const connection = new BareConnection()
+    const { messages } = serve(connection)
+    connection.receiver?.closed()
+    expect(connection.receiver?.buffer().length).toBeGreaterThan(0)
+    connection.receiver?.received(1)
+    connection.receiver?.drained()
+    connection.receiver?.ended()
+    expect(messages()).toEqual([])
+  })
+
+  it.each<[string, () => unknown, string]>([
+    ['rejects', () => Promise.reject(new Error('no')), 'close() rejected: no'],
+    [
+      'throws',
+      () => {
+        throw new Error('no')
+      },
+      'close() threw: no',
+    ],
+    ['returns nothing', () => undefined, 'close() returned undefined, expected a promise'],
+  ])('close() %s', async (_, close, rule) => {
+    const connection = new BareConnection()
+    const { server, messages } = serve(connection)
+    connection.close = close as never
+    connection.receiver?.ended()
+    await settled()
+    expect(messages()).toEqual([prefix + rule])
+    expect(server.connections).toBe(0)
+  })
+
+  it('close() resolves, and closed() is not called', async () => {
+    const connection = new BareConnection()
+    const { server, messages } = serve(connection)
+    connection.close = () => Promise.resolve()
+    connection.destroy = () => {}
+    connection.receiver?.ended()
+    await settled()
+    jest.advanceTimersByTime(CLOSED_GRACE_MS)
+    expect(messages()).toEqual([
+      `${prefix}closed() was not called within ${CLOSED_GRACE_MS} ms after close() has resolved`,
+    ])
+    expect(server.connections).toBe(0)
+  })
+
+  it('destroy() throws', async () => {
+    const connection = new BareConnection()
+    const { server, messages } = serve(connection)
+    connection.destroy = () => {
+      throw new Error('no')
+    }
+    connection.receiver?.buffer().fill(0xff)
+    connection.receiver?.received(4)
+    await settled()
+    jest.advanceTimersByTime(CLOSED_GRACE_MS)
+    expect(messages()).toContain(`${prefix}destroy() threw: no`)
+    expect(server.connections).toBe(0)
+  })
+
+  it('an argument of accept() that is no connection', () => {
+    for (const [connection, received] of [
+      [undefined, 'undefined without start'],
+      [{}, 'Object without start'],
+      [{ start() {}, write() {} }, 'Object without close'],
+    ] as const) {
+      const { server, messages } = serve(connection as never)
+      expect(messages()).toEqual([
+        `accept: connection: expected a Connection with the methods start, write, close, destroy, received ${received}`,
+      ])
+      expect(server.connections).toBe(0)
+    }
+  })
+
+  it('leaves other connections alone', async () => {
+    const client = new RawClient().enter()
+    const faulty = new BareConnection()
+    faulty.write = () => {
+      throw new Error('broken pipe')
+    }
+    client.server.accept(faulty)
+    await settled()
+    client.send({ type: Cmd.Read, length: 1 })
+    expect(client.simpleReply().error).toBe(0)
+    expect(client.server.connections).toBe(1)
+  })
+})
+
+describe('B3: Server.close() ends', () => {
+  it.each<[string, (connection: BareConnection) => void]>([
+    [
+      'if neither close() nor destroy() is followed by closed()',
+      (connection) => {
+        connection.close = () => new Promise(() => {})
+        connection.destroy = () => {}
+      },
+    ],
+    [
+      'if write() throws and destroy() does nothing',
+      (connection) => {
+        connection.write = () => {
+          throw new Error('broken pipe')
+        }
+        connection.destroy = () => {}
+      },
+    ],
+  ])('%s', async (_, breakRules) => {
+    const connection = new BareConnection()
+    breakRules(connection)
+    const { server } = serve(connection)
+    const closed = server.close()
+    await jest.advanceTimersByTimeAsync(5000 + CLOSED_GRACE_MS)
+    await closed
+    expect(server.connections).toBe(0)
+  })
+
+  it('if a call of a backend never ends', async () => {
+    const read = (): Promise<Uint8Array> => new Promise(() => {})
+    const client = new RawClient({ exports: { '': { size: 512, read } } }).enter()
+    client.send({ type: Cmd.Read, length: 1 })
+    const closed = client.server.close()
+    await jest.advanceTimersByTimeAsync(5000)
+    await closed
+    expect(client.connection.isDestroyed).toBe(true)
+  })
+})
+
+it('A1: memory is not reused between the data of a write and a later one that is in flight', async () => {
+  const written: { data: Uint8Array; finish: () => void }[] = []
+  const backend = {
+    size: 2 ** 20,
+    read: (length: number) => new Uint8Array(length),
+    write: (data: Uint8Array) => new Promise<void>((resolve) => void written.push({ data, finish: resolve })),
+  }
+  const client = new RawClient({ exports: { '': backend } }).enter()
+  const length = 64 * 1024
+  const write = (byte: number) =>
+    requestBytes({ type: Cmd.Write, cookie: BigInt(byte), data: new Uint8Array(length).fill(byte) })
+  client.connection.push(concat(write(1), write(2)))
+  written[1]?.finish()
+  await settled()
+  // The memory of the second write is free, that of the first one is not.
+  client.connection.push(write(3))
+  expect(written[0]?.data.every((byte) => byte === 1)).toBe(true)
+  expect(written[2]?.data.every((byte) => byte === 3)).toBe(true)
+  // The data of a call that outlives its connection stays valid.
+  client.connection.break(new Error('reset'))
+  const next = new TestConnection()
+  client.server.accept(next)
+  expect(written[0]?.data.every((byte) => byte === 1)).toBe(true)
+})
+
+it('serves a client in the same process after faulty connections', async () => {
+  const server = new Server({ exports: { '': memoryBackend(4096) } })
+  const faulty = new BareConnection()
+  faulty.write = (() => 5) as never
+  server.accept(faulty)
+  const nbd = await connect(inProcess((connection) => server.accept(connection)))
+  expect(await nbd.pread(2, 0)).toEqual(new Uint8Array(2))
+  await nbd.shutdown()
+  await server.close()
+})
