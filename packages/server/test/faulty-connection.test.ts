@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals'
 import { type Connection, connect, NbdTransportError, type Receiver } from '@nbdjs/core'
-import { memory as inProcess } from '@nbdjs/core/memory'
+import { inProcess } from '@nbdjs/core/in-process'
 import { Cmd, concat } from '@nbdjs/core/wire'
 import { memoryBackend, Server, type ServerClient } from '@nbdjs/server'
 import { RawClient, requestBytes, settled } from './peer/raw-client.js'
