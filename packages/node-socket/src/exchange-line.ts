@@ -1,4 +1,4 @@
-import { type Errno, NbdTransportError, NbdUsageError, type Receiver } from '@nbdjs/core'
+import { argumentError, type Errno, NbdTransportError, quote, type Receiver } from '@nbdjs/core'
 import { onAbort } from './on-abort.js'
 import { NodeSocketConnection, type SocketConnection } from './socket-connection.js'
 
@@ -30,7 +30,7 @@ export async function exchangeLine(
   { signal, maxLength }: ExchangeLineOptions,
 ): Promise<string> {
   if (!(connection instanceof NodeSocketConnection)) {
-    throw new NbdUsageError('exchangeLine: connection was not made by @nbdjs/node-socket')
+    throw argumentError('exchangeLine', 'connection', 'a connection of @nbdjs/node-socket', connection)
   }
   try {
     signal.throwIfAborted()
@@ -59,7 +59,7 @@ function exchange(
       line: (text) => settle(() => resolve(text)),
       failed: (what, errno, cause) => {
         const { address } = connection
-        const message = `dial of ${address} failed: sent ${JSON.stringify(line)}, expected a line in return, but ${what}`
+        const message = `dial of ${address} failed: sent ${quote(line)}, expected a line in return, but ${what}`
         settle(() => reject(new NbdTransportError(message, { operation: 'dial', address, errno, cause })))
       },
     })
@@ -98,7 +98,7 @@ class LineReceiver implements Receiver {
     this.#bytes.push(byte)
     if (this.#bytes.length > this.#maxLength) {
       this.#outcome.failed(
-        `${this.#sofar()} came without a newline, ${this.#maxLength} are allowed`,
+        `received ${this.#sofar()} without a newline, at most ${this.#maxLength} are allowed`,
         'EPROTO',
       )
     }
@@ -121,6 +121,6 @@ class LineReceiver implements Receiver {
 
   #sofar(): string {
     const { length } = this.#bytes
-    return length === 0 ? '0 bytes' : `${length} bytes ${JSON.stringify(this.#text())}`
+    return length === 0 ? '0 bytes' : `${length} bytes ${quote(this.#text())}`
   }
 }

@@ -1,6 +1,6 @@
-import { type Errno, NbdTransportError } from '@nbdjs/core'
+import { type Errno, escapeUnprintable, NbdTransportError } from '@nbdjs/core'
 
-/** What was being done, by the system call that Node names in its error. */
+/** The operation by the system call that Node names in its error. */
 const operations: Readonly<Record<string, string>> = {
   connect: 'dial',
   getaddrinfo: 'dial',
@@ -9,9 +9,10 @@ const operations: Readonly<Record<string, string>> = {
   shutdown: 'close',
 }
 
-const remedies: Readonly<Record<string, string>> = {
+/** What to check when a dial fails. */
+const hints: Readonly<Record<string, string>> = {
   EACCES: 'may this user open it?',
-  EAGAIN: 'does the server accept at all? Its queue is full',
+  EAGAIN: 'does the server accept connections? Its queue is full',
   EAI_AGAIN: 'is the name server reachable?',
   ECONNREFUSED: 'is a server listening there?',
   ENOENT: 'is a server running, and is the path right?',
@@ -25,26 +26,36 @@ interface NativeError {
 }
 
 /**
- * Maps an error of Node's to a NbdTransportError: its `code` becomes `errno`, itself the `cause`. The operation
- * follows from the system call, and is `operation` where Node names none.
+ * Converts an error of Node's to a NbdTransportError: its `code` becomes `errno`, the error itself the `cause`. A
+ * NbdTransportError is returned unchanged. An AggregateError (all addresses of a host failed) gives the errno of its
+ * first error and lists them all.
  *
- * An AggregateError (every address of a host failed) gives the errno of its first error and lists them all.
+ * @param address The address that the message names.
+ * @param cause What Node threw or emitted.
+ * @param operation The operation for an error without a known system call. The default is `read`.
+ * @example
+ * socket.on('error', (error) => receiver.closed(transportError(address, error)))
  */
 export function transportError(address: string, cause: unknown, operation = 'read'): NbdTransportError {
+  if (cause instanceof NbdTransportError) return cause
   const errors = listErrors(cause)
   const [first] = errors
   const errno = typeof first?.code === 'string' ? (first.code as Errno) : undefined
-  const done = typeof first?.syscall === 'string' ? (operations[first.syscall] ?? operation) : operation
-  // Node prints the NUL of an abstract unix socket as it is; ss(8) writes '@'.
-  const told = errors.map((error) => error.message.replaceAll('\0', '@')).join('; ')
-  const remedy = errno !== undefined && done === 'dial' ? remedies[errno] : undefined
-  const message = `${done} of ${address} failed: ${told}${remedy === undefined ? '' : ` (${remedy})`}`
-  return new NbdTransportError(message, { operation: done, address, errno, cause })
+  const failed = typeof first?.syscall === 'string' ? (operations[first.syscall] ?? operation) : operation
+  // Node prints the NUL of an abstract unix socket; ss(8) writes '@'.
+  const messages = errors.map((error) => escapeUnprintable(error.message.replaceAll('\0', '@')))
+  return new NbdTransportError(`${failed} of ${address} failed: ${messages.join('; ')}`, {
+    operation: failed,
+    address,
+    errno,
+    cause,
+    hint: errno !== undefined && failed === 'dial' ? hints[errno] : undefined,
+  })
 }
 
-// By their shape: an error of Node's is no instance of the Error that a vm context has.
+// By their shape: an error of Node's is no instance of the Error of another vm context.
 function listErrors(cause: unknown): NativeError[] {
   const { errors, message = String(cause), code, syscall } = Object(cause)
   if (Array.isArray(errors) && errors.length > 0) return errors.flatMap(listErrors)
-  return [{ message, code, syscall }]
+  return [{ message: String(message), code, syscall }]
 }

@@ -44,7 +44,7 @@ describe('exchangeLine', () => {
     expect(await exchangeLine(connection, 'HELLO', limits)).toBe('got "HELLO\\n"')
   })
 
-  it('takes no byte after the newline: start() delivers it', async () => {
+  it('reads no byte after the newline: start() delivers it', async () => {
     peer.write('OK 1\nNBDMAGIC')
     expect(await exchangeLine(connection, 'CONNECT 1', limits)).toBe('OK 1')
     await new Promise((resolve) => setTimeout(resolve, 20))
@@ -57,7 +57,7 @@ describe('exchangeLine', () => {
     expect(receiver.text).toBe('NBDMAGIC')
   })
 
-  it('can be done more than once, and leaves writing to start()', async () => {
+  it('can be called more than once before start()', async () => {
     peer.write('1\n2\n')
     expect(await exchangeLine(connection, 'A', limits)).toBe('1')
     expect(await exchangeLine(connection, 'B', limits)).toBe('2')
@@ -80,7 +80,7 @@ describe('exchangeLine', () => {
     expect(await exchange).toBe('üüüüüüüü')
   })
 
-  it('works on an accepted connection too: what follows the newline is put back', async () => {
+  it('works on an accepted connection too: bytes after the newline are put back', async () => {
     const accepted = acceptedConnection('a client', peer)
     connection.start(new RecordingReceiver())
     connection.write([new TextEncoder().encode('CONNECT 1\nhello')])
@@ -92,14 +92,14 @@ describe('exchangeLine', () => {
     expect(receiver.text).toBe('hello')
   })
 
-  it('rejects when no newline comes within maxLength bytes', async () => {
+  it('rejects without a newline within maxLength bytes', async () => {
     peer.write('x'.repeat(17))
     const error = await failureOf(exchangeLine(connection, 'CONNECT 1', limits))
     expect(error).toBeInstanceOf(NbdTransportError)
     expect(error).toMatchObject({ operation: 'dial', address: 'test:', errno: 'EPROTO' })
     expect(error.message).toBe(
       'dial of test: failed: sent "CONNECT 1", expected a line in return, but ' +
-        '17 bytes "xxxxxxxxxxxxxxxxx" came without a newline, 16 are allowed',
+        'received 17 bytes "xxxxxxxxxxxxxxxxx" without a newline, at most 16 are allowed',
     )
     expect(connection.socket.closed).toBe(true)
   })
@@ -138,10 +138,12 @@ describe('exchangeLine', () => {
     expect(await failureOf(again)).toBe(reason)
   })
 
-  it('refuses a connection that is not of this package', async () => {
+  it('rejects a connection of another package', async () => {
     const [other]: readonly Connection[] = inProcessPair()
     const error = await failureOf(exchangeLine(other as SocketConnection, 'CONNECT 1', limits))
     expect(error).toBeInstanceOf(NbdUsageError)
-    expect(error.message).toBe('exchangeLine: connection was not made by @nbdjs/node-socket')
+    expect(error.message).toBe(
+      'exchangeLine: connection: expected a connection of @nbdjs/node-socket, received Object',
+    )
   })
 })

@@ -30,25 +30,45 @@ describe('checkSocketPath accepts', () => {
   })
 })
 
-describe('checkSocketPath refuses', () => {
+describe('checkSocketPath rejects', () => {
   it.each([
-    ['', 'linux', 'EINVAL', 'unix: path is "": expected the path of a socket'],
-    [undefined, 'linux', 'EINVAL', 'unix: path is undefined: expected the path of a socket'],
-    [7, 'linux', 'EINVAL', 'unix: path is 7: expected the path of a socket'],
-    ['\0', 'linux', 'EINVAL', 'unix: path is "\\u0000": expected the path of a socket'],
-    ['/a\0b', 'linux', 'EINVAL', 'unix: path is "/a\\u0000b": it cannot have a NUL, as at 2'],
-    ['\0a\0b', 'linux', 'EINVAL', 'unix: path is "\\u0000a\\u0000b": it cannot have a NUL, as at 2'],
+    ['', 'linux', 'EINVAL', 'unix: path: expected the path of a socket, received ""'],
+    [undefined, 'linux', 'EINVAL', 'unix: path: expected the path of a socket, received undefined'],
+    [7, 'linux', 'EINVAL', 'unix: path: expected the path of a socket, received 7'],
+    ['\0', 'linux', 'EINVAL', 'unix: path: expected the path of a socket, received "\\u0000"'],
+    ['/a\0b', 'linux', 'EINVAL', 'unix: path: expected a path without NUL, received "/a\\u0000b"'],
+    ['\0a\0b', 'linux', 'EINVAL', 'unix: path: expected a path without NUL, received "\\u0000a\\u0000b"'],
     [
       '\0nbd',
       'darwin',
       'EINVAL',
-      'unix: path is "\\u0000nbd": abstract names exist on Linux only, not on darwin',
+      'unix: path: expected a path without NUL (darwin has no abstract sockets), received "\\u0000nbd"',
     ],
-    ['x'.repeat(108), 'linux', 'ENAMETOOLONG', 'unix: path has 108 bytes, linux allows 107: "xxx'],
-    ['x'.repeat(104), 'darwin', 'ENAMETOOLONG', 'unix: path has 104 bytes, darwin allows 103: "xxx'],
+    [
+      'x'.repeat(108),
+      'linux',
+      'ENAMETOOLONG',
+      'unix: path: expected at most 107 bytes, received 108 bytes: "xxx',
+    ],
+    [
+      'x'.repeat(104),
+      'darwin',
+      'ENAMETOOLONG',
+      'unix: path: expected at most 103 bytes, received 104 bytes: "xxx',
+    ],
     // Bytes count, not characters.
-    ['ü'.repeat(54), 'linux', 'ENAMETOOLONG', 'unix: path has 108 bytes, linux allows 107: "üüü'],
-    [`\0${'x'.repeat(108)}`, 'linux', 'ENAMETOOLONG', 'unix: path has 109 bytes, linux allows 108'],
+    [
+      'ü'.repeat(54),
+      'linux',
+      'ENAMETOOLONG',
+      'unix: path: expected at most 107 bytes, received 108 bytes: "üüü',
+    ],
+    [
+      `\0${'x'.repeat(108)}`,
+      'linux',
+      'ENAMETOOLONG',
+      'unix: path: expected at most 108 bytes, received 109 bytes',
+    ],
   ] as const)('%j on %s', (path, platform, errno, message) => {
     const refuse = (): void => checkSocketPath('unix', path, platform)
     expect(refuse).toThrow(NbdUsageError)

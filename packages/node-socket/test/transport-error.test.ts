@@ -6,6 +6,21 @@ const native = (message: string, code?: string, syscall?: string): Error =>
   Object.assign(new Error(message), { code, syscall })
 
 describe('transportError', () => {
+  it('returns a NbdTransportError unchanged', () => {
+    const error = transportError('unix:/s', native('read ECONNRESET', 'ECONNRESET', 'read'))
+    expect(transportError('tls:', error)).toBe(error)
+  })
+
+  it('G4: escapes the control characters of a message', () => {
+    const cause = native('connect ENOENT /\u001b]0;x\u0007\u009b\u202e', 'ENOENT', 'connect')
+    expect(transportError('unix:/s', cause).message).toContain('ENOENT /\\u001b]0;x\\u0007\\u009b\\u202e')
+  })
+
+  it('C9: has the hint as data', () => {
+    const cause = native('connect ENOENT /s', 'ENOENT', 'connect')
+    expect(transportError('unix:/s', cause).hint).toBe('is a server running, and is the path right?')
+  })
+
   it.each([
     [native('connect ECONNREFUSED /s', 'ECONNREFUSED', 'connect'), 'dial', 'ECONNREFUSED'],
     [native('getaddrinfo EAI_AGAIN h', 'EAI_AGAIN', 'getaddrinfo'), 'dial', 'EAI_AGAIN'],
@@ -21,10 +36,10 @@ describe('transportError', () => {
     expect(error).toMatchObject({ operation, errno, address: 'unix:/s', cause })
   })
 
-  it('tells the operation, the address, what the system said and what to look at', () => {
+  it('names the operation and the address, the error of the system, and a hint', () => {
     const cause = native('connect EACCES /s', 'EACCES', 'connect')
     expect(transportError('unix:/s', cause).message).toBe(
-      'dial of unix:/s failed: connect EACCES /s (may this user open it?)',
+      'dial of unix:/s failed: connect EACCES /s: may this user open it?',
     )
     expect(transportError('unix:/s', native('read ECONNRESET', 'ECONNRESET', 'read')).message).toBe(
       'read of unix:/s failed: read ECONNRESET',
@@ -43,7 +58,7 @@ describe('transportError', () => {
     )
   })
 
-  it('names the operation that it is given where the system names none', () => {
+  it('names the given operation if the system names none', () => {
     expect(transportError('tcp://h:1', native('bad port'), 'dial')).toMatchObject({ operation: 'dial' })
   })
 

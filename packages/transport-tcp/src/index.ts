@@ -1,2 +1,2 @@
-export { defaultPort, tcp } from './tcp.js'
-export type { TcpOptions } from './tcp-options.js'
+/** NBD over TCP. */
+export { defaultPort, type TcpOptions, tcp } from './tcp.js'

@@ -1,15 +1,14 @@
 import dns from 'node:dns'
 import { once } from 'node:events'
 import net from 'node:net'
-import { afterEach, describe, expect, it } from '@jest/globals'
+import { afterEach, describe, expect, it, jest } from '@jest/globals'
 import { formatUri, NbdTransportError, NbdUsageError, parseUri, toUriAddress } from '@nbdjs/core'
-import { defaultPort, tcp } from '@nbdjs/transport-tcp'
-import { tcpConnectOptions } from '../src/tcp.js'
+import { defaultPort, type TcpOptions, tcp } from '@nbdjs/transport-tcp'
 import { deadPort, listening, silentPort } from './loopback.js'
 
 const { signal } = new AbortController()
 
-/** A name server of the test's own. */
+/** A name server of the test. */
 const resolvesTo =
   (...addresses: string[]): net.LookupFunction =>
   (_host, options, callback) => {
@@ -48,9 +47,13 @@ describe('address', () => {
     expect(address).toBe(expected)
   })
 
-  it('has the port that IANA assigned by default', () => {
+  it('has the port of IANA by default', () => {
     expect(defaultPort).toBe(10809)
   })
+})
+
+it('G4: an address contains no control characters', () => {
+  expect(tcp('a\u001b[31m\u009b\u202e').address).toBe('tcp://a\\u001b[31m\\u009b\\u202e:10809')
 })
 
 describe('uri', () => {
@@ -59,14 +62,14 @@ describe('uri', () => {
     ['192.0.2.1', 'nbd://192.0.2.1:10809/'],
     ['2001:db8::1', 'nbd://[2001:db8::1]:10809/'],
     ['fe80::1%eth0', 'nbd://[fe80::1%25eth0]:10809/'],
-  ])('says the same as the arguments: %s', (host, expected) => {
+  ])('is the same as the arguments: %s', (host, expected) => {
     const { uri } = tcp(host)
     expect(uri).toEqual({ transport: 'tcp', host, port: 10809 })
     expect(formatUri(uri ?? { transport: 'vsock' })).toBe(expected)
     expect(toUriAddress(parseUri(expected))).toEqual(uri)
   })
 
-  it('is left out for a host that no URI can name: only a lookup of the caller would know it', () => {
+  it('is undefined for a host that no URI can name', () => {
     expect(tcp('the first disk').uri).toBeUndefined()
   })
 })
@@ -81,7 +84,7 @@ describe('dial', () => {
     await connection.close()
   })
 
-  it('gives up an address that does not answer for the next one', async () => {
+  it('tries the next address if one does not answer', async () => {
     const silent = await silentPort()
     const server = net.createServer((socket) => socket.on('error', () => {}))
     servers.push(server)
@@ -100,8 +103,8 @@ describe('dial', () => {
     const lookup = resolvesTo('127.0.0.2', '127.0.0.3')
     const error = await failureOf(tcp('disk.example', deadPort, { lookup }).dial({ signal }))
     expect(error.message).toBe(
-      'dial of tcp://disk.example:1 failed: connect ECONNREFUSED 127.0.0.2:1; connect ECONNREFUSED 127.0.0.3:1 ' +
-        '(is a server listening there?)',
+      'dial of tcp://disk.example:1 failed: connect ECONNREFUSED 127.0.0.2:1; connect ECONNREFUSED 127.0.0.3:1: ' +
+        'is a server listening there?',
     )
     expect(error).toMatchObject({
       errno: 'ECONNREFUSED',
@@ -121,7 +124,7 @@ describe('dial', () => {
     expect(tried).toEqual(expected)
   })
 
-  it('tells that a name has no address', async () => {
+  it('reports a name without an address', async () => {
     const notFound = Object.assign(new Error('getaddrinfo ENOTFOUND disk.invalid'), {
       code: 'ENOTFOUND',
       syscall: 'getaddrinfo',
@@ -129,7 +132,7 @@ describe('dial', () => {
     const lookup: net.LookupFunction = (_host, _options, callback) => callback(notFound, '')
     const error = await failureOf(tcp('disk.invalid', 10809, { lookup }).dial({ signal }))
     expect(error.message).toBe(
-      'dial of tcp://disk.invalid:10809 failed: getaddrinfo ENOTFOUND disk.invalid (is the host name spelled right?)',
+      'dial of tcp://disk.invalid:10809 failed: getaddrinfo ENOTFOUND disk.invalid: is the host name spelled right?',
     )
     expect(error).toMatchObject({ errno: 'ENOTFOUND', operation: 'dial', cause: notFound })
   })
@@ -143,62 +146,81 @@ describe('dial', () => {
   })
 })
 
-describe('tcpConnectOptions', () => {
-  it('asks for TCP_NODELAY, both families and half-open sockets, and for no keepalive', () => {
-    expect(tcpConnectOptions('disk.example', 10809)).toEqual({
-      host: 'disk.example',
-      port: 10809,
+describe('the socket', () => {
+  /** The arguments of net.connect in one dial. */
+  const connectOptionsOf = async (options: TcpOptions): Promise<unknown> => {
+    const connecting = jest.spyOn(net, 'connect')
+    try {
+      await failureOf(tcp('127.0.0.1', deadPort, options).dial({ signal }))
+      return connecting.mock.calls[0]?.[0]
+    } finally {
+      connecting.mockRestore()
+    }
+  }
+
+  it('has TCP_NODELAY, tries both families, is half-open, and has no keepalive', async () => {
+    expect(await connectOptionsOf({})).toMatchObject({
+      host: '127.0.0.1',
+      port: deadPort,
       allowHalfOpen: true,
       autoSelectFamily: true,
       autoSelectFamilyAttemptTimeout: 1000,
       noDelay: true,
       keepAlive: false,
-      keepAliveInitialDelay: 0,
       lookup: dns.lookup,
     })
   })
 
-  it('asks for keepalive probes', () => {
-    const options = tcpConnectOptions('disk.example', 10809, { keepAliveMs: 30_000 })
+  it('sends keepalive probes', async () => {
+    const options = await connectOptionsOf({ keepAliveMs: 30_000 })
     expect(options).toMatchObject({ keepAlive: true, keepAliveInitialDelay: 30_000 })
   })
 })
 
 describe('usage', () => {
   it.each([
-    [0, 'port is 0'],
-    [65536, 'port is 65536'],
-    [-1, 'port is -1'],
-    [1.5, 'port is 1.5'],
-    [Number.NaN, 'port is NaN'],
-    ['10809', 'port is "10809"'],
-    [10809n, 'port is 10809'],
-    [null, 'port is null'],
-  ])('refuses the port %p', (port, told) => {
+    [0, '0'],
+    [65536, '65536'],
+    [-1, '-1'],
+    [1.5, '1.5'],
+    [Number.NaN, 'NaN'],
+    ['10809', '"10809"'],
+    [10809n, '10809n'],
+    [null, 'null'],
+  ])('rejects the port %p', (port, told) => {
     const make = (): unknown => tcp('localhost', port as number)
     expect(make).toThrow(NbdUsageError)
-    expect(make).toThrow(`tcp: ${told}: expected a whole number from 1 to 65535`)
+    expect(make).toThrow(`tcp: port: expected an integer from 1 to 65535, received ${told}`)
   })
 
   it.each([
-    ['', 'host is "": expected a host name or an IP address'],
-    [undefined, 'host is undefined: expected a host name or an IP address'],
-    ['a\0b', 'host is "a\\u0000b": a NUL cannot be part of it'],
-    ['[::1]', 'host is "[::1]": give an IPv6 address without brackets'],
-  ])('refuses the host %j', (host, told) => {
+    ['', 'host: expected a host name or an IP address, received ""'],
+    [undefined, 'host: expected a host name or an IP address, received undefined'],
+    ['a\0b', 'host: expected a host name without NUL, received "a\\u0000b"'],
+    ['[::1]', 'host: expected an IPv6 address without brackets, received "[::1]"'],
+  ])('rejects the host %j', (host, told) => {
     const make = (): unknown => tcp(host as string)
     expect(make).toThrow(NbdUsageError)
     expect(make).toThrow(`tcp: ${told}`)
   })
 
   it.each([
-    [{ family: 5 }, 'family is 5: expected 4 or 6'],
-    [{ keepAliveMs: 999 }, 'keepAliveMs is 999: expected 0, or a whole number of milliseconds from 1000'],
-    [{ keepAliveMs: -1 }, 'keepAliveMs is -1: expected 0, or a whole number of milliseconds from 1000'],
-    [{ attemptTimeoutMs: 9 }, 'attemptTimeoutMs is 9: expected a whole number of milliseconds from 10'],
-    [{ lookup: 'dns' }, 'lookup is "dns": expected a function'],
-    [{ nodelay: true }, 'unknown option nodelay: known are family, keepAliveMs, attemptTimeoutMs, lookup'],
-  ])('refuses the options %j', (options, told) => {
+    [{ family: 5 }, 'family: expected one of 4, 6, received 5'],
+    [
+      { keepAliveMs: 999 },
+      'keepAliveMs: expected 0, or a whole number of milliseconds from 1000, received 999',
+    ],
+    [
+      { keepAliveMs: -1 },
+      'keepAliveMs: expected 0, or a whole number of milliseconds from 1000, received -1',
+    ],
+    [{ attemptTimeoutMs: 9 }, 'attemptTimeoutMs: expected an integer, at least 10, received 9'],
+    [{ lookup: 'dns' }, 'lookup: expected a function, received "dns"'],
+    [
+      { nodelay: true },
+      "unknown option 'nodelay', expected one of family, keepAliveMs, attemptTimeoutMs, lookup",
+    ],
+  ])('rejects the options %j', (options, told) => {
     const make = (): unknown => tcp('localhost', 10809, options as never)
     expect(make).toThrow(NbdUsageError)
     expect(make).toThrow(`tcp: ${told}`)
@@ -206,7 +228,7 @@ describe('usage', () => {
 })
 
 describe('a connection', () => {
-  it('reads at most 64 KiB at a time, so that the server hears of it', async () => {
+  it('reads at most 64 KiB at a time', async () => {
     const length = 1024 * 1024
     const server = net.createServer((socket) => socket.end(new Uint8Array(length)))
     servers.push(server)

@@ -1,1 +1,2 @@
+/** NBD over unix domain sockets. */
 export { unix } from './unix.js'

@@ -19,7 +19,7 @@ const failureOf = async (dial: Promise<unknown>): Promise<NbdTransportError> => 
   return error
 }
 
-/** Dials, and takes what the server greets with. */
+/** Dials, and returns what the server sends first. */
 const greetingAt = async (path: string): Promise<string> => {
   const connection = await unix(path).dial({ signal })
   const view = new Uint8Array(16)
@@ -54,25 +54,29 @@ describe('address', () => {
   })
 })
 
+it('G4: an address contains no control characters', () => {
+  expect(unix('/a\u001b[31m\u009b\u202e').address).toBe('unix:/a\\u001b[31m\\u009b\\u202e')
+})
+
 describe('uri', () => {
   it.each([
     ['/run/nbd.sock', 'nbd+unix:///?socket=/run/nbd.sock'],
     ['nbd.sock', 'nbd+unix:///?socket=nbd.sock'],
     ['/a b&socket=c;d%41?#é\n', 'nbd+unix:///?socket=/a%20b%26socket%3Dc%3Bd%2541%3F%23%C3%A9%0A'],
-  ])('says the path: %j', (socketPath, expected) => {
+  ])('is the path: %j', (socketPath, expected) => {
     const { uri } = unix(socketPath)
     expect(uri).toEqual({ transport: 'unix', socketPath })
     expect(formatUri(uri ?? { transport: 'vsock' })).toBe(expected)
     expect(toUriAddress(parseUri(expected))).toEqual(uri)
   })
 
-  it('is left out for half of a surrogate pair, which no URI can say', () => {
+  it('is undefined for a lone surrogate, which no URI can contain', () => {
     expect(unix('/\ud800').uri).toBeUndefined()
   })
 })
 
 describe('dial', () => {
-  it('connects to the longest path there is', async () => {
+  it('connects to the longest path', async () => {
     const short = folder.freshPath()
     const path = short.replace(
       '.sock',
@@ -81,16 +85,16 @@ describe('dial', () => {
     await greeting(path, async () => expect(await greetingAt(path)).toBe('hello'))
   })
 
-  it('tells that there is no such path', async () => {
+  it('reports a path that does not exist', async () => {
     const path = folder.freshPath()
     const error = await failureOf(unix(path).dial({ signal }))
     expect(error.message).toBe(
-      `dial of unix:${path} failed: connect ENOENT ${path} (is a server running, and is the path right?)`,
+      `dial of unix:${path} failed: connect ENOENT ${path}: is a server running, and is the path right?`,
     )
     expect(error).toMatchObject({ errno: 'ENOENT', operation: 'dial', address: `unix:${path}` })
   })
 
-  it('tells that nobody listens', async () => {
+  it('reports a path without a server', async () => {
     const path = folder.freshPath()
     writeFileSync(path, '')
     const error = await failureOf(unix(path).dial({ signal }))
@@ -99,14 +103,14 @@ describe('dial', () => {
   })
 })
 
-// That they are refused elsewhere is tried where the path is checked, in node-socket.
+// The tests of node-socket cover other platforms.
 if (process.platform === 'linux') {
   describe('abstract sockets', () => {
     it('print their NUL as @', () => {
       expect(unix('\0nbd').address).toBe('unix:@nbd')
     })
 
-    it('are said by a URI', () => {
+    it('have a uri', () => {
       expect(unix('\0nbd').uri).toEqual(toUriAddress(parseUri('nbd+unix:///?socket=%00nbd')))
     })
 
@@ -115,17 +119,17 @@ if (process.platform === 'linux') {
       await greeting(name, async () => expect(await greetingAt(name)).toBe('hello'))
     })
 
-    it('have no NUL in the message when nobody listens', async () => {
+    it('have no NUL in the message of a failed dial', async () => {
       const error = await failureOf(unix('\0nbdjs-nobody').dial({ signal }))
       expect(error.message).toBe(
-        'dial of unix:@nbdjs-nobody failed: connect ECONNREFUSED @nbdjs-nobody (is a server listening there?)',
+        'dial of unix:@nbdjs-nobody failed: connect ECONNREFUSED @nbdjs-nobody: is a server listening there?',
       )
     })
   })
 }
 
 describe('usage', () => {
-  it('refuses a path that cannot work before anything is opened', () => {
+  it('rejects a path that cannot work before anything is opened', () => {
     expect(() => unix('')).toThrow(NbdUsageError)
     expect(() => unix('/run/\0.sock')).toThrow(NbdUsageError)
     expect(() => unix(`/${'x'.repeat(107)}`)).toThrow(NbdUsageError)

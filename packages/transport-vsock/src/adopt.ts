@@ -1,21 +1,22 @@
 import { Socket, type SocketConstructorOpts } from 'node:net'
 import { type OnReadOptions, type SocketConnection, socketConnection } from '@nbdjs/node-socket'
-import { dialError, formatVsockAddress } from './errors.js'
-import type { Syscalls, VsockAddress } from './syscalls.js'
+import { formatVsockAddress, type VsockAddress } from './address.js'
+import { dialError } from './errors.js'
+import type { Syscalls } from './syscalls.js'
 
-/** Makes the socket that owns a descriptor of a unix socket. */
+/** Makes a Node socket of the descriptor of a unix socket. */
 export type OpenSocket = (fd: number, onread: OnReadOptions) => Socket
 
 /**
- * Puts a connected descriptor on Node's event loop. The descriptor belongs to the connection from then on, and
- * is closed when this throws.
+ * Puts a connected vsock on Node's event loop. The connection owns the descriptor from then on; it is closed when this
+ * throws.
  *
- * Node refuses the descriptor of a vsock, since libuv does not know its family. So it gets one end of a unix
- * socket pair, which it takes for a pipe; then that descriptor is made to name the vsock instead. libuv tells
- * epoll about a descriptor on the next turn of the loop, hence this must all be done in one turn: it is the
- * vsock that is registered. Everything that a pipe can do (read, write, writev, shutdown), a vsock can.
+ * Node rejects the descriptor of a vsock, because libuv does not know its family. Therefore Node gets one end of a unix
+ * socket pair, which it treats as a pipe; then dup3 replaces that descriptor by the vsock. libuv registers a descriptor
+ * with epoll in the next turn of the loop: all of this is one turn, and the vsock is registered. A vsock supports
+ * everything that Node does with a pipe (read, write, writev, shutdown).
  */
-export function adopt(
+export function adoptDescriptor(
   syscalls: Syscalls,
   fd: number,
   address: VsockAddress,
@@ -26,18 +27,18 @@ export function adopt(
     syscalls.close(fd)
     throw dialError(address, 'socketpair', pair.errno)
   }
-  const [kept, spare] = pair.value
+  const [socketFd, peerFd] = pair.value
   try {
     return socketConnection(formatVsockAddress(address), (onread) => {
-      const socket = openOrClose(syscalls, kept, onread, openSocket)
-      const { errno } = syscalls.dup3(fd, kept)
+      const socket = openOrClose(syscalls, socketFd, onread, openSocket)
+      const { errno } = syscalls.dup3(fd, socketFd)
       if (errno === undefined) return socket
       socket.destroy()
       throw dialError(address, 'dup3', errno)
     })
   } finally {
     syscalls.close(fd)
-    syscalls.close(spare)
+    syscalls.close(peerFd)
   }
 }
 
@@ -51,7 +52,7 @@ function openOrClose(syscalls: Syscalls, fd: number, onread: OnReadOptions, open
 }
 
 const openPipe: OpenSocket = (fd, onread) => {
-  // The types of Node 20 know `onread` for sockets that connect only.
+  // In the types of Node 20 `onread` exists for sockets that connect only.
   const options: SocketConstructorOpts & { onread: OnReadOptions } = {
     fd,
     onread,

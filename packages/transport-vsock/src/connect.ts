@@ -1,12 +1,15 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Errno } from '@nbdjs/core'
-import { dialError, dialTimeout, formatVsockAddress, notSupported } from './errors.js'
-import type { Syscalls, VsockAddress } from './syscalls.js'
-import { KERNEL_CONNECT_TIMEOUT_MS } from './vsock-options.js'
+import { onAbort } from '@nbdjs/node-socket'
+import { formatVsockAddress, type VsockAddress } from './address.js'
+import { dialError, dialTimeout, notSupported } from './errors.js'
+import type { Syscalls } from './syscalls.js'
+
+/** How long Linux waits for the answer to a connect (VSOCK_DEFAULT_CONNECT_TIMEOUT). */
+const KERNEL_CONNECT_TIMEOUT_MS = 2000
 
 export interface ConnectOptions {
   readonly signal: AbortSignal
-  /** Milliseconds; the kernel's own 2 seconds when it is not given. */
+  /** In milliseconds. Default: the kernel's own 2 seconds. */
   readonly connectTimeoutMs?: number | undefined
 }
 
@@ -18,9 +21,8 @@ const LONGEST_WAIT_MS = 32
  *
  * Rejects with the signal's own reason when aborted, else with a NbdTransportError; nothing is left open then.
  *
- * The wait is a `poll` now and then on a timer that backs off, since a connect takes well under a millisecond
- * where anybody answers at all. A thread of libuv's pool would stand in the way of file system and DNS, and
- * could not be cancelled.
+ * It waits by `poll` on a timer that backs off, because a connect takes well under a millisecond if the peer answers. A
+ * thread of libuv's pool would delay file system and DNS calls, and could not be cancelled.
  */
 export async function connectVsock(
   syscalls: Syscalls,
@@ -41,11 +43,9 @@ export async function connectVsock(
 function openVsock(syscalls: Syscalls, address: VsockAddress): number {
   const { value, errno } = syscalls.vsockSocket()
   if (errno === undefined) return value
-  const advice = adviceOnRefusedFamily[errno]
-  if (advice === undefined) throw dialError(address, 'socket', errno)
-  throw notSupported('dial', formatVsockAddress(address), `this system: ${advice} (socket: ${errno})`, {
-    errno,
-  })
+  const hint = familyHints[errno]
+  if (hint === undefined) throw dialError(address, 'socket', errno)
+  throw notSupported('dial', formatVsockAddress(address), `this system: socket ${errno}`, { errno, hint })
 }
 
 async function connected(
@@ -61,32 +61,47 @@ async function connected(
   const timeoutMs = connectTimeoutMs ?? KERNEL_CONNECT_TIMEOUT_MS
   const deadlineMs = performance.now() + timeoutMs
 
-  let isUnderWay = false
+  let isInProgress = false
   for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(2 * waitMs, LONGEST_WAIT_MS)) {
-    isUnderWay ||= startConnect(syscalls, fd, address)
-    if (isUnderWay && isConnected(syscalls, fd, address, timeoutMs)) return signal.throwIfAborted()
+    isInProgress ||= startConnect(syscalls, fd, address)
+    if (isInProgress && isConnected(syscalls, fd, address, timeoutMs)) return signal.throwIfAborted()
     const remainingMs = deadlineMs - performance.now()
     if (remainingMs <= 0) throw dialTimeout(address, timeoutMs)
-    await sleep(Math.min(waitMs, remainingMs), undefined, { signal }).catch(() => signal.throwIfAborted())
+    await sleep(Math.min(waitMs, remainingMs), signal)
   }
 }
 
-/** Whether the connection is being made now; otherwise the call is to be repeated. */
+/** Resolves after `ms`. Rejects with the signal's own reason when aborted. */
+function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted()
+  return new Promise((resolve, reject) => {
+    const offAbort = onAbort(signal, () => {
+      clearTimeout(timer)
+      reject(signal.reason)
+    })
+    const timer = setTimeout(() => {
+      offAbort()
+      resolve()
+    }, ms)
+  })
+}
+
+/** Whether the connect is in progress; otherwise the call must be repeated. */
 function startConnect(syscalls: Syscalls, fd: number, address: VsockAddress): boolean {
   const { errno } = syscalls.connect(fd, address)
-  if (errno === undefined || underWay.has(errno)) return true
-  if (passing.has(errno)) return false
+  if (errno === undefined || inProgressErrnos.has(errno)) return true
+  if (transientErrnos.has(errno)) return false
   throw dialError(address, 'connect', errno)
 }
 
 /**
- * Whether the connection stands. A descriptor may become writable for nothing, hence three questions: is there
- * news (poll), is it an error (SO_ERROR), and is there a peer (getpeername).
+ * Whether the connection is made. A descriptor may become writable without a reason, and therefore three calls are needed:
+ * poll for an event, SO_ERROR for an error, getpeername for a peer.
  */
 function isConnected(syscalls: Syscalls, fd: number, address: VsockAddress, timeoutMs: number): boolean {
   const poll = syscalls.pollWritable(fd)
   if (poll.errno !== undefined) {
-    if (passing.has(poll.errno)) return false
+    if (transientErrnos.has(poll.errno)) return false
     throw dialError(address, 'poll', poll.errno)
   }
   if (poll.value === 0) return false
@@ -94,7 +109,7 @@ function isConnected(syscalls: Syscalls, fd: number, address: VsockAddress, time
   const { errno } = syscalls.pendingError(fd)
   if (errno === 'ETIMEDOUT') throw dialTimeout(address, timeoutMs)
   if (errno !== undefined) {
-    if (passing.has(errno) || underWay.has(errno)) return false
+    if (transientErrnos.has(errno) || inProgressErrnos.has(errno)) return false
     throw dialError(address, 'connect', errno)
   }
 
@@ -104,12 +119,12 @@ function isConnected(syscalls: Syscalls, fd: number, address: VsockAddress, time
   throw dialError(address, 'getpeername', peer.errno)
 }
 
-const underWay: ReadonlySet<Errno> = new Set(['EINPROGRESS', 'EALREADY', 'EISCONN'])
+const inProgressErrnos: ReadonlySet<Errno> = new Set(['EINPROGRESS', 'EALREADY', 'EISCONN'])
 
-const passing: ReadonlySet<Errno> = new Set(['EINTR', 'EAGAIN'])
+const transientErrnos: ReadonlySet<Errno> = new Set(['EINTR', 'EAGAIN'])
 
-const adviceOnRefusedFamily: { readonly [errno in Errno]?: string } = {
-  EAFNOSUPPORT: 'its kernel has no AF_VSOCK; "modprobe vsock" loads it where it is a module',
+const familyHints: { readonly [errno in Errno]?: string } = {
+  EAFNOSUPPORT: 'the kernel has no AF_VSOCK; "modprobe vsock" loads it if it is a module',
   EPERM: 'the process may not open one; the seccomp profile of a container often forbids it',
   EACCES: 'the process may not open one; the seccomp profile of a container often forbids it',
 }

@@ -1,39 +1,28 @@
 import { type Errno, type NbdErrorDetails, NbdTransportError } from '@nbdjs/core'
-import { Cid } from './cid.js'
-import type { VsockAddress } from './syscalls.js'
+import { Cid, formatVsockAddress, type VsockAddress } from './address.js'
 
-/** `vsock://2:10809`: the address as people write it. */
-export function formatVsockAddress({ cid, port }: VsockAddress): string {
-  return `vsock://${cid}:${port}`
-}
-
-/** The dial failed in a system call. The message tells what its error means on a vsock, and what to do. */
+/** The error of a dial that failed in a system call. The hint says what the errno means on a vsock. */
 export function dialError(address: VsockAddress, syscall: string, errno: Errno): NbdTransportError {
-  const advice = adviceOn[errno]?.(address)
-  return dialFailure(
-    address,
-    advice === undefined ? `${syscall} ${errno}` : `${syscall} ${errno} (${advice})`,
-    errno,
-  )
+  return dialFailure(address, `${syscall} ${errno}`, errno, hints[errno]?.(address))
 }
 
-/** Nobody answered in time. */
+/** The error of a dial without an answer in time. */
 export function dialTimeout(address: VsockAddress, timeoutMs: number): NbdTransportError {
   return dialFailure(
     address,
-    `no answer within ${timeoutMs} ms (does the machine with CID ${address.cid} run, and has it loaded its ` +
-      'vsock driver? The option connectTimeoutMs asks for a longer wait)',
+    `no answer to connect within ${timeoutMs} ms (option connectTimeoutMs)`,
     'ETIMEDOUT',
+    `does the machine with CID ${address.cid} run, and has it loaded its vsock driver?`,
   )
 }
 
-function dialFailure(address: VsockAddress, what: string, errno: Errno): NbdTransportError {
+function dialFailure(address: VsockAddress, what: string, errno: Errno, hint?: string): NbdTransportError {
   const printable = formatVsockAddress(address)
   const message = `dial of ${printable} failed: ${what}`
-  return new NbdTransportError(message, { operation: 'dial', address: printable, errno })
+  return new NbdTransportError(message, { operation: 'dial', address: printable, errno, hint })
 }
 
-/** This process, or this system, has no vsock at all. `where` names it, and tells what to do. */
+/** The error of a system or a process without vsock. `where` names it. */
 export function notSupported(
   operation: string,
   address: string,
@@ -53,7 +42,7 @@ const refused = ({ cid, port }: VsockAddress): string =>
 
 const unreachable = ({ cid }: VsockAddress): string => {
   if (cid === Cid.Local) {
-    return 'CID 1 is this machine itself, for which the kernel needs a module: "modprobe vsock_loopback"'
+    return 'CID 1 is this machine itself, which needs a kernel module: "modprobe vsock_loopback"'
   }
   if (cid === Cid.Host) {
     return 'CID 2 is the host, which only a virtual machine with a vsock device can reach'
@@ -63,8 +52,8 @@ const unreachable = ({ cid }: VsockAddress): string => {
 
 const tooManyOpen = (): string => 'too many open descriptors; close some, or raise the limit ("ulimit -n")'
 
-const adviceOn: { readonly [errno in Errno]?: (address: VsockAddress) => string } = {
-  // A vsock peer has no other way to refuse than a reset; VMCI says it as the internet families do.
+const hints: { readonly [errno in Errno]?: (address: VsockAddress) => string } = {
+  // A vsock peer refuses by a reset; VMCI uses ECONNREFUSED, as the internet families do.
   ECONNRESET: refused,
   ECONNREFUSED: refused,
   ENODEV: unreachable,

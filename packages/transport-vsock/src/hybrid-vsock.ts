@@ -1,26 +1,36 @@
 import { connect } from 'node:net'
-import { type Connection, type DialOptions, NbdTransportError, type Transport } from '@nbdjs/core'
+import {
+  type Connection,
+  checkArgument,
+  type DialOptions,
+  escapeUnprintable,
+  NbdTransportError,
+  quote,
+  type Transport,
+} from '@nbdjs/core'
 import { checkSocketPath, dialSocket, exchangeLine } from '@nbdjs/node-socket'
-import { requireUint32 } from './uint32.js'
+import { uint32 } from './address.js'
 
 /**
- * The vsock of a virtual machine whose monitor offers it to the host as a unix socket: Firecracker, Cloud
- * Hypervisor, Kata Containers. No AF_VSOCK and no native code is involved.
+ * Makes a transport to a virtual machine whose monitor offers its vsock to the host as a unix socket: Firecracker, Cloud
+ * Hypervisor, Kata Containers. It needs neither AF_VSOCK nor native code.
  *
- * `path` is that socket's path, `port` (an integer from 0 to 2^32-1) where the server in the virtual machine
- * listens. Throws a NbdUsageError for an argument that cannot work.
+ * A dial connects to the socket, sends `CONNECT <port>` and reads `OK <port of the host's end>`; it rejects with a
+ * NbdTransportError for any other answer. See "Host-Initiated Connections" in Firecracker's docs/vsock.md.
  *
- * A dial connects to the socket, sends `CONNECT <port>` and awaits `OK <port of the host's end>`; it rejects
- * with a NbdTransportError when anything else comes. See "Host-Initiated Connections" in Firecracker's
- * docs/vsock.md.
+ * @param path The path of the unix socket.
+ * @param port The port in the virtual machine, 0 to 2^32-1.
+ * @returns the transport.
+ * @throws {NbdUsageError} for an argument that cannot work.
+ * @example
+ * const nbd = await connect(hybridVsock('/run/vm.sock', 10809))
  */
 export function hybridVsock(path: string, port: number): Transport {
   checkSocketPath('hybridVsock', path)
-  requireUint32('port', port)
-  return new HybridVsockTransport(path, port)
+  return new HybridVsockTransport(path, checkArgument('hybridVsock', 'port', uint32, port))
 }
 
-// `OK 4294967295` has 13 bytes; the rest is room for the text of a refusal.
+/** `OK 4294967295` has 13 bytes; the rest is for the text of an error. */
 const LONGEST_ANSWER = 64
 
 const ACCEPTED = /^OK [0-9]{1,10}$/
@@ -31,7 +41,7 @@ class HybridVsockTransport implements Transport {
   readonly #port: number
 
   constructor(path: string, port: number) {
-    this.address = `hybrid-vsock:${path}:${port}`
+    this.address = `hybrid-vsock:${escapeUnprintable(path)}:${port}`
     this.#path = path
     this.#port = port
   }
@@ -53,15 +63,15 @@ class HybridVsockTransport implements Transport {
     connection.destroy()
     await connection.close()
     throw new NbdTransportError(
-      `dial of ${address} failed: sent "${line}", expected "OK <port>" in return, got ${JSON.stringify(answer)}`,
+      `dial of ${address} failed: sent "${line}", expected "OK <port>" in return, received ${quote(answer)}`,
       { operation: 'dial', address, errno: 'EPROTO' },
     )
   }
 
-  // A monitor closes the connection when nobody in the virtual machine takes it.
-  #refusal({ message, errno }: NbdTransportError): NbdTransportError {
+  /** A monitor closes the connection when no server in the virtual machine accepts it. */
+  #refusal({ message, errno, cause }: NbdTransportError): NbdTransportError {
     const hint = `does a server listen on port ${this.#port} in the virtual machine?`
-    return new NbdTransportError(`${message} (${hint})`, { operation: 'dial', address: this.address, errno })
+    return new NbdTransportError(message, { operation: 'dial', address: this.address, errno, hint, cause })
   }
 }
 

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
+import { constants } from 'node:os'
 import { types } from 'node:util'
-import { NbdUsageError } from '@nbdjs/core'
-import { errnoName } from './errno-name.js'
+import { argumentError, type Errno } from '@nbdjs/core'
 import type { SyscallResult } from './syscalls.js'
 
 /**
@@ -20,8 +20,8 @@ const LIBRARY = '@nbdjs/transport-vsock:libc'
 let shared: Libc | undefined
 
 /**
- * The C library of this process. ffi-rs is loaded at the first call and never before: importing this package
- * needs no native code. Throws what ffi-rs or the loader threw when there is no binary for this machine.
+ * Loads the C library of this process. ffi-rs is loaded at the first call, never before: importing this package needs no
+ * native code. Throws what ffi-rs or the loader throws when there is no binary for this machine.
  */
 export function loadLibc(): Libc {
   shared ??= openLibc(createRequire(import.meta.url)('ffi-rs') as Ffi)
@@ -29,11 +29,11 @@ export function loadLibc(): Libc {
 }
 
 function openLibc(ffi: Ffi): Libc {
-  // An empty path means dlopen(NULL): the symbols that the process has already, whatever its libc is called.
+  // An empty path means dlopen(NULL): the symbols that the process has already, whatever the name of its libc.
   ffi.open({ library: LIBRARY, path: '' })
 
   return (name, ...args) => {
-    const paramsType = args.map((arg, index) => argumentKind(ffi, arg, `argument ${index + 1} of ${name}`))
+    const paramsType = args.map((arg, index) => argumentKind(ffi, arg, name, `argument ${index + 1}`))
     const { value, errnoCode } = ffi.load<typeof ffi.DataType.I32, true>({
       library: LIBRARY,
       funcName: name,
@@ -42,14 +42,25 @@ function openLibc(ffi: Ffi): Libc {
       paramsValue: [...args],
       errno: true,
     })
-    // The C library leaves errno alone when it succeeds: the value decides, errno only explains.
+    // errno is only valid when the value is -1.
     return value === -1 ? { errno: errnoName(errnoCode) } : { value }
   }
 }
 
-// ffi-rs aborts the process or truncates silently when the value is not of the kind that was announced.
-function argumentKind(ffi: Ffi, arg: unknown, what: string): number {
+// ffi-rs aborts the process, or truncates silently, for a value that is not of the announced type.
+function argumentKind(ffi: Ffi, arg: unknown, call: string, argument: string): number {
   if (types.isUint8Array(arg) && arg.length > 0) return ffi.DataType.U8Array
   if (typeof arg === 'number' && (arg | 0) === arg) return ffi.DataType.I32
-  throw new NbdUsageError(`${what} must be a 32-bit integer or a Uint8Array that is not empty`)
+  throw argumentError(call, argument, 'a 32-bit integer or a Uint8Array that is not empty', arg)
+}
+
+const names = new Map<number, string>()
+for (const [name, code] of Object.entries(constants.errno)) {
+  // EAGAIN and ENOTSUP have second names on Linux, later in the list.
+  if (!names.has(code)) names.set(code, name)
+}
+
+/** The name of a positive error number of this system: 111 is `ECONNREFUSED` on Linux. */
+export function errnoName(code: number): Errno {
+  return names.get(code) ?? `errno ${code}`
 }

@@ -1,20 +1,28 @@
-import { errnoName } from './errno-name.js'
-import type { Libc } from './libc.js'
-import {
-  AF_UNIX,
-  AF_VSOCK,
-  IOCTL_VM_SOCKETS_GET_LOCAL_CID,
-  O_CLOEXEC,
-  POLLOUT,
-  SO_ERROR,
-  SO_VM_SOCKETS_CONNECT_TIMEOUT,
-  SOCK_CLOEXEC,
-  SOCK_NONBLOCK,
-  SOCK_STREAM,
-  SOL_SOCKET,
-} from './linux.js'
-import { encodeSockaddrVm, SOCKADDR_VM_LENGTH } from './sockaddr-vm.js'
+import type { VsockAddress } from './address.js'
+import { errnoName, type Libc } from './libc.js'
 import type { SocketpairResult, SyscallResult, Syscalls } from './syscalls.js'
+
+// Numbers of Linux's ABI, the same on all architectures that ffi-rs has a binary for (x64, arm64, arm).
+
+const AF_UNIX = 1
+const AF_VSOCK = 40
+
+const SOCK_STREAM = 1
+const SOCK_NONBLOCK = 0o4000
+const SOCK_CLOEXEC = 0o2000000
+
+const O_CLOEXEC = 0o2000000
+
+const SOL_SOCKET = 1
+const SO_ERROR = 4
+
+/** SO_VM_SOCKETS_CONNECT_TIMEOUT, a `struct timeval` at the level AF_VSOCK: <linux/vm_sockets.h>. */
+const SO_VM_SOCKETS_CONNECT_TIMEOUT = 6
+
+/** IOCTL_VM_SOCKETS_GET_LOCAL_CID, `_IO(7, 0xb9)`: <linux/vm_sockets.h>. */
+const IOCTL_VM_SOCKETS_GET_LOCAL_CID = 0x7b9
+
+const POLLOUT = 4
 
 /** The system calls of Linux, made through its C library. */
 export function linuxSyscalls(libc: Libc): Syscalls {
@@ -86,4 +94,23 @@ function encodeTimeval(timeoutMs: number): Uint8Array {
 
 function bytesOf(view: ArrayBufferView): Uint8Array {
   return new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
+}
+
+/** Length of a `struct sockaddr_vm` in bytes. */
+const SOCKADDR_VM_LENGTH = 16
+
+// struct sockaddr_vm of <linux/vm_sockets.h>: every field is in the byte order of the machine, unlike the addresses of
+// the internet families.
+const FAMILY_INDEX = 0 // u16 at byte 0
+const PORT_INDEX = 1 // u32 at byte 4
+const CID_INDEX = 2 // u32 at byte 8
+
+/** The `struct sockaddr_vm` of an address: vsock(7), "Address format". */
+export function encodeSockaddrVm({ cid, port }: VsockAddress): Uint8Array {
+  const memory = new ArrayBuffer(SOCKADDR_VM_LENGTH)
+  new Uint16Array(memory)[FAMILY_INDEX] = AF_VSOCK
+  const words = new Uint32Array(memory)
+  words[PORT_INDEX] = port
+  words[CID_INDEX] = cid
+  return new Uint8Array(memory)
 }

@@ -1,29 +1,52 @@
-import { type Connection, type DialOptions, type Transport, toUriAddress, type UriAddress } from '@nbdjs/core'
-import { adopt } from './adopt.js'
+import {
+  type Connection,
+  checkArgument,
+  checkOptions,
+  type DialOptions,
+  option,
+  type Transport,
+  toUriAddress,
+  type UriAddress,
+} from '@nbdjs/core'
+import { formatVsockAddress, uint32, type VsockAddress } from './address.js'
+import { adoptDescriptor } from './adopt.js'
 import { connectVsock } from './connect.js'
-import { formatVsockAddress } from './errors.js'
 import { type Platform, requireSyscalls, thisPlatform } from './platform.js'
-import type { VsockAddress } from './syscalls.js'
-import { requireUint32 } from './uint32.js'
-import { requireVsockOptions, type VsockOptions } from './vsock-options.js'
 
-/**
- * AF_VSOCK: from a virtual machine to its host, from the host to a virtual machine, or to a machine itself.
- *
- * `cid` and `port` are integers from 0 to 2^32-1; `Cid` has the well-known CIDs. Throws a NbdUsageError,
- * before anything is opened, for an argument or an option that cannot work.
- *
- * Dialling needs Linux and Node.js: elsewhere, and where the kernel refuses the family, it rejects with a
- * NbdTransportError that says so. vsock(7).
- */
-export function vsock(cid: number, port: number, options: VsockOptions = {}): Transport {
-  requireUint32('cid', cid)
-  requireUint32('port', port)
-  requireVsockOptions(options)
-  return new VsockTransport({ cid, port }, options, thisPlatform)
+/** The options of `vsock`. */
+export interface VsockOptions {
+  /**
+   * The longest that a dial may wait for an answer, in milliseconds: 1 to 2147483647. It then fails with ETIMEDOUT. It is
+   * set on the socket as well (SO_VM_SOCKETS_CONNECT_TIMEOUT), and may therefore be longer than the kernel's own.
+   *
+   * @default 2000, the kernel's own timeout
+   */
+  readonly connectTimeoutMs?: number | undefined
 }
 
-/** What {@link vsock} returns; the platform is a parameter here, for tests. */
+const rules = { connectTimeoutMs: option.integer({ min: 1, max: 2 ** 31 - 1 }) }
+
+/**
+ * Makes a transport over AF_VSOCK (vsock(7)): from a virtual machine to its host, from the host to a virtual machine, or
+ * to this machine itself. It needs Linux and Node.js: elsewhere a dial rejects with EAFNOSUPPORT.
+ *
+ * @param cid The context identifier of the machine, 0 to 2^32-1. `Cid` has those with a fixed meaning.
+ * @param port 0 to 2^32-1.
+ * @param options Options of the dial.
+ * @returns the transport. A dial rejects with a NbdTransportError whose hint says what the errno means on a vsock.
+ * @throws {NbdUsageError} for an argument or an option that cannot work.
+ * @example
+ * const nbd = await connect(vsock(Cid.Host, 10809))
+ */
+export function vsock(cid: number, port: number, options: VsockOptions = {}): Transport {
+  const address = {
+    cid: checkArgument('vsock', 'cid', uint32, cid),
+    port: checkArgument('vsock', 'port', uint32, port),
+  }
+  return new VsockTransport(address, checkOptions('vsock', rules, options), thisPlatform)
+}
+
+/** The class of {@link vsock}. The platform is a parameter, for tests. */
 export class VsockTransport implements Transport {
   readonly address: string
   readonly uri: UriAddress | undefined
@@ -44,6 +67,6 @@ export class VsockTransport implements Transport {
     const syscalls = requireSyscalls(this.#platform, 'dial', this.address)
     const options = { signal, connectTimeoutMs: this.#connectTimeoutMs }
     const fd = await connectVsock(syscalls, this.#peer, options)
-    return adopt(syscalls, fd, this.#peer)
+    return adoptDescriptor(syscalls, fd, this.#peer)
   }
 }

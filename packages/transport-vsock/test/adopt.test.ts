@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { type Connection, NbdTransportError } from '@nbdjs/core'
 import { RecordingReceiver } from '@nbdjs/testing'
-import { adopt, type OpenSocket } from '../src/adopt.js'
+import { adoptDescriptor, type OpenSocket } from '../src/adopt.js'
 import { connectVsock } from '../src/connect.js'
 import { type InetServer, inetSyscalls, listenInet } from './inet.js'
 import { describeOnLinux } from './on-linux.js'
@@ -38,7 +38,7 @@ describe('adopt, by the script', () => {
   ): { syscalls: ScriptedSyscalls; run: () => Connection } => {
     const syscalls = new ScriptedSyscalls(script)
     const fd = syscalls.vsockSocket().value as number
-    return { syscalls, run: () => adopt(syscalls, fd, address, open ?? openSocket(syscalls)) }
+    return { syscalls, run: () => adoptDescriptor(syscalls, fd, address, open ?? openSocket(syscalls)) }
   }
 
   it('keeps one descriptor, which is closed with the connection', async () => {
@@ -91,7 +91,11 @@ describeOnLinux('adopt, for real', () => {
   const dial = async (): Promise<{ connection: Connection; peer: Socket; receiver: RecordingReceiver }> => {
     const accepted = server.accept()
     const peerAddress = { cid: 1, port: server.port }
-    const connection = adopt(syscalls, await connectVsock(syscalls, peerAddress, { signal }), peerAddress)
+    const connection = adoptDescriptor(
+      syscalls,
+      await connectVsock(syscalls, peerAddress, { signal }),
+      peerAddress,
+    )
     return { connection, peer: await accepted, receiver: new RecordingReceiver() }
   }
 

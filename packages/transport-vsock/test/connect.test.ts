@@ -42,11 +42,11 @@ describe('connectVsock', () => {
       'when connect is interrupted': { connect: ['EINTR', 'EALREADY'] },
       'when connect has to be repeated': { connect: ['EAGAIN', 'EAGAIN', 'EINPROGRESS'] },
       'when poll is interrupted': { connect: ['EINPROGRESS'], pollWritable: ['EINTR', 'EAGAIN', 1] },
-      'when the socket is writable for nothing': {
+      'when the socket is writable without a reason': {
         connect: ['EINPROGRESS'],
         getpeername: ['ENOTCONN', 'ENOTCONN', 0],
       },
-      'when SO_ERROR says that it goes on': {
+      'when SO_ERROR is EINPROGRESS': {
         connect: ['EINPROGRESS'],
         pendingError: ['EINPROGRESS', 'EALREADY', 'EINTR', 0],
       },
@@ -58,7 +58,7 @@ describe('connectVsock', () => {
       expect(syscalls.calls.slice(-3)).toEqual(['pollWritable', 'pendingError', 'getpeername'])
     })
 
-    it('and makes no more than one connect while that is under way', async () => {
+    it('and calls connect once while it is in progress', async () => {
       await connect({ connect: ['EINPROGRESS'], pollWritable: [0, 0, 0, 0, 1] })
       expect(syscalls.count('connect')).toBe(1)
       expect(syscalls.count('pollWritable')).toBe(5)
@@ -68,25 +68,25 @@ describe('connectVsock', () => {
   describe('rejects and leaves nothing open', () => {
     const failing: [string, Script, string][] = [
       [
-        'when nobody listens',
+        'when no server listens',
         { connect: ['EINPROGRESS'], pollWritable: [0, 1], pendingError: ['ECONNRESET'] },
-        'connect ECONNRESET (the machine with CID 2 refuses connections to port 10809; does a server listen there?)',
+        'connect ECONNRESET: the machine with CID 2 refuses connections to port 10809; does a server listen there?',
       ],
       [
         'when the connection is refused at once',
         { connect: ['ECONNREFUSED'] },
-        'connect ECONNREFUSED (the machine with CID 2 refuses connections to port 10809; does a server listen there?)',
+        'connect ECONNREFUSED: the machine with CID 2 refuses connections to port 10809; does a server listen there?',
       ],
       [
         'when there is no such machine',
         { connect: ['ENODEV'] },
-        'connect ENODEV (CID 2 is the host, which only a virtual machine with a vsock device can reach)',
+        'connect ENODEV: CID 2 is the host, which only a virtual machine with a vsock device can reach',
       ],
       ['when connect fails after a repetition', { connect: ['EAGAIN', 'EINVAL'] }, 'connect EINVAL'],
       [
-        'when no socket is to be had',
+        'when there is no free descriptor',
         { vsockSocket: ['EMFILE'] },
-        'socket EMFILE (too many open descriptors; close some, or raise the limit ("ulimit -n"))',
+        'socket EMFILE: too many open descriptors; close some, or raise the limit ("ulimit -n")',
       ],
       ['when poll fails', { pollWritable: ['EINVAL'] }, 'poll EINVAL'],
       ['when SO_ERROR cannot be read', { pendingError: ['EBADF'] }, 'connect EBADF'],
@@ -107,8 +107,8 @@ describe('connectVsock', () => {
     it('when the kernel has no such family', async () => {
       expect(await failure({ vsockSocket: ['EAFNOSUPPORT'] })).toMatchObject({
         message:
-          `dial of ${printable} failed: vsock is not supported on this system: its kernel has no AF_VSOCK; ` +
-          '"modprobe vsock" loads it where it is a module (socket: EAFNOSUPPORT)',
+          `dial of ${printable} failed: vsock is not supported on this system: socket EAFNOSUPPORT: the kernel has ` +
+          'no AF_VSOCK; "modprobe vsock" loads it if it is a module',
         errno: 'EAFNOSUPPORT',
       })
     })
@@ -116,35 +116,35 @@ describe('connectVsock', () => {
     it.each(['EPERM', 'EACCES'])('when the process may not open a vsock: %s', async (errno) => {
       expect(await failure({ vsockSocket: [errno] })).toMatchObject({
         message:
-          `dial of ${printable} failed: vsock is not supported on this system: the process may not open one; ` +
-          `the seccomp profile of a container often forbids it (socket: ${errno})`,
+          `dial of ${printable} failed: vsock is not supported on this system: socket ${errno}: the process may not ` +
+          'open one; the seccomp profile of a container often forbids it',
         errno,
       })
     })
 
-    it('when the kernel gives up', async () => {
+    it('when the kernel times out', async () => {
       const script: Script = { connect: ['EINPROGRESS'], pollWritable: [0, 1], pendingError: ['ETIMEDOUT'] }
       expect(await failure(script)).toMatchObject({
         message:
-          `dial of ${printable} failed: no answer within 2000 ms (does the machine with CID 2 run, and has it ` +
-          'loaded its vsock driver? The option connectTimeoutMs asks for a longer wait)',
+          `dial of ${printable} failed: no answer to connect within 2000 ms (option connectTimeoutMs): does the ` +
+          'machine with CID 2 run, and has it loaded its vsock driver?',
         errno: 'ETIMEDOUT',
       })
     })
 
     it.each<[string, Script]>([
       ['an answer', { connect: ['EINPROGRESS'], pollWritable: [0] }],
-      ['a connect that is not to be repeated', { connect: ['EAGAIN'] }],
+      ['a connect in progress', { connect: ['EAGAIN'] }],
       ['a peer', { getpeername: ['ENOTCONN'] }],
     ])('when the timeout passes without %s', async (_, script) => {
       const error = await failure(script, { connectTimeoutMs: 5 })
       expect(error).toMatchObject({ errno: 'ETIMEDOUT' })
-      expect(String(error)).toContain('no answer within 5 ms')
+      expect(String(error)).toContain('no answer to connect within 5 ms')
     })
   })
 
   describe('the connect timeout', () => {
-    it('is left to the kernel when it is not given', async () => {
+    it('is the default of the kernel if it is not given', async () => {
       await connect({})
       expect(syscalls.calls).not.toContain('setConnectTimeout')
     })
@@ -154,7 +154,7 @@ describe('connectVsock', () => {
       expect(syscalls.calls.slice(0, 3)).toEqual(['vsockSocket', 'setConnectTimeout', 'connect'])
     })
 
-    it('fails the dial when the kernel does not take it', async () => {
+    it('fails the dial if the kernel rejects it', async () => {
       const error = await failure({ setConnectTimeout: ['ENOPROTOOPT'] }, { connectTimeoutMs: 60_000 })
       expect(error).toMatchObject({
         message: `dial of ${printable} failed: setsockopt(SO_VM_SOCKETS_CONNECT_TIMEOUT) ENOPROTOOPT`,
@@ -185,7 +185,7 @@ describe('connectVsock', () => {
       ['it polls', { connect: ['EINPROGRESS'], pollWritable: [0, aborting(0)] }],
       ['it asks for SO_ERROR', { connect: ['EINPROGRESS'], pendingError: [aborting('EINPROGRESS')] }],
       ['it asks for the peer', { connect: ['EINPROGRESS'], getpeername: [aborting('ENOTCONN')] }],
-      ['it has just connected', { connect: ['EINPROGRESS'], getpeername: [aborting(0)] }],
+      ['it has connected', { connect: ['EINPROGRESS'], getpeername: [aborting(0)] }],
     ])('when it is aborted while %s', async (_, script) => {
       expect(await failure(script, { connectTimeoutMs: 60_000 })).toBe(reason)
     })

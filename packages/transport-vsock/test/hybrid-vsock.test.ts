@@ -31,17 +31,25 @@ describe('hybridVsock', () => {
     [
       'port',
       () => hybridVsock('/run/vm.sock', 2 ** 32),
-      'port must be an integer from 0 to 4294967295, got 4294967296',
+      'hybridVsock: port: expected an integer from 0 to 4294967295, received 4294967296',
     ],
-    ['empty path', () => hybridVsock('', 1), 'hybridVsock: path is "": expected the path of a socket'],
-    ['path', () => hybridVsock('a\0b', 1), 'hybridVsock: path is "a\\u0000b": it cannot have a NUL, as at 1'],
+    ['empty path', () => hybridVsock('', 1), 'hybridVsock: path: expected the path of a socket, received ""'],
+    [
+      'path',
+      () => hybridVsock('a\0b', 1),
+      'hybridVsock: path: expected a path without NUL, received "a\\u0000b"',
+    ],
     [
       'kind of path',
       () => hybridVsock(new URL('file:///run/vm.sock') as unknown as string, 1),
-      'hybridVsock: path is ',
+      'hybridVsock: path: expected the path of a socket, received URL',
     ],
-    ['long path', () => hybridVsock(`/${'x'.repeat(107)}`, 1), 'path has 108 bytes'],
-  ])('refuses a wrong %s at once', (_, call, message) => {
+    [
+      'long path',
+      () => hybridVsock(`/${'x'.repeat(107)}`, 1),
+      'hybridVsock: path: expected at most 107 bytes, received 108 bytes: "/xxx',
+    ],
+  ])('rejects a wrong %s at once', (_, call, message) => {
     expect(call).toThrow(NbdUsageError)
     expect(call).toThrow(message)
   })
@@ -57,7 +65,7 @@ describe('a dial', () => {
     await new Promise((resolve) => server?.close(resolve))
   })
 
-  /** Dials port 52 of a monitor that does as it is told when a line has come. */
+  /** Dials port 52 of a monitor that calls `answer` with the first line. */
   const dial = async (
     answer: (peer: net.Socket, line: string) => void,
     dialSignal: AbortSignal = signal,
@@ -73,7 +81,7 @@ describe('a dial', () => {
     return hybridVsock(path, 52).dial({ signal: dialSignal })
   }
 
-  it('asks for the port, and loses no byte that follows the answer', async () => {
+  it('requests the port, and loses no byte that follows the answer', async () => {
     let asked = ''
     const connection = await dial((peer, line) => {
       asked = line
@@ -86,7 +94,7 @@ describe('a dial', () => {
     connection.destroy()
   })
 
-  it('takes an answer that comes in pieces', async () => {
+  it('accepts an answer in pieces', async () => {
     const connection = await dial((peer) => {
       const bytes = [...'OK 7\nNBD']
       const send = (): void => {
@@ -109,7 +117,7 @@ describe('a dial', () => {
         operation: 'dial',
         errno: 'EPROTO',
         message: expect.stringContaining(
-          `failed: sent "CONNECT 52", expected "OK <port>" in return, got ${JSON.stringify(answer)}`,
+          `failed: sent "CONNECT 52", expected "OK <port>" in return, received ${JSON.stringify(answer)}`,
         ),
       })
     },
@@ -119,20 +127,20 @@ describe('a dial', () => {
     await expect(dial((peer) => peer.write('OK '.repeat(1000)))).rejects.toMatchObject({
       code: 'ERR_NBD_TRANSPORT',
       errno: 'EPROTO',
-      message: expect.stringContaining('64 are allowed'),
+      message: expect.stringContaining('at most 64 are allowed'),
     })
   })
 
   it.each<[string, (peer: net.Socket) => void]>([
     ['at once', (peer) => peer.end()],
-    ['in the midst of the answer', (peer) => peer.end('OK 1')],
+    ['inside the answer', (peer) => peer.end('OK 1')],
     ['by a reset', (peer) => peer.destroy()],
   ])('rejects when the monitor hangs up %s', async (_, answer) => {
     await expect(dial(answer)).rejects.toMatchObject({
       code: 'ERR_NBD_TRANSPORT',
       operation: 'dial',
       errno: 'ECONNRESET',
-      message: expect.stringContaining('(does a server listen on port 52 in the virtual machine?)'),
+      message: expect.stringContaining(': does a server listen on port 52 in the virtual machine?'),
     })
   })
 
@@ -151,7 +159,7 @@ describe('a dial', () => {
   })
 
   it('closes the connection when it rejects', async () => {
-    let closed: Promise<unknown> = Promise.reject(new Error('nobody connected'))
+    let closed: Promise<unknown> = Promise.reject(new Error('no connection'))
     closed.catch(() => {})
     const dialled = dial((peer) => {
       closed = new Promise((resolve) => peer.once('close', resolve))
@@ -159,12 +167,12 @@ describe('a dial', () => {
       peer.on('end', () => peer.end())
       peer.write('KO\n')
     })
-    await expect(dialled).rejects.toThrow('got "KO"')
+    await expect(dialled).rejects.toThrow('received "KO"')
     await closed
   })
 })
 
-/** A monitor whose virtual machine listens on every port: a peer is accepted once it has been let in. */
+/** A monitor whose virtual machine listens on every port. */
 class Monitor implements Listener {
   readonly transport
   readonly #server: net.Server
@@ -193,7 +201,7 @@ class Monitor implements Listener {
     return new Promise((resolve) => this.#server.close(() => resolve()))
   }
 
-  // No byte follows the line before it is answered, so that reading does not run ahead of the suite.
+  // No byte follows the line before its answer, and therefore reading does not run ahead of the suite.
   #letIn(socket: net.Socket): void {
     socket.on('error', () => {})
     socket.once('close', () => socket.destroy())

@@ -1,7 +1,8 @@
 import { fstatSync } from 'node:fs'
+import { constants } from 'node:os'
 import { describe, expect, it } from '@jest/globals'
 import { NbdUsageError } from '@nbdjs/core'
-import { type Libc, loadLibc } from '../src/libc.js'
+import { errnoName, type Libc, loadLibc } from '../src/libc.js'
 
 const libc = loadLibc()
 
@@ -18,12 +19,12 @@ describe('libc', () => {
     expect(libc('close', -1)).toEqual({ errno: 'EBADF' })
   })
 
-  it('does not take the error of an earlier call for one of its own', () => {
+  it('does not report the error of an earlier call', () => {
     expect(libc('close', -1)).toEqual({ errno: 'EBADF' })
     expect(libc('getpid')).toEqual({ value: process.pid })
   })
 
-  it('lets the function write to the memory it is lent, and to that only', () => {
+  it('lets the function write to its memory, and to no other', () => {
     const memory = new Uint8Array(16)
     const { value } = libc('pipe', memory.subarray(4, 12))
     expect(value).toBe(0)
@@ -34,11 +35,11 @@ describe('libc', () => {
     expect(libc('close', write as number)).toEqual({ value: 0 })
   })
 
-  it('throws for a function that the C library does not have', () => {
+  it('throws for a function that does not exist', () => {
     expect(() => libc('nbdjs_no_such_function')).toThrow('nbdjs_no_such_function')
   })
 
-  // ffi-rs would abort the process, or truncate, for most of these.
+  // ffi-rs aborts the process, or truncates, for most of these.
   it.each<[string, unknown]>([
     ['a fraction', 1.5],
     ['NaN', Number.NaN],
@@ -53,10 +54,26 @@ describe('libc', () => {
     ['an array', [1, 2]],
     ['an empty Uint8Array', new Uint8Array(0)],
     ['a detached Uint8Array', detached()],
-  ])('refuses %s', (_, argument) => {
+  ])('rejects %s', (_, argument) => {
     const call = (): unknown => libc('close', ...([argument] as Parameters<Libc>[1][]))
     expect(call).toThrow(NbdUsageError)
-    expect(call).toThrow('argument 1 of close must be a 32-bit integer or a Uint8Array that is not empty')
+    expect(call).toThrow(
+      'close: argument 1: expected a 32-bit integer or a Uint8Array that is not empty, received ',
+    )
+  })
+})
+
+describe('errnoName', () => {
+  it.each(['EAGAIN', 'EINPROGRESS', 'EINTR', 'ECONNRESET', 'ETIMEDOUT', 'EAFNOSUPPORT', 'ENODEV'] as const)(
+    'names %s',
+    (name) => {
+      expect(errnoName(constants.errno[name])).toBe(name)
+    },
+  )
+
+  it('gives the number of an error without a name', () => {
+    expect(errnoName(0)).toBe('errno 0')
+    expect(errnoName(4095)).toBe('errno 4095')
   })
 })
 

@@ -1,8 +1,9 @@
 import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs'
+import { endianness } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterEach, beforeEach, expect, it } from '@jest/globals'
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { loadLibc } from '../src/libc.js'
-import { linuxSyscalls } from '../src/linux-syscalls.js'
+import { encodeSockaddrVm, linuxSyscalls } from '../src/linux-syscalls.js'
 import { type InetServer, inetConnect, inetSocket, listenInet } from './inet.js'
 import { describeOnLinux } from './on-linux.js'
 
@@ -136,5 +137,20 @@ describeOnLinux('localCid', () => {
     const file = openSync('/dev/null', 'r')
     expect(syscalls.localCid(file)).toEqual({ errno: 'ENOTTY' })
     closeSync(file)
+  })
+})
+
+const isLittle = endianness() === 'LE'
+
+describe('encodeSockaddrVm', () => {
+  it('has the layout of <linux/vm_sockets.h>, in the byte order of the machine', () => {
+    const bytes = encodeSockaddrVm({ cid: 0xfffffffe, port: 0x01020304 })
+    expect(bytes).toHaveLength(16)
+    const view = new DataView(bytes.buffer)
+    expect(view.getUint16(0, isLittle)).toBe(40)
+    expect(view.getUint16(2, isLittle)).toBe(0)
+    expect(view.getUint32(4, isLittle)).toBe(0x01020304)
+    expect(view.getUint32(8, isLittle)).toBe(0xfffffffe)
+    expect([...bytes.subarray(12)]).toEqual([0, 0, 0, 0])
   })
 })

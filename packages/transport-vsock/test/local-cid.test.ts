@@ -10,14 +10,14 @@ const device = '/dev/null'
 const openDescriptors = (): number => readdirSync('/dev/fd').length
 
 describe('localCid', () => {
-  it('is what the device answers, which is closed again', () => {
+  it('returns the answer of the device, and closes it', () => {
     const platform = platformOf('linux', () => new ScriptedSyscalls({ localCid: [42] }))
     const before = openDescriptors()
     expect(localCidOn(platform, device)).toBe(42)
     expect(openDescriptors()).toBe(before)
   })
 
-  it('fails when the device refuses, and closes it', () => {
+  it('fails if the device fails, and closes it', () => {
     const platform = platformOf('linux', () => new ScriptedSyscalls({ localCid: ['ENOTTY'] }))
     const before = openDescriptors()
     const call = (): unknown => localCidOn(platform, device)
@@ -27,12 +27,12 @@ describe('localCid', () => {
     expect(openDescriptors()).toBe(before)
   })
 
-  it('tells what to do when there is no device', () => {
+  it('says what to do without a device', () => {
     const platform = platformOf('linux', () => new ScriptedSyscalls())
     const call = (): unknown => localCidOn(platform, '/nonexistent/vsock')
     expect(call).toThrow(
-      "localCid of /nonexistent/vsock failed: ENOENT: no such file or directory, open '/nonexistent/vsock' " +
-        '("modprobe vsock" makes the device; a container must be given it)',
+      "localCid of /nonexistent/vsock failed: ENOENT: no such file or directory, open '/nonexistent/vsock': " +
+        '"modprobe vsock" makes the device; a container needs access to it',
     )
     expect(call).toThrow(expect.objectContaining({ errno: 'ENOENT', cause: expect.anything() }))
   })
@@ -43,7 +43,7 @@ describe('localCid', () => {
     )
   })
 
-  it('asks this system: it answers, or has no device to ask', () => {
+  it('asks this system: it answers, or has no device', () => {
     let answer: unknown
     try {
       answer = localCid()

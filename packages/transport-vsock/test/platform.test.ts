@@ -1,6 +1,13 @@
 import { describe, expect, it } from '@jest/globals'
 import { NbdTransportError } from '@nbdjs/core'
-import { findSyscalls, type Platform, requireSyscalls, thisPlatform } from '../src/platform.js'
+import {
+  findSyscalls,
+  type Platform,
+  requireSyscalls,
+  supportsVsock,
+  supportsVsockOn,
+  thisPlatform,
+} from '../src/platform.js'
 import { loadNothing, platformOf } from './platforms.js'
 import { ScriptedSyscalls } from './scripted-syscalls.js'
 
@@ -22,12 +29,12 @@ const unsupported: [string, Platform, string][] = [
   [
     'Bun',
     platformOf('linux', loadNothing, { bun: '1.4.4' }),
-    'bun 1.4.4, which cannot wait for a socket that it has not made. Use Node.js 20 or newer',
+    'bun 1.4.4, which cannot wait for a socket that it did not make. Use Node.js 20 or newer',
   ],
   [
     'Deno',
     platformOf('linux', loadNothing, { deno: '2.9.6' }),
-    'deno 2.9.6, which cannot wait for a socket that it has not made. Use Node.js 20 or newer',
+    'deno 2.9.6, which cannot wait for a socket that it did not make. Use Node.js 20 or newer',
   ],
   [
     'a machine without a binary of ffi-rs',
@@ -40,7 +47,7 @@ const unsupported: [string, Platform, string][] = [
 ]
 
 describe('requireSyscalls', () => {
-  it('gives those of the platform', () => {
+  it('returns those of the platform', () => {
     const syscalls = new ScriptedSyscalls()
     expect(
       requireSyscalls(
@@ -51,14 +58,14 @@ describe('requireSyscalls', () => {
     ).toBe(syscalls)
   })
 
-  it.each(unsupported)('tells what to do on %s', (_, platform, where) => {
+  it.each(unsupported)('says what to do on %s', (_, platform, where) => {
     const call = (): unknown => requireSyscalls(platform, 'dial', address)
     expect(call).toThrow(NbdTransportError)
     expect(call).toThrow(`dial of ${address} failed: vsock is not supported on ${where}`)
     expect(call).toThrow(expect.objectContaining({ operation: 'dial', address, errno: 'EAFNOSUPPORT' }))
   })
 
-  it('keeps what went wrong when loading', () => {
+  it('keeps the error of loading as its cause', () => {
     const platform = platformOf('linux', () => {
       throw missingBinary
     })
@@ -69,12 +76,12 @@ describe('requireSyscalls', () => {
 })
 
 describe('findSyscalls', () => {
-  it('gives those of the platform', () => {
+  it('returns those of the platform', () => {
     const syscalls = new ScriptedSyscalls()
     expect(findSyscalls(platformOf('linux', () => syscalls))).toBe(syscalls)
   })
 
-  it.each(unsupported)('gives none on %s', (_, platform) => {
+  it.each(unsupported)('returns none on %s', (_, platform) => {
     expect(findSyscalls(platform)).toBeUndefined()
   })
 })
@@ -86,5 +93,38 @@ describe('thisPlatform', () => {
 
   it('has real system calls', () => {
     expect(thisPlatform.loadSyscalls().close(-1)).toEqual({ errno: 'EBADF' })
+  })
+})
+
+describe('supportsVsock', () => {
+  // libnbd: nbd_supports_vsock
+  it('is true if the kernel opens a vsock, and closes it again', () => {
+    const syscalls = new ScriptedSyscalls()
+    expect(supportsVsockOn(platformOf('linux', () => syscalls))).toBe(true)
+    expect(syscalls.calls).toEqual(['vsockSocket', 'close'])
+    expect(syscalls.open).toEqual([])
+  })
+
+  it.each(['EAFNOSUPPORT', 'EPERM', 'EACCES', 'EMFILE'])('is false if it fails with %s', (errno) => {
+    const syscalls = new ScriptedSyscalls({ vsockSocket: [errno] })
+    expect(supportsVsockOn(platformOf('linux', () => syscalls))).toBe(false)
+  })
+
+  it.each([
+    platformOf('darwin', loadNothing),
+    platformOf('win32', loadNothing),
+    platformOf('linux', loadNothing, { bun: '1.4.4' }),
+    platformOf('linux', loadNothing, { deno: '2.9.6' }),
+    platformOf('linux', () => {
+      throw new Error('no binary')
+    }),
+  ])('is false without a system call on $runtime.platform', (platform) => {
+    expect(supportsVsockOn(platform)).toBe(false)
+  })
+
+  it('asks this system', () => {
+    const answer = supportsVsock()
+    expect(typeof answer).toBe('boolean')
+    expect(supportsVsock()).toBe(answer)
   })
 })

@@ -18,17 +18,42 @@ describe('vsock', () => {
     )
   })
 
-  it('says its address for a URI, unless it has the port that means another one there', () => {
+  it('has a uri, except for port 0, which is the default port in a URI', () => {
     expect(vsock(3, 0xffffffff).uri).toEqual({ transport: 'vsock', cid: 3, port: 0xffffffff })
     expect(vsock(3, 0xffffffff).uri).toEqual(toUriAddress(parseUri('nbd+vsock://3:4294967295')))
     expect(vsock(3, 0).uri).toBeUndefined()
   })
 
   it.each<[string, () => unknown, string]>([
-    ['cid', () => vsock(2 ** 32, 1), 'cid must be an integer from 0 to 4294967295, got 4294967296'],
-    ['port', () => vsock(2, -1), 'port must be an integer from 0 to 4294967295, got -1'],
-    ['options', () => vsock(2, 1, { connectTimeoutMs: -1 }), 'options.connectTimeoutMs must be'],
-  ])('refuses a wrong %s at once', (_, call, message) => {
+    [
+      'cid',
+      () => vsock(2 ** 32, 1),
+      'vsock: cid: expected an integer from 0 to 4294967295, received 4294967296',
+    ],
+    ['port', () => vsock(2, -1), 'vsock: port: expected an integer from 0 to 4294967295, received -1'],
+    ...[1.5, Number.NaN, Number.POSITIVE_INFINITY, 2n, '2', true, null, undefined].map(
+      (cid) =>
+        [
+          `cid ${String(cid)}`,
+          () => vsock(cid as number, 1),
+          'vsock: cid: expected an integer from 0 to 4294967295, received ',
+        ] as [string, () => unknown, string],
+    ),
+    ['options', () => vsock(2, 1, null as never), 'vsock: options: expected an object, received null'],
+    [
+      'option',
+      () => vsock(2, 1, { timeout: 1 } as never),
+      "vsock: unknown option 'timeout', expected one of connectTimeoutMs",
+    ],
+    ...[0, -1, 2 ** 31, 0.5, '5'].map(
+      (connectTimeoutMs) =>
+        [
+          `timeout ${connectTimeoutMs}`,
+          () => vsock(2, 1, { connectTimeoutMs } as never),
+          'vsock: connectTimeoutMs: expected an integer from 1 to 2147483647, received ',
+        ] as [string, () => unknown, string],
+    ),
+  ])('rejects a wrong %s at once', (_, call, message) => {
     expect(call).toThrow(NbdUsageError)
     expect(call).toThrow(message)
   })
@@ -54,14 +79,14 @@ describe('a dial', () => {
     const syscalls = new ScriptedSyscalls({ socketpair: ['EMFILE'] })
     await expect(dialOn(syscalls)).rejects.toMatchObject({
       message:
-        'dial of vsock://2:10809 failed: socketpair EMFILE (too many open descriptors; close some, or raise the ' +
-        'limit ("ulimit -n"))',
+        'dial of vsock://2:10809 failed: socketpair EMFILE: too many open descriptors; close some, or raise the ' +
+        'limit ("ulimit -n")',
     })
     expect(syscalls.open).toEqual([])
     expect(syscalls.faults).toEqual([])
   })
 
-  it('rejects where vsock is not supported', async () => {
+  it('rejects on a platform without vsock', async () => {
     const transport = new VsockTransport({ cid: 2, port: 10809 }, {}, platformOf('darwin', loadNothing))
     await expect(transport.dial({ signal })).rejects.toMatchObject({
       code: 'ERR_NBD_TRANSPORT',
@@ -75,7 +100,7 @@ describe('a dial', () => {
     await expect(transport.dial({ signal: AbortSignal.abort(reason) })).rejects.toBe(reason)
   })
 
-  // What is not of the family AF_VSOCK, but real otherwise.
+  // Real, except for the family of the socket.
   describeOnLinux('for real', () => {
     let server: InetServer
     let transport: VsockTransport
@@ -87,7 +112,7 @@ describe('a dial', () => {
 
     afterEach(() => server.stop())
 
-    it('makes as many connections as are asked for', async () => {
+    it('dials several connections', async () => {
       for (const text of ['first', 'second']) {
         const accepted = server.accept()
         const connection = await transport.dial({ signal })
@@ -99,7 +124,7 @@ describe('a dial', () => {
       }
     })
 
-    it('rejects when it is refused', async () => {
+    it('rejects a refused connection', async () => {
       await server.stop()
       await expect(transport.dial({ signal })).rejects.toMatchObject({ errno: 'ECONNREFUSED' })
     })

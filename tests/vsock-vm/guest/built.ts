@@ -6,10 +6,8 @@ const folder = '/app/node_modules/@nbdjs/transport-vsock/dist'
 
 type Libc = typeof import('../../../packages/transport-vsock/src/libc.js')
 type LinuxSyscalls = typeof import('../../../packages/transport-vsock/src/linux-syscalls.js')
-type SockaddrVm = typeof import('../../../packages/transport-vsock/src/sockaddr-vm.js')
 type Adopt = typeof import('../../../packages/transport-vsock/src/adopt.js')
 
 export const { loadLibc }: Libc = await import(`${folder}/libc.js`)
-export const { linuxSyscalls }: LinuxSyscalls = await import(`${folder}/linux-syscalls.js`)
-export const { decodeSockaddrVm, encodeSockaddrVm }: SockaddrVm = await import(`${folder}/sockaddr-vm.js`)
-export const { adopt }: Adopt = await import(`${folder}/adopt.js`)
+export const { encodeSockaddrVm, linuxSyscalls }: LinuxSyscalls = await import(`${folder}/linux-syscalls.js`)
+export const { adoptDescriptor }: Adopt = await import(`${folder}/adopt.js`)

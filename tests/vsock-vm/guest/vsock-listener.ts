@@ -3,7 +3,7 @@ import { connectionPeer, type Listener, type Peer } from '@nbdjs/conformance'
 import type { Connection, Transport } from '@nbdjs/core'
 import { Cid, vsock } from '@nbdjs/transport-vsock'
 import type { SyscallResult } from '../../../packages/transport-vsock/src/syscalls.js'
-import { adopt, decodeSockaddrVm, encodeSockaddrVm, linuxSyscalls, loadLibc } from './built.js'
+import { adoptDescriptor, encodeSockaddrVm, linuxSyscalls, loadLibc } from './built.js'
 
 const libc = loadLibc()
 const syscalls = linuxSyscalls(libc)
@@ -38,7 +38,7 @@ export class VsockListener implements Listener {
     for (;;) {
       if (!this.#isOpen) throw new Error('the listener was closed')
       const accepted = libc('accept4', this.#fd, ...emptyAddress(), SOCK_NONBLOCK_CLOEXEC)
-      if (accepted.errno === undefined) return adopt(syscalls, accepted.value, this.#address)
+      if (accepted.errno === undefined) return adoptDescriptor(syscalls, accepted.value, this.#address)
       if (accepted.errno !== 'EAGAIN') required('accept4', accepted)
       await sleep(1)
     }
@@ -53,11 +53,12 @@ export class VsockListener implements Listener {
   #boundPort(): number {
     const [address, length] = emptyAddress()
     required('getsockname', libc('getsockname', this.#fd, address, length))
-    const bound = decodeSockaddrVm(address)
-    if (bound === undefined) throw new Error('getsockname gave an address of another family')
-    return bound.port
+    return new Uint32Array(address.buffer)[SOCKADDR_VM_PORT] as number
   }
 }
+
+/** The index of the port in a `struct sockaddr_vm` of 32-bit words. */
+const SOCKADDR_VM_PORT = 1
 
 function emptyAddress(): [address: Uint8Array, length: Uint8Array] {
   return [new Uint8Array(SOCKADDR_LENGTH), new Uint8Array(Uint32Array.of(SOCKADDR_LENGTH).buffer)]
