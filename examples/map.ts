@@ -1,4 +1,4 @@
-import { Context, connectUri, describeFlags, type Extent, NbdError } from '@nbdjs/core'
+import { Context, connectUri, describeExtentFlags, type Extent, NbdError } from '@nbdjs/core'
 import { tcp } from '@nbdjs/transport-tcp'
 import { unix } from '@nbdjs/transport-unix'
 import { vsock } from '@nbdjs/transport-vsock'
@@ -28,7 +28,7 @@ function line({ offset, length, flags }: Extent, endOf: (flags: Flags) => string
 function lineEnds(context: string): (flags: Flags) => string {
   const ends = new Map<Flags, string>()
   const newEnd = (flags: Flags): string => {
-    const description = describeFlags(context, flags)
+    const description = describeExtentFlags(context, flags)
     const end = `  ${pad(flags, 3)}${description === undefined ? '' : `  ${description}`}\n`
     // Bounded, because the server chooses the values.
     if (ends.size < 1000) ends.set(flags, end)

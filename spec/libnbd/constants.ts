@@ -81,7 +81,7 @@ export const constants: Section<`LIBNBD_${string}`> = {
     {
       names: ['LIBNBD_STATE_HOLE', 'LIBNBD_STATE_ZERO', 'LIBNBD_STATE_DIRTY'],
       ours: ['ExtentFlag.Hole', 'ExtentFlag.Zero', 'ExtentFlag.Dirty'],
-      note: '`describeFlags(context, flags)` says them in a word',
+      note: '`describeExtentFlags(context, flags)` says them in a word',
     },
     {
       names: ['LIBNBD_AIO_DIRECTION_READ', 'LIBNBD_AIO_DIRECTION_WRITE', 'LIBNBD_AIO_DIRECTION_BOTH'],

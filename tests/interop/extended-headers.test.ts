@@ -23,7 +23,7 @@ const allocation = Context.BaseAllocation
 const depth = Context.QemuAllocationDepth
 const bitmap = `${Context.QemuDirtyBitmap}since`
 const metaContexts = [allocation, depth, bitmap]
-const dense = 0
+const dense = 0n
 const hole = ExtentFlag.Hole | ExtentFlag.Zero
 
 /** The only server of others' that knows extended headers is a qemu-nbd from 8.2 on. */
@@ -40,7 +40,7 @@ describeWith('a large disk with extended headers', needs, () => {
   }
   const start = async (options: HandleOptions = {}): Promise<Handle> =>
     connect(transportTo(await serve()), { metaContexts, ...options })
-  const extent = (offset: number, length: number, flags: number) => ({
+  const extent = (offset: number, length: number, flags: bigint) => ({
     offset: BigInt(offset),
     length: BigInt(length),
     flags,
@@ -63,8 +63,8 @@ describeWith('a large disk with extended headers', needs, () => {
     expect(all).toEqual(
       new Map([
         [allocation, [extent(0, 20 * GiB, hole)]],
-        [depth, [extent(0, 20 * GiB, 0)]],
-        [bitmap, [extent(0, 20 * GiB, 0)]],
+        [depth, [extent(0, 20 * GiB, 0n)]],
+        [bitmap, [extent(0, 20 * GiB, 0n)]],
       ]),
     )
     await nbd.shutdown()
@@ -115,9 +115,9 @@ describeWith('a large disk with extended headers', needs, () => {
         [
           depth,
           [
-            extent(0, 6 * GiB, 0),
-            extent(6 * GiB, 64 * KiB, 1),
-            extent(6 * GiB + 64 * KiB, 14 * GiB - 64 * KiB, 0),
+            extent(0, 6 * GiB, 0n),
+            extent(6 * GiB, 64 * KiB, 1n),
+            extent(6 * GiB + 64 * KiB, 14 * GiB - 64 * KiB, 0n),
           ],
         ],
       ]),
@@ -126,7 +126,7 @@ describeWith('a large disk with extended headers', needs, () => {
     expect(two).toEqual(
       new Map([
         [allocation, [extent(5 * GiB, GiB, hole)]],
-        [bitmap, [extent(5 * GiB, GiB, 0)]],
+        [bitmap, [extent(5 * GiB, GiB, 0n)]],
       ]),
     )
     await nbd.shutdown()

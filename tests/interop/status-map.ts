@@ -1,4 +1,4 @@
-import { describeFlags, type Handle } from '@nbdjs/core'
+import { describeExtentFlags, type Handle } from '@nbdjs/core'
 import { extents } from '../../examples/extents.js'
 import type { NbdinfoExtent } from './peers/nbdinfo.js'
 
@@ -7,7 +7,7 @@ export const statusMap = async (nbd: Handle, context: string): Promise<NbdinfoEx
   const map: NbdinfoExtent[] = []
   for await (const list of extents(nbd, context)) {
     for (const { offset, length, flags } of list) {
-      const description = describeFlags(context, flags)
+      const description = describeExtentFlags(context, flags)
       const extent = { offset: Number(offset), length: Number(length), type: Number(flags) }
       map.push(description === undefined ? extent : { ...extent, description })
     }

@@ -64,7 +64,7 @@ const striped = (size: number, stripe: number): Extent[] =>
   Array.from({ length: Math.ceil(size / stripe) }, (_, index) => ({
     offset: BigInt(index * stripe),
     length: BigInt(Math.min(stripe, size - index * stripe)),
-    flags: index % 2,
+    flags: BigInt(index % 2),
   }))
 
 describe('the extents of an export', () => {
@@ -85,7 +85,7 @@ describe('the extents of an export', () => {
   it('of one kind are one, of whatever size', async () => {
     const size = 2 ** 40
     const { map, asked } = await mapOf(size, ({ length }) => [{ length, flags: 3 }])
-    expect(map).toEqual([{ offset: 0n, length: BigInt(size), flags: 3 }])
+    expect(map).toEqual([{ offset: 0n, length: BigInt(size), flags: 3n }])
     // Four at a time, and sixteen times as much each time that next to nothing came.
     const bits = asked.slice(0, 12).map(({ length }) => Math.log2(length))
     expect(bits).toEqual([27, 27, 27, 27, 31, 31, 31, 31, 35, 35, 35, 35])

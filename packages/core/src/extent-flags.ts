@@ -1,29 +1,48 @@
-/** Names of meta contexts that are widely served. */
+/** Names of widely used meta contexts. */
 export const Context = {
-  /** "`base:allocation` metadata context": {@link ExtentFlag.Hole} and {@link ExtentFlag.Zero}. */
+  /** The allocation status ("`base:allocation` metadata context"): {@link ExtentFlag.Hole} and {@link ExtentFlag.Zero}. */
   BaseAllocation: 'base:allocation',
-  /** qemu's: followed by the name of a bitmap; {@link ExtentFlag.Dirty}. */
+  /** The prefix of qemu's dirty bitmaps, followed by the name of a bitmap: {@link ExtentFlag.Dirty}. */
   QemuDirtyBitmap: 'qemu:dirty-bitmap:',
-  /** qemu's: the flags are a number, how deep in the chain of backing files the data lies. */
+  /** qemu's allocation depth: the flags are a number, the depth of the data in the chain of backing files. */
   QemuAllocationDepth: 'qemu:allocation-depth',
 } as const
 
-/** Bits in the flags of an extent. What they mean depends on its context. */
+/**
+ * Bits in the flags of an extent. Their meaning depends on the meta context.
+ *
+ * @example
+ * ```ts
+ * const map = await nbd.blockStatus(length, 0, { contexts: [Context.BaseAllocation] })
+ * for (const { offset, length, flags } of map.get(Context.BaseAllocation) ?? []) {
+ *   if (!(flags & ExtentFlag.Zero)) await nbd.pread(length, offset)
+ * }
+ * ```
+ */
 export const ExtentFlag = {
-  /** `base:allocation`: not allocated; writing may fail for want of space. */
-  Hole: 0x1,
-  /** `base:allocation`: reads as zeroes. */
-  Zero: 0x2,
-  /** `qemu:dirty-bitmap:*`: written to since the bitmap was made. */
-  Dirty: 0x1,
+  /**
+   * `base:allocation`: not allocated. A write may fail for lack of space. It does not mean that the bytes read as zeroes:
+   * that is {@link ExtentFlag.Zero}.
+   */
+  Hole: 0x1n,
+  /** `base:allocation`: reads as zeroes. The only flag that decides whether bytes need not be read. */
+  Zero: 0x2n,
+  /** `qemu:dirty-bitmap:*`: written since the bitmap was created. */
+  Dirty: 0x1n,
 } as const
 
 const allocation = ['data', 'hole', 'zero', 'hole,zero']
 const dirtiness = ['clean', 'dirty']
 const depth = ['absent', 'local']
 
-/** The status of an extent in a word, as nbdinfo(1) prints it; undefined where the context or the flags are unknown. */
-export function describeFlags(context: string, flags: number | bigint): string | undefined {
+/**
+ * Describes the status of an extent in a word, as nbdinfo(1) prints it.
+ *
+ * @param context The name of the meta context.
+ * @param flags The flags of the extent.
+ * @returns For example `data` or `hole,zero`; `undefined` if the context or the flags are unknown.
+ */
+export function describeExtentFlags(context: string, flags: number | bigint): string | undefined {
   const value = Number(flags)
   // "`base:allocation` metadata context": clients ignore flags that they do not know.
   if (context === Context.BaseAllocation) return allocation[Number(BigInt(flags) & 3n)]

@@ -40,7 +40,7 @@ export {
   type NbdTransportErrorDetails,
   NbdUsageError,
 } from './errors.js'
-export { Context, describeFlags, ExtentFlag } from './extent-flags.js'
+export { Context, describeExtentFlags, ExtentFlag } from './extent-flags.js'
 export type { CommandOptions } from './handle/commands.js'
 export type {
   BlockStatusOptions,

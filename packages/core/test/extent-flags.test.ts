@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { Context, describeFlags, ExtentFlag } from '@nbdjs/core'
+import { Context, describeExtentFlags, ExtentFlag } from '@nbdjs/core'
 
 // spec: client/base-allocation/unknown-flags
 test.each([
@@ -18,5 +18,5 @@ test.each([
   [Context.QemuAllocationDepth, 2, 'backing depth 2'],
   ['x-mine:any', 1, undefined],
 ])('%s %p is %p', (context, flags, word) => {
-  expect(describeFlags(context, flags)).toBe(word)
+  expect(describeExtentFlags(context, flags)).toBe(word)
 })

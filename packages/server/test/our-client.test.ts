@@ -1,5 +1,13 @@
 import { describe, expect, it } from '@jest/globals'
-import { connect, type HandleOptions, NbdProtocolError, negotiate, type ReadChunk } from '@nbdjs/core'
+import {
+  Context,
+  connect,
+  ExtentFlag,
+  type HandleOptions,
+  NbdProtocolError,
+  negotiate,
+  type ReadChunk,
+} from '@nbdjs/core'
 import { inProcess } from '@nbdjs/core/in-process'
 import { type MetaContextSource, memoryBackend, Server, type ServerOptions } from '@nbdjs/server'
 import { changeStatus, type StatusChange } from '@nbdjs/server/faults'
@@ -65,21 +73,32 @@ describe.each(modes)('our own client, with %s', (name, options, exportSession) =
         [
           'base:allocation',
           [
-            { offset: 0n, length: 65536n, flags: 3 },
-            { offset: 65536n, length: 65536n, flags: 0 },
-            { offset: 131072n, length: BigInt(MiB - 131072), flags: 3 },
+            { offset: 0n, length: 65536n, flags: 3n },
+            { offset: 65536n, length: 65536n, flags: 0n },
+            { offset: 131072n, length: BigInt(MiB - 131072), flags: 3n },
           ],
         ],
         [
           'x-test:one',
           [
-            { offset: 0n, length: 4096n, flags: 1 },
-            { offset: 4096n, length: 8192n, flags: 2 },
+            { offset: 0n, length: 4096n, flags: 1n },
+            { offset: 4096n, length: 8192n, flags: 2n },
           ],
         ],
-        ['x-test:two', [{ offset: 0n, length: BigInt(100 * MiB), flags: 9 }]],
+        ['x-test:two', [{ offset: 0n, length: BigInt(100 * MiB), flags: 9n }]],
       ]),
     )
+    await nbd.shutdown()
+  })
+
+  it('D1: reads the extents that are not zero, without a conversion', async () => {
+    const nbd = await session(options, exportSession)
+    const map = await nbd.blockStatus(BigInt(MiB), 0, { contexts: [Context.BaseAllocation] })
+    const read: [bigint, number][] = []
+    for (const { offset, length, flags } of map.get(Context.BaseAllocation) ?? []) {
+      if (!(flags & ExtentFlag.Zero)) read.push([offset, (await nbd.pread(length, offset)).length])
+    }
+    expect(read).toEqual([[65536n, 65536]])
     await nbd.shutdown()
   })
 
@@ -91,8 +110,8 @@ describe.each(modes)('our own client, with %s', (name, options, exportSession) =
     })
     expect(some).toEqual(
       new Map([
-        ['base:allocation', [{ offset: 65536n, length: 65536n, flags: 0 }]],
-        ['x-test:two', [{ offset: 65536n, length: BigInt(MiB), flags: 9 }]],
+        ['base:allocation', [{ offset: 65536n, length: 65536n, flags: 0n }]],
+        ['x-test:two', [{ offset: 65536n, length: BigInt(MiB), flags: 9n }]],
       ]),
     )
     await nbd.shutdown()
@@ -100,7 +119,7 @@ describe.each(modes)('our own client, with %s', (name, options, exportSession) =
 
   it('asks again until it knows all of a large disk', async () => {
     const nbd = await session(options, exportSession)
-    const map: [bigint, bigint, number | bigint][] = []
+    const map: [bigint, bigint, bigint][] = []
     let requests = 0
     for (let at = 0n; at < nbd.info.size; requests++) {
       const most = extended ? 2n ** 53n - 1n : 0xffffffffn
@@ -114,10 +133,10 @@ describe.each(modes)('our own client, with %s', (name, options, exportSession) =
       }
     }
     expect(map).toEqual([
-      [0n, 65536n, 3],
-      [65536n, 65536n, 0],
-      [131072n, BigInt(4 * TiB - 3 * 65536), 3],
-      [BigInt(4 * TiB - 65536), 65536n, 0],
+      [0n, 65536n, 3n],
+      [65536n, 65536n, 0n],
+      [131072n, BigInt(4 * TiB - 3 * 65536), 3n],
+      [BigInt(4 * TiB - 65536), 65536n, 0n],
     ])
     if (extended) expect(requests).toBe(1)
     else expect(requests).toBeGreaterThan(1000)
@@ -165,7 +184,7 @@ describe.each(modes)('our own client, with %s', (name, options, exportSession) =
     const [read, , , , , , , , status] = await results
     expect([read, buffer]).toEqual([data, data])
     expect(chunks).toEqual([{ kind: 'hole', offset: 0n, length: 100 }])
-    expect(status).toEqual(new Map([['x-test:one', [{ offset: 0n, length: 512n, flags: 1 }]]]))
+    expect(status).toEqual(new Map([['x-test:one', [{ offset: 0n, length: 512n, flags: 1n }]]]))
     expect([nbd.inFlight, nbd.state]).toEqual([0, 'ready'])
     expect(await nbd.pread(100, MiB)).toEqual(data)
     expect(await nbd.pread(KiB, 66 * KiB)).toEqual(new Uint8Array(KiB))
@@ -210,7 +229,7 @@ describe('our own client, with extended headers', () => {
   it('gets flags of 64 bits', async () => {
     const nbd = await session({ metaContexts: ['x-test:long'] })
     const status = await nbd.blockStatus(512, 0)
-    expect(status).toEqual(new Map([['x-test:long', [{ offset: 0n, length: 512n, flags: 2 ** 40 }]]]))
+    expect(status).toEqual(new Map([['x-test:long', [{ offset: 0n, length: 512n, flags: 2n ** 40n }]]]))
     await nbd.shutdown()
   })
 

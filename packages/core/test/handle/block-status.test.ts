@@ -104,12 +104,12 @@ describe('blockStatus', () => {
     server.send(chunk(request, Done, 3, [4096, 0], [4096, 3]))
     expect(await asking).toEqual(
       new Map([
-        ['x-test:kind', [{ offset: 4096n, length: 8192n, flags: 9 }]],
+        ['x-test:kind', [{ offset: 4096n, length: 8192n, flags: 9n }]],
         [
           'base:allocation',
           [
-            { offset: 4096n, length: 4096n, flags: 0 },
-            { offset: 8192n, length: 4096n, flags: 3 },
+            { offset: 4096n, length: 4096n, flags: 0n },
+            { offset: 8192n, length: 4096n, flags: 3n },
           ],
         ],
       ]),
@@ -141,7 +141,7 @@ describe('blockStatus', () => {
     server.send(chunk(request, 0, 3, ...extents), chunk(request, Done, 4, [512, 0]))
     const map = await asking
     expect(map.get('base:allocation')).toHaveLength(20_000)
-    expect(map.get('base:allocation')?.at(-1)).toEqual({ offset: 26n * 19_999n, length: 26n, flags: 19_999 })
+    expect(map.get('base:allocation')?.at(-1)).toEqual({ offset: 26n * 19_999n, length: 26n, flags: 19_999n })
     handle.destroy()
   })
 
@@ -214,10 +214,10 @@ describe('blockStatus', () => {
     server.send(chunk(request, 0, 3, ...many), chunk(request, Done, 4, [512, 0]))
     const map = await asking
     expect(map.get('base:allocation')).toEqual([
-      { offset: 0n, length: 8n, flags: 0 },
-      { offset: 8n, length: 8n, flags: 1 },
+      { offset: 0n, length: 8n, flags: 0n },
+      { offset: 8n, length: 8n, flags: 1n },
     ])
-    expect(map.get('x-test:kind')).toEqual([{ offset: 0n, length: 512n, flags: 0 }])
+    expect(map.get('x-test:kind')).toEqual([{ offset: 0n, length: 512n, flags: 0n }])
 
     const one = handle.blockStatus(512, 0, { contexts: ['base:allocation'] })
     const again = await server.request(Cmd.BlockStatus)
@@ -237,7 +237,7 @@ describe('blockStatus', () => {
       const payload = encodeBlockStatus(blockStatusExt, index + 3, extents)
       server.send(extendedChunk(request, index * Done, Chunk.BlockStatusExt, payload))
     })
-    expect((await asking).get('base:allocation')).toEqual([{ offset: 0n, length: 1n, flags: 0 }])
+    expect((await asking).get('base:allocation')).toEqual([{ offset: 0n, length: 1n, flags: 0n }])
     handle.destroy()
   })
 

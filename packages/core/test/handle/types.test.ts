@@ -6,6 +6,7 @@ import {
   connect,
   type ExportInfo,
   type Extent,
+  ExtentFlag,
   Handle,
   type HandleEvents,
   type HandleOptions,
@@ -26,7 +27,7 @@ import { expectTypeOf } from 'expect-type'
 declare const transport: Transport
 
 // The types are checked when the tests are built; nothing of this runs.
-const check = (_: () => void): void => {}
+const check = (_: () => unknown): void => {}
 
 test('connect resolves with the export, negotiate with nothing', () => {
   check(() => {
@@ -104,6 +105,24 @@ test('commands', () => {
   expectTypeOf<keyof ZeroOptions>().toEqualTypeOf<'flags' | 'signal' | 'fua' | 'noHole' | 'fastZero'>()
   expectTypeOf<keyof WriteOptions>().toEqualTypeOf<'flags' | 'signal' | 'fua'>()
   expectTypeOf<keyof CommandOptions>().toEqualTypeOf<'flags' | 'signal'>()
+})
+
+test('D1: extents, sizes and flags need no conversion', () => {
+  expectTypeOf<Extent>().toEqualTypeOf<{
+    readonly offset: bigint
+    readonly length: bigint
+    readonly flags: bigint
+  }>()
+  check(async () => {
+    const nbd = new Handle()
+    const map = await nbd.blockStatus(nbd.info.size, 0)
+    for (const { offset, length, flags } of map.get('base:allocation') ?? [])
+      if (!(flags & ExtentFlag.Zero)) await nbd.pread(length, offset)
+    await nbd.zero(nbd.info.size, 0n)
+    await nbd.trim(nbd.info.size, 0n)
+    await nbd.cache(nbd.info.size, 0n)
+    expectTypeOf(ExtentFlag.Hole | ExtentFlag.Zero | ExtentFlag.Dirty).toEqualTypeOf<bigint>()
+  })
 })
 
 test('negotiation, the end and what is known', () => {

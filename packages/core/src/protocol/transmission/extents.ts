@@ -2,15 +2,22 @@ import { NbdProtocolError } from '../../errors.js'
 import type { U64 } from '../../wire/u64.js'
 import type { MetaContexts } from '../session.js'
 
-/** A run of bytes of one status in one meta context. */
+/** A range of bytes that has one status in one meta context. */
 export interface Extent {
-  /** In bytes from the start of the export. */
+  /** Bytes from the start of the export. */
   readonly offset: bigint
-  /** In bytes, at least 1. */
+  /** Bytes, at least 1. */
   readonly length: bigint
-  /** What the bits mean is the context's: see `extentNames`. A bigint where it is no safe integer. */
-  readonly flags: number | bigint
+  /**
+   * The status. Its meaning depends on the context: see `describeExtentFlags` and `ExtentFlag`. In `base:allocation`,
+   * `ExtentFlag.Zero` alone decides whether the bytes need not be read: `ExtentFlag.Hole` means that they are not
+   * allocated, and a hole without `Zero` may read as anything.
+   */
+  readonly flags: bigint
 }
+
+/** The usual flags: BigInt() of each would cost an allocation. */
+const smallFlags = [0n, 1n, 2n, 3n]
 
 /** What was asked for. */
 export interface BlockStatusQuery {
@@ -66,7 +73,11 @@ export class ExtentCollector {
   add(length: U64, flags: U64): void {
     const list = this.#list
     if (list === undefined || this.#problem !== undefined) return
-    const extent = { offset: this.#next, length: BigInt(length), flags }
+    const extent = {
+      offset: this.#next,
+      length: BigInt(length),
+      flags: smallFlags[Number(flags)] ?? BigInt(flags),
+    }
     this.#next = extent.offset + extent.length
     this.#check(extent, this.#count++)
     if (list.length < this.#query.maxExtents) list.push(extent)

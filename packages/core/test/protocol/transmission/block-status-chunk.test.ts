@@ -51,8 +51,8 @@ describe('a block status chunk', () => {
     const { headLength, descriptorLength } = layout
     const payload = encodeBlockStatus(layout, 1, descriptors)
     const expected = [
-      { offset: 0n, length: 4096n, flags: 3 },
-      { offset: 4096n, length: 1024n, flags: 0 },
+      { offset: 0n, length: 4096n, flags: 3n },
+      { offset: 4096n, length: 1024n, flags: 0n },
     ]
     const whole = blockStatus()
     expect(play(mode, whole, payload, payload.length)).toEqual([headLength, 2 * descriptorLength])

@@ -45,12 +45,12 @@ describe('the status of blocks', () => {
         [
           'base:allocation',
           [
-            { offset: 4096n, length: 4096n, flags: 3 },
-            { offset: 8192n, length: 2048n, flags: 0 },
-            { offset: 10240n, length: 2048n, flags: 2 },
+            { offset: 4096n, length: 4096n, flags: 3n },
+            { offset: 8192n, length: 2048n, flags: 0n },
+            { offset: 10240n, length: 2048n, flags: 2n },
           ],
         ],
-        ['qemu:dirty-bitmap:b0', [{ offset: 4096n, length: 8192n, flags: 1 }]],
+        ['qemu:dirty-bitmap:b0', [{ offset: 4096n, length: 8192n, flags: 1n }]],
       ]),
     )
   })
@@ -95,8 +95,8 @@ describe('the status of blocks', () => {
     expect(error).toBeUndefined()
     expect(status.extents).toEqual(
       new Map([
-        ['base:allocation', [{ offset: 4096n, length: 1024n, flags: 0 }]],
-        ['qemu:dirty-bitmap:b0', [{ offset: 4096n, length: 8192n, flags: 1 }]],
+        ['base:allocation', [{ offset: 4096n, length: 1024n, flags: 0n }]],
+        ['qemu:dirty-bitmap:b0', [{ offset: 4096n, length: 8192n, flags: 1n }]],
       ]),
     )
   })
