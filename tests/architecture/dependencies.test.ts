@@ -18,11 +18,12 @@ const mayImport: Readonly<Record<string, RegExp>> = {
 /** What each part of core may import: a path within `packages/core/src`, or a package. */
 const partsOfCore: Readonly<Record<string, RegExp>> = {
   'transport.ts': /^$/,
-  'errors.ts': /^$/,
+  'errors.ts': /^quote\.ts$/,
+  'quote.ts': /^$/,
   'wire/': /^(wire\/|errors\.ts$)/,
-  'protocol/': /^((wire|protocol)\/|errors\.ts$)/,
+  'protocol/': /^((wire|protocol)\/|(errors|quote)\.ts$)/,
   'handle/':
-    /^((wire|protocol|handle)\/|(argument-error|errors|options|tls|transport|upgrade)\.ts$|uri\/(format|rules)\.ts$|eventemitter3$)/,
+    /^((wire|protocol|handle)\/|(argument-error|errors|options|quote|tls|transport|upgrade)\.ts$|uri\/(format|rules)\.ts$|eventemitter3$)/,
   'uri/': /^(uri\/|wire\/text\.ts$|(argument-error|check-options|errors|quote|transport)\.ts$)/,
   'in-process.ts': /^(check-options|errors|transport)\.ts$/,
   'upgrade.ts': /^(errors|tls|transport)\.ts$/,

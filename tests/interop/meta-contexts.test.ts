@@ -65,7 +65,8 @@ describe.each(installations)('%s', (installation) => {
 
     it('are selected on the way, those that there are', async () => {
       const metaContexts = ['x-none:such', allocation, allocation]
-      const nbd = await connect(transportTo(await memory()), { metaContexts })
+      const nbd = await connect(transportTo(await memory()), { metaContexts, requireMetaContexts: false })
+      expect(nbd.info.missingMetaContexts).toEqual(['x-none:such'])
       await expectStatus(nbd, allocation)
       expect(nbd.canMetaContext('x-none:such')).toBe(false)
       expect(nbd.canMetaContext('base:')).toBe(false)
@@ -81,7 +82,7 @@ describe.each(installations)('%s', (installation) => {
       ['there are simple replies only', { metaContexts: [allocation], requestStructuredReplies: false }],
       ['it is plain newstyle', { metaContexts: [allocation], handshakeFlags: { fixedNewstyle: false } }],
     ] satisfies readonly (readonly [string, HandleOptions])[])('are none where %s', async (_, options) => {
-      const nbd = await connect(transportTo(await memory()), options)
+      const nbd = await connect(transportTo(await memory()), { ...options, requireMetaContexts: false })
       await expectNoStatus(nbd)
       await nbd.shutdown()
     })
@@ -90,8 +91,15 @@ describe.each(installations)('%s', (installation) => {
       ['oldstyle', ['--oldstyle']],
       ['plain newstyle', ['--mask-handshake=0']],
       ['simple replies', ['--no-sr']],
-    ])('are none where the server speaks %s', async (_, options) => {
-      const nbd = await connect(transportTo(await memory({ options })), { metaContexts: [allocation] })
+    ])('A4: are none where the server speaks %s, which fails unless it is allowed', async (_, options) => {
+      const transport = transportTo(await memory({ options }))
+      await expect(connect(transport, { metaContexts: [allocation] })).rejects.toMatchObject({
+        code: 'ERR_NBD_NEGOTIATION',
+        message: expect.stringMatching(
+          /^meta context "base:allocation" of export "": meta contexts need structured replies, /,
+        ),
+      })
+      const nbd = await connect(transport, { metaContexts: [allocation], requireMetaContexts: false })
       await expectNoStatus(nbd)
       await nbd.shutdown()
     })
@@ -100,7 +108,7 @@ describe.each(installations)('%s', (installation) => {
     // libnbd: nbd_aio_opt_list_meta_context, nbd_opt_list_meta_context_queries
     // libnbd: nbd_aio_opt_list_meta_context_queries
     it('are listed by query, which selects nothing', async () => {
-      const nbd = await haggle(await memory(), { metaContexts: ['x-none:such'] })
+      const nbd = await haggle(await memory(), { metaContexts: ['x-none:such'], requireMetaContexts: false })
       // The queries that were asked for, unless others are given; none at all ask for everything.
       expect(await nbd.optListMetaContext()).toEqual([])
       expect(await nbd.optListMetaContext([])).toEqual([allocation])
@@ -154,7 +162,8 @@ describe.each(installations)('%s', (installation) => {
         },
       ],
     ])('hold no longer after %s', async (_, change) => {
-      const nbd = await haggle(await memory(), { requestMetaContext: false })
+      const options = { requestMetaContext: false, requireMetaContexts: false }
+      const nbd = await haggle(await memory(), options)
       expect(await nbd.optSetMetaContext([allocation])).toEqual([allocation])
       await change(nbd)
       await nbd.optGo()
@@ -172,11 +181,11 @@ describe.each(installations)('%s', (installation) => {
 
     it('are known after optInfo, and chosen anew by optGo', async () => {
       const nbd = await haggle(await twoExports(), { exportName: 'first', metaContexts: [allocation] })
-      expect(() => nbd.canMetaContext(allocation)).toThrow('no meta context was selected')
+      expect(() => nbd.canMetaContext(allocation)).toThrow('are not known')
       expect((await nbd.optInfo()).metaContexts).toEqual([allocation])
       expect(nbd.canMetaContext(allocation)).toBe(true)
       nbd.setExportName('second')
-      expect(() => nbd.canMetaContext(allocation)).toThrow('no meta context was selected')
+      expect(() => nbd.canMetaContext(allocation)).toThrow('are not known')
       await nbd.optGo()
       await expectStatus(nbd, allocation)
       await nbd.shutdown()
@@ -231,6 +240,7 @@ describe.each(installations)('%s', (installation) => {
     it('cannot be asked for where there is one option only', async () => {
       const nbd = await haggle(await memory({ options: ['--mask-handshake=0'] }), {
         metaContexts: [allocation],
+        requireMetaContexts: false,
       })
       const refused = { code: 'ERR_NBD_NEGOTIATION', errno: 'ENOTSUP' }
       const { bytesSent } = nbd.stats
@@ -295,8 +305,7 @@ describe.each(installations)('%s', (installation) => {
       const unknown = { code: 'ERR_NBD_NEGOTIATION', reply: 'NBD_REP_ERR_UNKNOWN', errno: 'ENOENT' }
       await expect(nbd.optListMetaContext()).rejects.toMatchObject(unknown)
       await expect(nbd.optSetMetaContext()).rejects.toMatchObject(unknown)
-      // Selecting on the way fails in silence; what fails is the option itself.
-      await expect(nbd.optGo()).rejects.toMatchObject({ ...unknown, option: 'NBD_OPT_GO' })
+      await expect(nbd.optGo()).rejects.toMatchObject(unknown)
       nbd.setExportName('disk')
       await nbd.optGo()
       await expectStatus(nbd, allocation)
@@ -314,7 +323,7 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
-    it('are back with their name', async () => {
+    it('F7: are void after another name, also once their own is back', async () => {
       const nbd = await haggle(await serve(), { exportName: 'disk', requestMetaContext: false })
       await nbd.optSetMetaContext([depth])
       nbd.setExportName('other')
@@ -322,13 +331,40 @@ describe.each(installations)('%s', (installation) => {
       expect(nbd.canMetaContext(depth)).toBe(false)
       nbd.setExportName('disk')
       await nbd.optGo()
-      await expectStatus(nbd, depth)
+      await expectNoStatus(nbd)
       await nbd.shutdown()
+    })
+
+    it('A4: fail the connection where a bitmap is misspelt, and the error lists what there is', async () => {
+      const transport = transportTo(await serve())
+      const metaContexts = [allocation, 'qemu:dirty-bitmap:mistyped']
+      await expect(connect(transport, { exportName: 'disk', metaContexts })).rejects.toMatchObject({
+        code: 'ERR_NBD_NEGOTIATION',
+        option: 'NBD_OPT_SET_META_CONTEXT',
+        message: expect.stringMatching(
+          /^meta context "qemu:dirty-bitmap:mistyped" of export "disk": the server does not provide it, it offers .*"qemu:dirty-bitmap:one"/,
+        ),
+      })
+      const options = { exportName: 'disk', metaContexts, requireMetaContexts: false }
+      const nbd = await connect(transport, options)
+      await expectStatus(nbd, allocation)
+      expect(nbd.info.missingMetaContexts).toEqual(['qemu:dirty-bitmap:mistyped'])
+      await nbd.shutdown()
+    })
+
+    it('A4: name the export where it is the export that is unknown', async () => {
+      const transport = transportTo(await serve())
+      const options = { exportName: 'other', metaContexts: [allocation] }
+      await expect(connect(transport, options)).rejects.toMatchObject({
+        errno: 'ENOENT',
+        message: expect.stringContaining('of export "other": server replied NBD_REP_ERR_UNKNOWN'),
+      })
     })
 
     it('are refused in simple replies by the server where the client does not look', async () => {
       const options = { exportName: 'disk', strict: { commands: false }, requestStructuredReplies: false }
-      const nbd = await connect(transportTo(await serve()), { ...options, metaContexts: [allocation] })
+      const wanted = { metaContexts: [allocation], requireMetaContexts: false }
+      const nbd = await connect(transportTo(await serve()), { ...options, ...wanted })
       await expect(nbd.blockStatus(512, 0)).rejects.toMatchObject({ code: 'ERR_NBD_SERVER', errno: 'EINVAL' })
       expect(await nbd.pread(512, 0)).toEqual(new Uint8Array(512))
       await nbd.shutdown()
@@ -339,14 +375,22 @@ describe.each(installations)('%s', (installation) => {
 describeWith('nbd-server', { programs: ['nbd-server'], installation: 'host' }, () => {
   const serve = () => nbdServer({ exports: { disk: { exportname: diskImage(MiB) } } })
 
-  it('has no contexts', async () => {
-    const nbd = await connect(transportTo(await serve()), { exportName: 'disk', metaContexts: [allocation] })
+  it('A4: has no contexts, which fails unless it is allowed', async () => {
+    const transport = transportTo(await serve())
+    const options = { exportName: 'disk', metaContexts: [allocation] }
+    await expect(connect(transport, options)).rejects.toMatchObject({
+      code: 'ERR_NBD_NEGOTIATION',
+      message:
+        'meta context "base:allocation" of export "disk": meta contexts need structured replies, which the server does not support: pass requireMetaContexts: false to connect without it',
+    })
+    const nbd = await connect(transport, { ...options, requireMetaContexts: false })
     await expectNoStatus(nbd)
     await nbd.shutdown()
   })
 
   it('refuses to list and to select them, and goes on', async () => {
-    const nbd = await haggle(await serve(), { exportName: 'disk', metaContexts: [allocation] })
+    const options = { exportName: 'disk', metaContexts: [allocation], requireMetaContexts: false }
+    const nbd = await haggle(await serve(), options)
     const refused = { code: 'ERR_NBD_NEGOTIATION', errno: 'ENOTSUP' }
     await expect(nbd.optListMetaContext()).rejects.toMatchObject({ ...refused, reply: 'NBD_REP_ERR_UNSUP' })
     await expect(nbd.optSetMetaContext()).rejects.toMatchObject(refused)

@@ -1,4 +1,5 @@
 /** The error tree: one root, a class per party that is at fault. */
+import { escapeUnprintable } from './quote.js'
 
 /** Names of system errors, as `errno.h` spells them. */
 export type Errno =
@@ -77,8 +78,10 @@ export abstract class NbdError extends Error {
 
   constructor(message: string, details: NbdErrorDetails = {}) {
     const { errno, hint, isConnectionLost = false } = details
+    // What enters a message is quoted where it does. This is for what does not come that way: the address and the errors of
+    // a transport, and the errors that others make.
     super(
-      hint === undefined ? message : `${message}: ${hint}`,
+      escapeUnprintable(hint === undefined ? message : `${message}: ${hint}`, Number.POSITIVE_INFINITY),
       'cause' in details ? { cause: details.cause } : undefined,
     )
     this.errno = errno

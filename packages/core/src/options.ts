@@ -86,6 +86,12 @@ export interface HandleOptions {
    */
   readonly exportName?: string | undefined
   /**
+   * Whether the export name is a credential, such as the session that XenServer puts into it. It is then replaced by `***` in
+   * messages, `debug` lines, `info`, `uri`, `settings` and what an inspector shows of the handle.
+   * @default false
+   */
+  readonly secretExportName?: boolean | undefined
+  /**
    * Whether to request the canonical name and the description of the export. [set_full_info]
    * @default false
    */
@@ -117,6 +123,13 @@ export interface HandleOptions {
    * @default []
    */
   readonly metaContexts?: readonly string[] | undefined
+  /**
+   * Whether `connect` and `optGo` fail with an NbdNegotiationError if the server does not provide a context that is named
+   * exactly in `metaContexts`. A query, which ends in a colon, may select nothing: see `info.missingMetaContexts`. Without
+   * effect while `requestMetaContext` is false.
+   * @default true
+   */
+  readonly requireMetaContexts?: boolean | undefined
   /**
    * `allow`: use TLS if offered, else plaintext; not safe against an active attacker. `require`: fail without TLS. Both
    * need `tlsProvider`. [set_tls]
@@ -161,12 +174,14 @@ export interface HandshakeFlags {
 export interface ParsedOptions {
   readonly name: string | undefined
   readonly exportName: string
+  readonly secretExportName: boolean
   readonly fullInfo: boolean
   readonly requestBlockSize: boolean
   readonly requestStructuredReplies: boolean
   readonly requestExtendedHeaders: boolean
   readonly requestMetaContext: boolean
   readonly metaContexts: readonly string[]
+  readonly requireMetaContexts: boolean
   readonly tls: 'disable' | 'allow' | 'require'
   readonly tlsProvider: TlsProvider | undefined
   readonly handshakeFlags: HandshakeFlags
@@ -182,12 +197,14 @@ export type ResolvedOptions = Omit<ParsedOptions, 'name' | 'tlsProvider' | 'uri'
 const handleShape = {
   name: option.string(),
   exportName: option.string(''),
+  secretExportName: option.boolean(false),
   fullInfo: option.boolean(false),
   requestBlockSize: option.boolean(true),
   requestStructuredReplies: option.boolean(true),
   requestExtendedHeaders: option.boolean(true),
   requestMetaContext: option.boolean(true),
   metaContexts: option.array(option.string(), []),
+  requireMetaContexts: option.boolean(true),
   tls: option.oneOf(['disable', 'allow', 'require'], 'disable'),
   tlsProvider: option.any(),
   handshakeFlags: option.object({ fixedNewstyle: option.boolean(true), noZeroes: option.boolean(true) }),
@@ -204,6 +221,7 @@ const handleShape = {
     inFlightCommands: option.integer({ min: 1 }, defaultLimits.inFlightCommands),
     inFlightBytes: option.integer({ min: 1 }, defaultLimits.inFlightBytes),
     optionReplyBytes: option.integer({ min: 1 }, defaultLimits.optionReplyBytes),
+    optionTotalBytes: option.integer({ min: 1 }, defaultLimits.optionTotalBytes),
     listEntries: option.integer({ min: 1 }, defaultLimits.listEntries),
     extents: option.integer({ min: 1 }, defaultLimits.extents),
   }),
@@ -236,7 +254,7 @@ export type OptionsCall = 'Handle' | 'connect' | 'negotiate' | 'connectUri'
 export function parseOptions(call: OptionsCall, options: unknown): ParsedOptions {
   const checked = checkOptions(call, shapes[call] as typeof shapes.connectUri, options)
   const { signal, onHandle, transports, allow, tls, tlsProvider, ...others } = checked
-  checkName(call, 'exportName', checked.exportName)
+  checkName(call, 'exportName', checked.exportName, checked.secretExportName)
   checked.metaContexts.forEach((name, index) => {
     checkQuery(call, `metaContexts.${index}`, name)
   })
@@ -259,11 +277,18 @@ function checkTlsProvider(
 }
 
 /** "Conventions": a name has at most 4096 bytes of UTF-8 and no NUL. */
-export function checkName(call: string, argument: string, name: unknown): asserts name is string {
-  if (typeof name !== 'string') throw argumentError(call, argument, 'a string', name)
+export function checkName(
+  call: string,
+  argument: string,
+  name: unknown,
+  secret = false,
+): asserts name is string {
+  if (typeof name !== 'string') throw argumentError(call, argument, 'a string', name, { secret })
   // A lone surrogate would be encoded as U+FFFD: the name of another export.
   if (/[\0\p{Surrogate}]/u.test(name)) {
-    throw argumentError(call, argument, 'a string without NUL and without a lone surrogate', name)
+    throw argumentError(call, argument, 'a string without NUL and without a lone surrogate', name, {
+      secret,
+    })
   }
   const { length } = encodeText(name)
   if (length <= MAX_STRING_BYTES) return

@@ -29,6 +29,22 @@ export function quote(text: string, maxLength: number = MAX_LENGTH): string {
   return `${replaceUnprintable(JSON.stringify(shown))}${rest}`
 }
 
+/** The longest list that is shown whole. */
+const MAX_ITEMS = 16
+
+/**
+ * Formats a list of texts of a peer or of a user for a message: each by {@link quote}, the first 16 of them, and the number
+ * of the others.
+ *
+ * @param texts The texts. Any strings are allowed.
+ * @returns For example `"base:allocation", "qemu:dirty-bitmap:a"` or `"a", ... and 84 more`.
+ */
+export function quoteList(texts: readonly string[]): string {
+  const shown = texts.slice(0, MAX_ITEMS).map((text) => quote(text))
+  const rest = texts.length - shown.length
+  return shown.join(', ') + (rest === 0 ? '' : ` and ${rest} more`)
+}
+
 /**
  * Replaces what a terminal could obey or hide by `\uXXXX`, without quotes: for an address, and for a line of our own that
  * contains text of a peer. A text that is too long is cut, and followed by `...`.

@@ -12,12 +12,14 @@ import {
 
 const defaults = {
   exportName: '',
+  secretExportName: false,
   fullInfo: false,
   requestBlockSize: true,
   requestStructuredReplies: true,
   requestExtendedHeaders: true,
   requestMetaContext: true,
   metaContexts: [],
+  requireMetaContexts: true,
   tls: 'disable',
   handshakeFlags: { fixedNewstyle: true, noZeroes: true },
   strict: {
@@ -33,6 +35,7 @@ const defaults = {
     inFlightCommands: 1024,
     inFlightBytes: 67_108_864,
     optionReplyBytes: 1_048_576,
+    optionTotalBytes: 67_108_864,
     listEntries: 10_000,
     extents: 262_144,
   },
@@ -119,8 +122,8 @@ describe('a given value', () => {
 
 describe('a mistake', () => {
   const names =
-    'name, exportName, fullInfo, requestBlockSize, requestStructuredReplies, requestExtendedHeaders, requestMetaContext, metaContexts, tls, tlsProvider, handshakeFlags, strict, limits, timeouts, uri'
-  const limits = 'inFlightCommands, inFlightBytes, optionReplyBytes, listEntries, extents'
+    'name, exportName, secretExportName, fullInfo, requestBlockSize, requestStructuredReplies, requestExtendedHeaders, requestMetaContext, metaContexts, requireMetaContexts, tls, tlsProvider, handshakeFlags, strict, limits, timeouts, uri'
+  const limits = 'inFlightCommands, inFlightBytes, optionReplyBytes, optionTotalBytes, listEntries, extents'
 
   test.each<[unknown, string]>([
     [null, 'options: expected an object, received null'],

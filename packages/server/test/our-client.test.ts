@@ -264,7 +264,7 @@ describe('our own client in option mode', () => {
   })
 
   it('goes on without contexts where the server has none', async () => {
-    const nbd = await session({}, { features: { metaContexts: false } })
+    const nbd = await session({ requireMetaContexts: false }, { features: { metaContexts: false } })
     expect(nbd.info.metaContexts).toEqual([])
     await expect(nbd.blockStatus(10, 0)).rejects.toMatchObject({ errno: 'ENOTSUP' })
     await nbd.shutdown()

@@ -5,6 +5,7 @@ import { type ExportInfo, MAX_PAYLOAD } from '../protocol/export-info.js'
 import type { MetaContexts } from '../protocol/session.js'
 import type { ReadChunk } from '../protocol/transmission/command.js'
 import { ExtentCollector } from '../protocol/transmission/extents.js'
+import { quote, quoteList } from '../quote.js'
 import type { Transport } from '../transport.js'
 import { encodeBlockStatusFilter } from '../wire/block-status.js'
 import { hex } from '../wire/bytes.js'
@@ -405,8 +406,7 @@ function checkAlignment(rule: CommandRule, offset: U64, length: U64, info: Expor
   const { minimum } = info.blockSize
   if (minimum <= 1 || (isMultiple(length, minimum) && isMultiple(offset, minimum))) return
   const what = `${length} bytes at offset ${offset} are not aligned to info.blockSize.minimum, ${minimum} bytes`
-  const hint = tailHint(offset, length, info)
-  throw usageError(rule, hint === undefined ? what : `${what} (${hint})`, 'EINVAL')
+  throw usageError(rule, what, 'EINVAL', tailHint(offset, length, info))
 }
 
 function isMultiple(value: U64, of: number): boolean {
@@ -464,8 +464,8 @@ function isLimitedByPayload({ type }: CommandRule, { info, structuredReplies }: 
   return type === Cmd.Read && !structuredReplies && info.blockSize.maximum !== 0
 }
 
-function usageError(rule: CommandRule, why: string, errno: Errno): NbdUsageError {
-  return new NbdUsageError(`${rule.name}: ${why}`, { errno })
+function usageError(rule: CommandRule, why: string, errno: Errno, hint?: string): NbdUsageError {
+  return new NbdUsageError(`${rule.name}: ${why}`, { errno, hint })
 }
 
 /** What a command moves: how much, from where or to where. */
@@ -569,10 +569,10 @@ function pick(names: readonly string[], negotiated: MetaContexts): MetaContexts 
   const known = new Set(picked.values())
   const missing = names.find((name) => !known.has(name))
   if (missing === undefined) return picked
-  const which = `blockStatus: contexts: ${JSON.stringify(missing)} was not negotiated`
+  const which = `blockStatus: contexts: ${quote(missing)} was not negotiated`
   if (negotiated.size === 0) {
     const why = 'no meta context was negotiated (see the option metaContexts)'
     throw new NbdUsageError(`${which}: ${why}`, { errno: 'ENOTSUP' })
   }
-  throw new NbdUsageError(`${which}, only ${JSON.stringify([...negotiated.values()])}`)
+  throw new NbdUsageError(`${which}, only ${quoteList([...negotiated.values()])}`)
 }

@@ -13,7 +13,9 @@ import {
 import type { ExportInfo } from '../protocol/export-info.js'
 import type { NegotiationSettings } from '../protocol/negotiation/negotiation.js'
 import type { Operation, OperationResults } from '../protocol/negotiation/operations.js'
+import type { ExportList } from '../protocol/negotiation/opt-list.js'
 import type { Phase } from '../protocol/phase.js'
+import { SECRET } from '../protocol/secret.js'
 import type { Session, Stats } from '../protocol/session.js'
 import type { ReadChunk } from '../protocol/transmission/command.js'
 import type { Extent, ExtentCollector } from '../protocol/transmission/extents.js'
@@ -21,7 +23,6 @@ import type { Connection, Transport, UriAddress } from '../transport.js'
 import { UpgradableConnection } from '../upgrade.js'
 import { formatConnectionUri } from '../uri/format.js'
 import { toUriAddress } from '../uri/rules.js'
-import type { ListEntry } from '../wire/option-reply.js'
 import {
   blockStatusPayload,
   type CheckContext,
@@ -175,6 +176,7 @@ export class Handle extends EventEmitter<HandleEvents> {
    */
   get settings(): ResolvedOptions {
     const { name, tlsProvider, uri, ...settings } = { ...this.#options, ...this.#settings }
+    if (settings.secretExportName) settings.exportName = SECRET
     return structuredClone(settings)
   }
 
@@ -183,23 +185,28 @@ export class Handle extends EventEmitter<HandleEvents> {
    * another name is set; still when `closed`. Else throws an {@link NbdStateError}.
    */
   get info(): ExportInfo {
-    const { info } = this.#requireDriver('ask', 'info').protocol
-    if (info?.name === this.#settings.exportName) return info
-    throw this.#stateError('info', 'the export is not known: optInfo() and optGo() ask for it')
+    const { protocol } = this.#requireDriver('ask', 'info')
+    if (protocol.info !== undefined) return protocol.info
+    const what = `export ${protocol.exportLabel} is not known yet`
+    throw this.#stateError('info', `${what}: optInfo() and optGo() ask for its size and flags`)
   }
 
   /**
-   * Whether `blockStatus` tells of a meta context, by its exact name. Throws an {@link NbdStateError} while contexts
-   * are asked for and none were selected yet.
+   * Whether `blockStatus` reports a meta context, by its exact name. Throws an {@link NbdStateError} if `metaContexts` asks
+   * for contexts and the server has not answered which it provides: before `optInfo`, `optGo` or `optSetMetaContext`
+   * succeeds, and again after a refusal or for another export.
    */
   canMetaContext(name: string): boolean {
     const { protocol } = this.#requireDriver('ask', 'canMetaContext')
     checkName('canMetaContext', 'name', name)
-    const contexts = [...protocol.metaContexts.values()]
-    if (contexts.length === 0 && this.state === 'negotiating' && this.#settings.metaContexts.length > 0) {
-      throw this.#stateError('canMetaContext', 'no meta context was selected: optInfo() and optGo() do it')
+    if (!protocol.areMetaContextsKnown && this.#settings.metaContexts.length > 0) {
+      const what = `the meta contexts of export ${protocol.exportLabel} are not known`
+      throw this.#stateError(
+        'canMetaContext',
+        `${what}: optInfo(), optGo() and optSetMetaContext() ask for them`,
+      )
     }
-    return contexts.includes(name)
+    return [...protocol.metaContexts.values()].includes(name)
   }
 
   /** What was agreed on. Legal in `negotiating`, `ready` and `closed`. */
@@ -245,7 +252,7 @@ export class Handle extends EventEmitter<HandleEvents> {
     return formatConnectionUri({
       address: this.#address,
       tls: isOn || tls === 'require',
-      exportName: this.#settings.exportName,
+      exportName: this.#settings.secretExportName ? SECRET : this.#settings.exportName,
       user: uri?.user ?? user,
       tlsParameters: { ...ofTls, ...uri?.tlsParameters },
     })
@@ -291,7 +298,8 @@ export class Handle extends EventEmitter<HandleEvents> {
   /** Sets the name of the export. Legal in `created` and `negotiating`, like the other setters. */
   setExportName(exportName: string): void {
     this.#require('set', 'setExportName')
-    checkName('setExportName', 'exportName', exportName)
+    checkName('setExportName', 'exportName', exportName, this.#settings.secretExportName)
+    if (exportName !== this.#settings.exportName) this.#driver?.protocol.forgetExport()
     this.#settings.exportName = exportName
   }
 
@@ -350,8 +358,11 @@ export class Handle extends EventEmitter<HandleEvents> {
     return await this.#operate('optInfo', 'info', options)
   }
 
-  /** NBD_OPT_LIST: the exports that the server shows, but for those whose name is not UTF-8: no string can ask for them. */
-  async optList(options?: SignalOptions): Promise<readonly ListEntry[]> {
+  /**
+   * NBD_OPT_LIST: the exports that the server shows, in its order. Exports whose names are not valid UTF-8 are omitted, since
+   * no string can ask for them: `omitted` of the list is their number.
+   */
+  async optList(options?: SignalOptions): Promise<ExportList> {
     return await this.#operate('optList', 'list', options)
   }
 

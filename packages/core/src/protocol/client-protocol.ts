@@ -57,7 +57,9 @@ export interface ClientProtocolOptions {
 export class ClientProtocol<C extends Command> {
   readonly #address: string
   readonly #stats: StatsCounter = new StatsCounter()
-  readonly #trace: Trace = new Trace((message) => this.#events.push({ kind: 'debug', message }))
+  readonly #trace: Trace = new Trace((message) =>
+    this.#events.push({ kind: 'debug', message: this.#negotiation.mask(message) }),
+  )
   readonly #receiveBuffer: ReceiveBuffer = new ReceiveBuffer(STAGING_LENGTH)
   readonly #sendQueue: SendQueue = new SendQueue()
   readonly #negotiation: Negotiation
@@ -102,6 +104,16 @@ export class ClientProtocol<C extends Command> {
   /** The meta contexts that block status replies use. */
   get metaContexts(): MetaContexts {
     return this.#negotiation.activeContexts
+  }
+
+  /** The export for a message: its name in quotes, or `***` where it is a secret. */
+  get exportLabel(): string {
+    return this.#negotiation.exportLabel
+  }
+
+  /** Whether the server has answered which meta contexts are selected. */
+  get areMetaContextsKnown(): boolean {
+    return this.#negotiation.areContextsKnown
   }
 
   /** Whether NBD_OPT_STRUCTURED_REPLY was agreed. */
@@ -214,6 +226,11 @@ export class ClientProtocol<C extends Command> {
     if (operation !== 'connect' && operation !== 'negotiate') this.#enter('haggling')
     this.#operation = operation
     this.#finishStep(this.#handshake.begin(operations[operation](this.#negotiation, queries)))
+  }
+
+  /** Discards what is known of the export: the caller is about to ask for another one. */
+  forgetExport(): void {
+    this.#negotiation.forgetExport()
   }
 
   /** NBD_OPT_ABORT, while `negotiating`: says goodbye without waiting for the answer. */
@@ -371,7 +388,10 @@ export class ClientProtocol<C extends Command> {
       this.fail(error)
       return
     }
+    // Client flags that were not taken yet: without them the server takes the option for the flags.
+    const unsent = this.#sendQueue.take(BATCH_LENGTH)
     this.#enterDead(error)
+    for (const bytes of unsent) this.#sendQueue.append(bytes)
     sendOption(this.#negotiation, Opt.Abort)
     this.#events.push({ kind: 'close' })
   }
@@ -380,7 +400,11 @@ export class ClientProtocol<C extends Command> {
 
   #beginTransmission(): void {
     this.#enter('transmission')
-    this.#transmission.begin(this.#negotiation.replyMode)
+    const { replyMode, info } = this.#negotiation
+    this.#transmission.begin(replyMode, {
+      maxPayload: info?.blockSize.maximum ?? 0,
+      mask: (text) => this.#negotiation.mask(text),
+    })
   }
 
   #receiveReplies(count: number): boolean {

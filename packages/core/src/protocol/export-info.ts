@@ -1,4 +1,5 @@
 import { NbdProtocolError } from '../errors.js'
+import { quote } from '../quote.js'
 import { TransmissionFlag } from '../wire/constants.js'
 import type { SizeAndFlags } from '../wire/greeting.js'
 import type { BlockSizes } from '../wire/option-reply.js'
@@ -29,6 +30,11 @@ export interface ExportInfo {
   readonly blockSize: BlockSizeInfo
   /** The names of the meta contexts that were negotiated for this export. */
   readonly metaContexts: readonly string[]
+  /**
+   * The contexts and queries that were asked for and selected nothing, each as it was given. Empty if the server provides
+   * everything that was asked for.
+   */
+  readonly missingMetaContexts: readonly string[]
 }
 
 /** Block sizes in bytes; 0 where the server advertised none, or none that the specification allows. */
@@ -65,14 +71,14 @@ export interface ExportReply {
 export interface AgreedFeatures {
   readonly structuredReplies: boolean
   readonly extendedHeaders: boolean
-  readonly metaContexts: readonly string[]
 }
 
+/** What the server reported, without the meta contexts. */
 export function exportInfo(facts: ExportReply, agreed: AgreedFeatures): ExportInfo {
   const { transmissionFlags } = facts.shape
   if (transmissionFlags === 0) {
     // "Transmission flags": NBD_FLAG_HAS_FLAGS is always set. Zero tells a server that sends no flags at all.
-    throw new NbdProtocolError(`export ${JSON.stringify(facts.name)}: the transmission flags are 0`, {
+    throw new NbdProtocolError(`export ${quote(facts.name)}: the transmission flags are 0`, {
       expected: 'NBD_FLAG_HAS_FLAGS',
       received: '0',
     })
@@ -97,7 +103,8 @@ export function exportInfo(facts: ExportReply, agreed: AgreedFeatures): ExportIn
     canCache: has(TransmissionFlag.SendCache),
     canBlockStatusPayload: agreed.extendedHeaders && has(TransmissionFlag.BlockStatusPayload),
     blockSize: Object.freeze(blockSizeInfo(facts.blockSizes)),
-    metaContexts: Object.freeze([...agreed.metaContexts]),
+    metaContexts: Object.freeze([]),
+    missingMetaContexts: Object.freeze([]),
   })
 }
 
@@ -105,7 +112,7 @@ function exportSize({ name, shape }: ExportReply): bigint {
   const size = BigInt(shape.size)
   if (size > MAX_SIZE) {
     throw new NbdProtocolError(
-      `export ${JSON.stringify(name)}: the size ${size} is beyond 2^63-1 bytes, where no file system goes`,
+      `export ${quote(name)}: the size ${size} is beyond 2^63-1 bytes, where no file system goes`,
       { errno: 'EOVERFLOW', expected: `at most ${MAX_SIZE}`, received: String(size) },
     )
   }

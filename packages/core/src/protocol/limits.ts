@@ -15,7 +15,15 @@ export interface Limits {
    * description of 4096 bytes each. Default 1 MiB.
    */
   readonly optionReplyBytes: number
-  /** Entries in one answer to NBD_OPT_LIST, each of at most 8 KiB. Default 10,000. */
+  /**
+   * Bytes in all replies to one option together. Default 64 MiB: `listEntries` exports with names and descriptions of
+   * 3 KiB each.
+   */
+  readonly optionTotalBytes: number
+  /**
+   * Replies to one option: the exports of NBD_OPT_LIST, the contexts of NBD_OPT_LIST_META_CONTEXT and
+   * NBD_OPT_SET_META_CONTEXT, the NBD_REP_INFO of NBD_OPT_INFO and NBD_OPT_GO. Default 10,000.
+   */
   readonly listEntries: number
   /**
    * Extents that one `blockStatus` holds, all of its contexts together, each of some 100 bytes. Where a server tells of
@@ -28,6 +36,7 @@ export const defaultLimits: Limits = {
   inFlightCommands: 1024,
   inFlightBytes: 64 * 1024 * 1024,
   optionReplyBytes: 1024 * 1024,
+  optionTotalBytes: 64 * 1024 * 1024,
   listEntries: 10_000,
   extents: 262_144,
 }

@@ -603,17 +603,17 @@ describe('C6: an export whose size is no multiple of its minimum block size', ()
     [
       'to the end',
       (handle: Handle) => handle.cache(10_486_760, 0),
-      `cache: 10486760 bytes at offset 0 are not aligned to info.blockSize.minimum, 4096 bytes (${tail}: ask for 10485760 bytes at offset 0)`,
+      `cache: 10486760 bytes at offset 0 are not aligned to info.blockSize.minimum, 4096 bytes: ${tail}: ask for 10485760 bytes at offset 0`,
     ],
     [
       'across the last whole block',
       (handle: Handle) => handle.pread(2000, 10_484_760n),
-      `pread: 2000 bytes at offset 10484760 are not aligned to info.blockSize.minimum, 4096 bytes (${tail}: ask for 4096 bytes at offset 10481664)`,
+      `pread: 2000 bytes at offset 10484760 are not aligned to info.blockSize.minimum, 4096 bytes: ${tail}: ask for 4096 bytes at offset 10481664`,
     ],
     [
       'within the tail',
       (handle: Handle) => handle.zero(1000, 10_485_760),
-      `zero: 1000 bytes at offset 10485760 are not aligned to info.blockSize.minimum, 4096 bytes (${tail})`,
+      `zero: 1000 bytes at offset 10485760 are not aligned to info.blockSize.minimum, 4096 bytes: ${tail}`,
     ],
     [
       'before the tail: no hint',

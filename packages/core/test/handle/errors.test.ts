@@ -130,21 +130,21 @@ describe('the server refuses', () => {
       'with its text',
       Rep.ErrUnknown,
       text('no export "disk7" here'),
-      'NBD_OPT_GO: server replied NBD_REP_ERR_UNKNOWN: "no export \\"disk7\\" here": the server has no such export; list its exports with optList()',
+      'NBD_OPT_GO of export "disk7": server replied NBD_REP_ERR_UNKNOWN: "no export \\"disk7\\" here": the server has no such export, or could not open it: optList() lists its exports, its log may say more',
       { errno: 'ENOENT', reply: 'NBD_REP_ERR_UNKNOWN', serverText: 'no export "disk7" here' },
     ],
     [
       'without a word',
       Rep.ErrPolicy,
       undefined,
-      'NBD_OPT_GO: server replied NBD_REP_ERR_POLICY',
+      'NBD_OPT_GO of export "disk7": server replied NBD_REP_ERR_POLICY',
       { errno: 'ENOTSUP', reply: 'NBD_REP_ERR_POLICY', serverText: undefined },
     ],
     [
       'and wants TLS',
       Rep.ErrTlsReqd,
       undefined,
-      'NBD_OPT_GO: server replied NBD_REP_ERR_TLS_REQD: the server requires TLS',
+      'NBD_OPT_GO of export "disk7": server replied NBD_REP_ERR_TLS_REQD: the server requires TLS',
       { errno: 'ENOTSUP', reply: 'NBD_REP_ERR_TLS_REQD' },
     ],
   ])('an export %s: connect rejects, the handle is dead', async (_, reply, data, message, details) => {
@@ -198,7 +198,8 @@ describe('the server refuses', () => {
       code: 'ERR_NBD_NEGOTIATION',
       errno: 'ENOENT',
       option: 'NBD_OPT_EXPORT_NAME',
-      message: 'NBD_OPT_EXPORT_NAME: the server hung up: it has no export "disk7", or does not grant it',
+      message:
+        'NBD_OPT_EXPORT_NAME of export "disk7": the server disconnected: the server has no such export, could not open it, or does not permit it',
       cause: expect.any(NbdTransportError),
     })
     expect(handle.state).toBe('dead')
@@ -233,7 +234,7 @@ describe('the server fails a command', () => {
       serverText: undefined,
       serverErrno: value,
       isConnectionLost: false,
-      message: `pread of 4096 bytes at 65536: server replied ${errno}${value === 4711 ? ' (error number 4711)' : ''}`,
+      message: `pread of 4096 bytes at 65536: server replied ${value === 4711 ? 'error 4711 (unknown to NBD, treated as EINVAL)' : errno}`,
     })
     expect(handle.state).toBe('ready')
     handle.destroy()

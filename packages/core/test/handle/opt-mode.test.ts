@@ -118,6 +118,7 @@ test('info holds all that the server told', async () => {
     canCache: true,
     canBlockStatusPayload: false,
     metaContexts: [],
+    missingMetaContexts: [],
     blockSize: { minimum: 512, preferred: 4096, maximum: 4 * 1024 * 1024, payload: 4 * 1024 * 1024 },
   })
   expect(Object.isFrozen(handle.info)).toBe(true)
@@ -186,10 +187,10 @@ describe('by hand', () => {
   })
 
   // libnbd: nbd_opt_info, nbd_aio_opt_info
-  test('info is known from optInfo on, for the name that was asked for', async () => {
+  test('F8: info is known from optInfo on, until another name is set', async () => {
     const { handle, server } = await negotiating()
     const unknown =
-      'info: invalid state negotiating: the export is not known: optInfo() and optGo() ask for it'
+      'info: invalid state negotiating: export "" is not known yet: optInfo() and optGo() ask for its size and flags'
     expect(() => handle.info).toThrow(unknown)
     const asking = handle.optInfo()
     await server.option(Opt.Info)
@@ -199,6 +200,8 @@ describe('by hand', () => {
     handle.setExportName('')
     expect(handle.info).toBe(info)
     handle.setExportName('other')
+    expect(() => handle.info).toThrow('export "other" is not known yet')
+    handle.setExportName('')
     expect(() => handle.info).toThrow(unknown)
     handle.destroy()
   })
@@ -234,7 +237,7 @@ describe('by hand', () => {
     await server.option(Opt.Info)
     server.reply(Opt.Info, Rep.ErrUnknown)
     expect(await again).toMatchObject({ errno: 'ENOENT', option: 'NBD_OPT_INFO' })
-    expect(() => handle.info).toThrow('the export is not known')
+    expect(() => handle.info).toThrow('is not known yet')
     handle.destroy()
   })
 

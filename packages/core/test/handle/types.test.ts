@@ -5,12 +5,12 @@ import {
   type ConnectOptions,
   connect,
   type ExportInfo,
+  type ExportList,
   type Extent,
   ExtentFlag,
   Handle,
   type HandleEvents,
   type HandleOptions,
-  type ListEntry,
   negotiate,
   type ReadChunk,
   type ShutdownOptions,
@@ -52,12 +52,14 @@ test('every option may be left out, or be undefined', () => {
   expectTypeOf<keyof HandleOptions>().toEqualTypeOf<
     | 'name'
     | 'exportName'
+    | 'secretExportName'
     | 'fullInfo'
     | 'requestBlockSize'
     | 'requestStructuredReplies'
     | 'requestExtendedHeaders'
     | 'requestMetaContext'
     | 'metaContexts'
+    | 'requireMetaContexts'
     | 'tls'
     | 'tlsProvider'
     | 'handshakeFlags'
@@ -128,9 +130,7 @@ test('D1: extents, sizes and flags need no conversion', () => {
 test('negotiation, the end and what is known', () => {
   expectTypeOf<Handle['optGo']>().toEqualTypeOf<(options?: SignalOptions) => Promise<ExportInfo>>()
   expectTypeOf<Handle['optInfo']>().toEqualTypeOf<(options?: SignalOptions) => Promise<ExportInfo>>()
-  expectTypeOf<Handle['optList']>().toEqualTypeOf<
-    (options?: SignalOptions) => Promise<readonly ListEntry[]>
-  >()
+  expectTypeOf<Handle['optList']>().toEqualTypeOf<(options?: SignalOptions) => Promise<ExportList>>()
   expectTypeOf<Handle['optStartTls']>().toEqualTypeOf<(options?: SignalOptions) => Promise<boolean>>()
   expectTypeOf<Handle['optStructuredReply']>().toEqualTypeOf<(options?: SignalOptions) => Promise<boolean>>()
   expectTypeOf<Handle['optAbort']>().toEqualTypeOf<(options?: SignalOptions) => Promise<void>>()

@@ -224,7 +224,7 @@ describe('the end of the server’s bytes says where it was', () => {
     ],
     [
       ...(['instead of a grant', sessions.exportName, 3, 0] as const),
-      'NBD_OPT_EXPORT_NAME: the server hung up: it has no export "disk0", or does not grant it',
+      'NBD_OPT_EXPORT_NAME of export "disk0": the server disconnected: the server has no such export, could not open it, or does not permit it',
     ],
     [
       ...(['in a grant', sessions.exportName, 3, 1] as const),

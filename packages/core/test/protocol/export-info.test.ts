@@ -10,7 +10,6 @@ const MIB = 1024 * 1024
 const agreed: AgreedFeatures = {
   structuredReplies: true,
   extendedHeaders: false,
-  metaContexts: ['base:allocation'],
 }
 
 function facts(transmissionFlags: number, more: Partial<ExportReply> = {}): ExportReply {
@@ -28,7 +27,7 @@ describe('what is known of an export', () => {
       ...{ name: 'disk0', canonicalName: '/dev/disk0', description: 'the first disk', size: 2n ** 62n },
       ...{ readOnly: false, rotational: false, canFlush: false, canFua: false, canTrim: false },
       ...{ canZero: false, canFastZero: false, canDf: false, canMultiConn: false, canCache: false },
-      ...{ canBlockStatusPayload: false, metaContexts: ['base:allocation'] },
+      ...{ canBlockStatusPayload: false, metaContexts: [], missingMetaContexts: [] },
       blockSize: { minimum: 1, preferred: 4096, maximum: 0xffffffff, payload: 64 * MIB },
     })
   })

@@ -67,7 +67,7 @@ const expected: Readonly<Record<string, Transcript>> = {
     outcomes: [
       'undefined',
       '[{"name":"disk0","description":"a disk"},{"name":"","description":""}]',
-      'NbdNegotiationError: NBD_OPT_INFO: server replied NBD_REP_ERR_UNKNOWN: "no such disk": the server has no such export; list its exports with optList()',
+      'NbdNegotiationError: NBD_OPT_INFO of export "disk0": server replied NBD_REP_ERR_UNKNOWN: "no such disk": the server has no such export, or could not open it: optList() lists its exports, its log may say more',
       plain,
       'true',
       plain,
@@ -89,7 +89,7 @@ const expected: Readonly<Record<string, Transcript>> = {
     phases: ['dead'],
     ends: ['close'],
     outcomes: [
-      'NbdNegotiationError: NBD_OPT_GO: server replied NBD_REP_ERR_UNKNOWN: "no such disk": the server has no such export; list its exports with optList()',
+      'NbdNegotiationError: NBD_OPT_GO of export "disk0": server replied NBD_REP_ERR_UNKNOWN: "no such disk": the server has no such export, or could not open it: optList() lists its exports, its log may say more',
     ],
     sent: ['flags 3', 'NBD_OPT_STRUCTURED_REPLY', go, 'NBD_OPT_ABORT'],
     settled: [],

@@ -1,3 +1,4 @@
+import { escapeUnprintable, quote } from '../../quote.js'
 import {
   handshakeFlagNames,
   Info,
@@ -21,7 +22,7 @@ import {
 import { decodeInfoRequest, decodeMetaContextRequest } from '../../wire/option-request.js'
 import { decodeMessage } from '../../wire/text.js'
 import type { Phase } from '../phase.js'
-import { dump, list, printable, quote } from './trace.js'
+import { dump, list } from './trace.js'
 
 /** `<- NBDMAGIC IHAVEOPT flags=FIXED_NEWSTYLE|NO_ZEROES` */
 export function newstyleLine(handshakeFlags: number): string {
@@ -72,7 +73,7 @@ export function discardedBytesLine(length: number): string {
 
 /** `opening -> dead: the server disconnected` */
 export function phaseLine(previous: Phase, next: Phase, failure: Error | undefined): string {
-  return `${previous} -> ${next}${failure === undefined ? '' : `: ${printable(failure.message)}`}`
+  return `${previous} -> ${next}${failure === undefined ? '' : `: ${escapeUnprintable(failure.message)}`}`
 }
 
 export function tlsLine(): string {
@@ -81,7 +82,7 @@ export function tlsLine(): string {
 
 /** The server refuses meta contexts, and they are done without. */
 export function noMetaContextsLine(refusal: Error): string {
-  return `no meta contexts: ${printable(refusal.message)}`
+  return `no meta contexts: ${escapeUnprintable(refusal.message)}`
 }
 
 type Describe = (data: Uint8Array, option: number) => string
@@ -93,7 +94,7 @@ const describeInfoRequest: Describe = (data, option) => {
 
 const describeMetaContextRequest: Describe = (data, option) => {
   const { exportName, queries } = decodeMetaContextRequest(data, option)
-  return `name=${quote(exportName)} queries=${list(queries.map(quote))}`
+  return `name=${quote(exportName)} queries=${list(queries.map((query) => quote(query)))}`
 }
 
 /** What is in the data of an option; nothing where there are none. */

@@ -1,3 +1,4 @@
+import { quote } from '../../quote.js'
 import { decodeBlockStatusFilter } from '../../wire/block-status.js'
 import { codeNames } from '../../wire/bytes.js'
 import { Chunk, Cmd, commandFlagNames, ErrorValue, Magic, replyFlagNames } from '../../wire/constants.js'
@@ -15,7 +16,7 @@ import {
 import type { U64 } from '../../wire/u64.js'
 import type { Command } from '../transmission/command.js'
 import { unknownBytesLine } from './format-handshake.js'
-import { list, quote } from './trace.js'
+import { list } from './trace.js'
 
 const commandName = codeNames('', Cmd)
 const shortChunkName = codeNames('', Chunk)

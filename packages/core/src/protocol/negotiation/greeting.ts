@@ -10,7 +10,6 @@ import {
   OLDSTYLE_LENGTH,
 } from '../../wire/greeting.js'
 import { clientFlagsLine, newstyleLine, oldstyleLine } from '../debug/format-handshake.js'
-import { exportInfo } from '../export-info.js'
 import type { Protocol } from '../session.js'
 import type { Negotiation } from './negotiation.js'
 import { decodeTraced, type HandshakeSteps } from './option-exchange.js'
@@ -35,7 +34,7 @@ function* readOldstyle(negotiation: Negotiation): HandshakeSteps<Protocol> {
       received: String(handshakeFlags),
     })
   }
-  negotiation.info = exportInfo({ name: negotiation.settings.exportName, shape }, negotiation.agreed)
+  negotiation.learnExport({ shape })
   return 'oldstyle'
 }
 

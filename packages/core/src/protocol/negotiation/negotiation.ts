@@ -1,7 +1,9 @@
+import { quote } from '../../quote.js'
 import type { ReplyMode } from '../../wire/reply.js'
 import type { Trace } from '../debug/trace.js'
-import type { AgreedFeatures, ExportInfo } from '../export-info.js'
+import { type ExportInfo, type ExportReply, exportInfo } from '../export-info.js'
 import type { Limits } from '../limits.js'
+import { maskSecret } from '../secret.js'
 import {
   type MetaContexts,
   noMetaContexts,
@@ -13,6 +15,8 @@ import {
 /** What the caller wants of the handshake. The handle changes it between two options. */
 export interface NegotiationSettings {
   exportName: string
+  /** Show the export name nowhere: it is a credential. */
+  readonly secretExportName: boolean
   /** Ask for the canonical name and the description too. */
   fullInfo: boolean
   /** Ask for the block sizes, and so promise to obey them. */
@@ -23,6 +27,8 @@ export interface NegotiationSettings {
   requestMetaContext: boolean
   /** The queries for the meta contexts that are wanted. */
   metaContexts: readonly string[]
+  /** Fail where the server does not provide a context of `metaContexts` that is named exactly. */
+  readonly requireMetaContexts: boolean
   readonly handshakeFlags: { readonly fixedNewstyle: boolean; readonly noZeroes: boolean }
   /** Whether to ask for TLS, and whether to go on without. */
   readonly tls: 'disable' | 'allow' | 'require'
@@ -43,10 +49,16 @@ export class Negotiation {
   handshakeFlags = { fixedNewstyle: false, noZeroes: false }
   structuredReplies = false
   extendedHeaders = false
-  /** What the server selected last, and for which export; undefined before, and after a refusal. */
-  metaContexts: { readonly exportName: string; readonly contexts: MetaContexts } | undefined
+  /**
+   * The contexts that the server selected last for this export, and the queries that it was given. Undefined while that is
+   * not known: before the first selection or export information, and after a refusal.
+   */
+  #selection: { readonly contexts: MetaContexts; readonly queries: readonly string[] } | undefined
   /** Known after a successful NBD_OPT_GO, NBD_OPT_INFO or NBD_OPT_EXPORT_NAME, until the next of them. */
-  info: ExportInfo | undefined
+  #info: ExportInfo | undefined
+  /** How many replies to the present option have data, and how much. */
+  replies = 0
+  replyBytes = 0
   /** What the server owes us, for the message when it does not come. */
   pendingReply = 'the greeting'
 
@@ -68,31 +80,96 @@ export class Negotiation {
   resetAgreed(): void {
     this.structuredReplies = false
     this.extendedHeaders = false
-    this.metaContexts = undefined
-    this.info = undefined
+    this.forgetExport()
   }
 
-  /** The contexts that hold for the export that is asked for now ("NBD_OPT_SET_META_CONTEXT"). */
-  get activeContexts(): MetaContexts {
-    return this.metaContexts?.exportName === this.settings.exportName
-      ? this.metaContexts.contexts
-      : noMetaContexts
+  /** The export for a message. */
+  get exportLabel(): string {
+    return quote(this.mask(this.settings.exportName))
   }
 
-  /** Contexts were selected for the export that is asked for now, or (undefined) none are any more. */
-  selectContexts(contexts: MetaContexts | undefined): void {
-    const { exportName } = this.settings
-    this.metaContexts = contexts === undefined ? undefined : { exportName, contexts }
-    if (this.info === undefined) return
-    this.info = Object.freeze({
-      ...this.info,
-      metaContexts: Object.freeze([...this.activeContexts.values()]),
-    })
+  /** A text of the peer in which the export name is masked if it is a secret. */
+  mask(text: string): string {
+    const { exportName, secretExportName } = this.settings
+    return secretExportName ? maskSecret(text, exportName) : text
   }
 
-  get agreed(): AgreedFeatures {
+  #masked(text: string | undefined): string | undefined {
+    return text === undefined ? undefined : this.mask(text)
+  }
+
+  /** Discards what is known of the export: another one is asked for, or the server refused it. */
+  forgetExport(): void {
+    this.#selection = undefined
+    this.#info = undefined
+  }
+
+  /** What the server reported of the export, with the contexts that are selected now. */
+  get info(): ExportInfo | undefined {
+    return this.#info
+  }
+
+  /** Discards the size, flags and block sizes: they are asked for again. The contexts stay selected. */
+  forgetInfo(): void {
+    this.#info = undefined
+  }
+
+  /** The server reported the export. Contexts that were not selected by now are not active. */
+  learnExport(reply: Omit<ExportReply, 'name'>): ExportInfo {
     const { structuredReplies, extendedHeaders } = this
-    return { structuredReplies, extendedHeaders, metaContexts: [...this.activeContexts.values()] }
+    const texts = {
+      name: this.mask(this.settings.exportName),
+      canonicalName: this.#masked(reply.canonicalName),
+      description: this.#masked(reply.description),
+    }
+    const info = exportInfo({ ...reply, ...texts }, { structuredReplies, extendedHeaders })
+    this.#selection ??= { contexts: noMetaContexts, queries: this.requestedContexts }
+    this.#info = this.#withContexts(info)
+    return this.#info
+  }
+
+  /** The queries that are to be selected before the export is asked about. */
+  get requestedContexts(): readonly string[] {
+    return this.settings.requestMetaContext ? this.settings.metaContexts : []
+  }
+
+  /** The contexts that block status replies of this export use ("NBD_OPT_SET_META_CONTEXT"). */
+  get activeContexts(): MetaContexts {
+    return this.#selection?.contexts ?? noMetaContexts
+  }
+
+  /** Whether the server has answered which contexts of this export are active. */
+  get areContextsKnown(): boolean {
+    return this.#selection !== undefined
+  }
+
+  /** The server selected these contexts for the queries. */
+  selectContexts(contexts: MetaContexts, queries: readonly string[]): void {
+    this.#selection = { contexts, queries }
+    if (this.#info !== undefined) this.#info = this.#withContexts(this.#info)
+  }
+
+  /** The contexts that were selected before are void. */
+  deselectContexts(): void {
+    this.#selection = undefined
+    if (this.#info !== undefined) this.#info = this.#withContexts(this.#info)
+  }
+
+  /** The requested contexts that are not active. A query, which ends in a colon, is one if nothing begins with it. */
+  get missingContexts(): readonly string[] {
+    const names = [...this.activeContexts.values()]
+    const queries = this.#selection?.queries ?? this.requestedContexts
+    return [...new Set(queries)].filter((query) =>
+      isQuery(query) ? !names.some((name) => name.startsWith(query)) : !names.includes(query),
+    )
+  }
+
+  #withContexts(info: ExportInfo): ExportInfo {
+    return Object.freeze({
+      ...info,
+      metaContexts: Object.freeze([...this.activeContexts.values()]),
+      missingMetaContexts: Object.freeze([...this.missingContexts]),
+    })
   }
 
   get replyMode(): ReplyMode {
@@ -109,4 +186,9 @@ export class Negotiation {
       handshakeFlags: Object.freeze({ ...this.handshakeFlags }),
     })
   }
+}
+
+/** "Metadata querying": what ends in a colon asks for everything that begins with it; all else names one context. */
+export function isQuery(context: string): boolean {
+  return context.endsWith(':')
 }

@@ -1,13 +1,12 @@
 import { NbdNegotiationError } from '../../errors.js'
 import { Opt } from '../../wire/constants.js'
-import type { ListEntry } from '../../wire/option-reply.js'
 import type { ExportInfo } from '../export-info.js'
 import { readGreeting } from './greeting.js'
 import type { Negotiation } from './negotiation.js'
 import { optExtendedHeaders, optStructuredReply } from './opt-features.js'
 import { optGo, optInfo } from './opt-go.js'
-import { optList } from './opt-list.js'
-import { optListMetaContext, optSetMetaContext } from './opt-meta-context.js'
+import { type ExportList, optList } from './opt-list.js'
+import { checkRequiredContexts, optListMetaContext, optSetMetaContext } from './opt-meta-context.js'
 import { negotiateTls, optStartTls } from './opt-starttls.js'
 import type { HandshakeSteps } from './option-exchange.js'
 
@@ -19,7 +18,7 @@ export interface OperationResults {
   negotiate: ExportInfo | undefined
   go: ExportInfo
   info: ExportInfo
-  list: readonly ListEntry[]
+  list: ExportList
   startTls: boolean
   structuredReply: boolean
   extendedHeaders: boolean
@@ -38,8 +37,12 @@ export const operations: {
 } = {
   connect,
   negotiate,
-  go: optGo,
-  info: (negotiation) => onlyFixedNewstyle(negotiation, 'NBD_OPT_INFO', optInfo(negotiation, Opt.Info)),
+  go: (negotiation) => forgetOnFailure(negotiation, optGo(negotiation)),
+  info: (negotiation) =>
+    forgetOnFailure(
+      negotiation,
+      onlyFixedNewstyle(negotiation, 'NBD_OPT_INFO', optInfo(negotiation, Opt.Info)),
+    ),
   list: (negotiation) => onlyFixedNewstyle(negotiation, 'NBD_OPT_LIST', optList(negotiation)),
   startTls: (negotiation) => onlyFixedNewstyle(negotiation, 'NBD_OPT_STARTTLS', optStartTls(negotiation)),
   structuredReply: (negotiation) =>
@@ -59,7 +62,10 @@ function* connect(negotiation: Negotiation): HandshakeSteps<ExportInfo> {
 function* negotiate(negotiation: Negotiation): HandshakeSteps<ExportInfo | undefined> {
   const protocol = yield* readGreeting(negotiation)
   yield* negotiateTls(negotiation)
-  if (protocol === 'oldstyle') return negotiation.info
+  if (protocol === 'oldstyle') {
+    checkRequiredContexts(negotiation)
+    return negotiation.info
+  }
   if (protocol === 'newstyle-fixed') yield* agreeOnReplies(negotiation)
   return undefined
 }
@@ -70,6 +76,16 @@ function* agreeOnReplies(negotiation: Negotiation): HandshakeSteps<void> {
   if (!requestStructuredReplies) return
   if (requestExtendedHeaders && (yield* optExtendedHeaders(negotiation))) return
   yield* optStructuredReply(negotiation)
+}
+
+/** After a refusal nothing is known of the export any more, the contexts that were selected before included. */
+function* forgetOnFailure<T>(negotiation: Negotiation, steps: HandshakeSteps<T>): HandshakeSteps<T> {
+  try {
+    return yield* steps
+  } catch (error) {
+    negotiation.forgetExport()
+    throw error
+  }
 }
 
 /** "Newstyle negotiation": a server without fixed newstyle hangs up at other options, so none is sent. */

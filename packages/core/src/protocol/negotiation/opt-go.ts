@@ -6,20 +6,24 @@ import { decodeInfo } from '../../wire/option-reply.js'
 import { encodeInfoRequest } from '../../wire/option-request.js'
 import { encodeText } from '../../wire/text.js'
 import { exportNameReplyLine } from '../debug/format-handshake.js'
-import { type ExportInfo, type ExportReply, exportInfo } from '../export-info.js'
+import type { ExportInfo, ExportReply } from '../export-info.js'
 import type { Negotiation, NegotiationSettings } from './negotiation.js'
-import { selectMetaContexts } from './opt-meta-context.js'
+import { checkRequiredContexts, requireMetaContexts, selectMetaContexts } from './opt-meta-context.js'
 import { type HandshakeSteps, optionError, receiveReply, sendOption } from './option-exchange.js'
 
 /** Into transmission, by the best way that the server knows. */
 export function* optGo(negotiation: Negotiation): HandshakeSteps<ExportInfo> {
   // "Newstyle negotiation": without fixed newstyle there is this one option and no other.
-  if (negotiation.protocol !== 'newstyle-fixed') return yield* optExportName(negotiation)
+  if (negotiation.protocol !== 'newstyle-fixed') {
+    checkRequiredContexts(negotiation)
+    return yield* optExportName(negotiation)
+  }
   try {
     return yield* optInfo(negotiation, Opt.Go)
   } catch (error) {
     // "NBD_OPT_INFO and NBD_OPT_GO": old servers do not know it; fall back to NBD_OPT_EXPORT_NAME.
-    if (!(error instanceof NbdNegotiationError && error.reply === 'NBD_REP_ERR_UNSUP')) throw error
+    if (!(error instanceof NbdNegotiationError)) throw error
+    if (error.option !== 'NBD_OPT_GO' || error.reply !== 'NBD_REP_ERR_UNSUP') throw error
   }
   return yield* optExportName(negotiation)
 }
@@ -33,13 +37,13 @@ export function* optInfo(
   option: typeof Opt.Info | typeof Opt.Go,
 ): HandshakeSteps<ExportInfo> {
   const { exportName } = negotiation.settings
-  negotiation.info = undefined
-  yield* selectMetaContexts(negotiation)
+  negotiation.forgetInfo()
+  const refusal = yield* selectMetaContexts(negotiation)
+  if (option === Opt.Go) yield* requireMetaContexts(negotiation, refusal)
   sendOption(negotiation, option, encodeInfoRequest({ exportName, infos: infosOf(negotiation.settings) }))
   const facts = yield* receiveExportReply(negotiation, option)
   if (facts.shape === undefined) throw optionError(option, 'NBD_INFO_EXPORT before NBD_REP_ACK', 'none')
-  negotiation.info = exportInfo({ ...facts, name: exportName, shape: facts.shape }, negotiation.agreed)
-  return negotiation.info
+  return negotiation.learnExport({ ...facts, shape: facts.shape })
 }
 
 /** NBD_INFO_EXPORT comes unasked. */
@@ -80,28 +84,32 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 /** NBD_OPT_EXPORT_NAME: the only way into transmission that every newstyle server knows. */
 export function* optExportName(negotiation: Negotiation): HandshakeSteps<ExportInfo> {
   const { exportName } = negotiation.settings
-  negotiation.info = undefined
+  negotiation.forgetInfo()
   sendOption(negotiation, Opt.ExportName, encodeText(exportName))
-  const grant = (yield* firstByte(exportName)).slice()
+  const grant = (yield* firstByte(negotiation)).slice()
   const shape = decodeExportNameReply(concat(grant, yield EXPORT_NAME_REPLY_LENGTH - 1))
   negotiation.trace.log(exportNameReplyLine, shape)
   if (!negotiation.handshakeFlags.noZeroes) yield RESERVED_ZEROES
-  negotiation.info = exportInfo({ name: exportName, shape }, negotiation.agreed)
-  return negotiation.info
+  return negotiation.learnExport({ shape })
 }
 
 /**
  * This option has no error reply: a server that does not grant the export hangs up instead. One that hangs up
  * later has granted it, and broke.
  */
-function* firstByte(exportName: string): HandshakeSteps<Uint8Array> {
+function* firstByte(negotiation: Negotiation): HandshakeSteps<Uint8Array> {
   try {
     return yield 1
   } catch (cause) {
     if (!(cause instanceof NbdTransportError)) throw cause
     throw new NbdNegotiationError(
-      `NBD_OPT_EXPORT_NAME: the server hung up: it has no export ${JSON.stringify(exportName)}, or does not grant it`,
-      { cause, errno: 'ENOENT', option: 'NBD_OPT_EXPORT_NAME' },
+      `NBD_OPT_EXPORT_NAME of export ${negotiation.exportLabel}: the server disconnected`,
+      {
+        hint: 'the server has no such export, could not open it, or does not permit it',
+        cause,
+        errno: 'ENOENT',
+        option: 'NBD_OPT_EXPORT_NAME',
+      },
     )
   }
 }

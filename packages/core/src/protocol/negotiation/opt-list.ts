@@ -1,20 +1,25 @@
 import { Opt, Rep } from '../../wire/constants.js'
 import { decodeListEntry, type ListEntry } from '../../wire/option-reply.js'
 import type { Negotiation } from './negotiation.js'
-import { type HandshakeSteps, optionError, receiveReply, sendOption } from './option-exchange.js'
+import { type HandshakeSteps, receiveReply, sendOption } from './option-exchange.js'
 
-/** NBD_OPT_LIST: one NBD_REP_SERVER for each export, then NBD_REP_ACK. Exports that no string can name are left out. */
-export function* optList(negotiation: Negotiation): HandshakeSteps<readonly ListEntry[]> {
-  const { listEntries } = negotiation.limits
+/** The exports of a server, in its order. */
+export interface ExportList extends ReadonlyArray<ListEntry> {
+  /** How many exports are left out because their names are not UTF-8: no string can ask for them. */
+  readonly omitted: number
+}
+
+/** NBD_OPT_LIST: one NBD_REP_SERVER for each export, then NBD_REP_ACK. */
+export function* optList(negotiation: Negotiation): HandshakeSteps<ExportList> {
   const entries: ListEntry[] = []
+  let omitted = 0
   sendOption(negotiation, Opt.List)
-  for (let count = 0; ; count++) {
+  for (;;) {
     const { reply, data } = yield* receiveReply(negotiation, Opt.List, Rep.Server)
-    if (reply === Rep.Ack) return entries
-    if (count === listEntries) {
-      throw optionError(Opt.List, `at most ${listEntries} exports (limits.listEntries)`, 'more')
-    }
+    // Not enumerable: the list stays equal to an array of its entries.
+    if (reply === Rep.Ack) return Object.defineProperty(entries, 'omitted', { value: omitted }) as never
     const entry = decodeListEntry(data)
-    if (entry !== undefined) entries.push(entry)
+    if (entry === undefined) omitted++
+    else entries.push(entry)
   }
 }

@@ -1,10 +1,11 @@
 import { NbdNegotiationError } from '../../errors.js'
+import { quoteList } from '../../quote.js'
 import { Opt, optName, Rep } from '../../wire/constants.js'
 import { decodeMetaContext, type MetaContext } from '../../wire/option-reply.js'
 import { encodeMetaContextRequest } from '../../wire/option-request.js'
 import { noMetaContextsLine } from '../debug/format-handshake.js'
 import type { MetaContexts } from '../session.js'
-import type { Negotiation } from './negotiation.js'
+import { isQuery, type Negotiation } from './negotiation.js'
 import {
   type HandshakeSteps,
   isRecoverable,
@@ -37,7 +38,7 @@ export function* optSetMetaContext(
       { errno: 'ENOTSUP', option: optName(Opt.SetMetaContext) },
     )
   }
-  negotiation.selectContexts(undefined)
+  negotiation.deselectContexts()
   const contexts = yield* receiveContexts(negotiation, Opt.SetMetaContext, queries)
   const selected = new Map(contexts.map(({ id, name }) => [id, name]))
   // A context that was asked for twice is selected twice by nbdkit, with the same id: that much is clear.
@@ -45,7 +46,7 @@ export function* optSetMetaContext(
     throw optionError(Opt.SetMetaContext, 'an id of its own for each context', 'one id twice')
   }
   const once = withoutRepeats(selected)
-  negotiation.selectContexts(once)
+  negotiation.selectContexts(once, queries)
   return [...once.values()]
 }
 
@@ -57,18 +58,102 @@ function withoutRepeats(contexts: MetaContexts): MetaContexts {
 }
 
 /**
- * Selects what the settings ask for, before the export is asked about. A server that refuses is no reason to
- * stop: the export can be read all the same.
+ * Selects what the settings ask for, before the export is asked about. Returns the error of a server that refuses: the
+ * export can be used without.
  */
-export function* selectMetaContexts(negotiation: Negotiation): HandshakeSteps<void> {
-  const { requestMetaContext, metaContexts } = negotiation.settings
-  if (!requestMetaContext || metaContexts.length === 0 || !negotiation.structuredReplies) return
+export function* selectMetaContexts(
+  negotiation: Negotiation,
+): HandshakeSteps<NbdNegotiationError | undefined> {
+  const queries = negotiation.requestedContexts
+  if (queries.length === 0 || !negotiation.structuredReplies) return undefined
   try {
-    yield* optSetMetaContext(negotiation, metaContexts)
+    yield* optSetMetaContext(negotiation, queries)
+    return undefined
   } catch (error) {
     if (!isRecoverable(error)) throw error
     negotiation.trace.log(noMetaContextsLine, error as Error)
+    return error as NbdNegotiationError
   }
+}
+
+/**
+ * Throws if a context that the settings name exactly was not selected, before transmission begins without it: an empty map
+ * of changed blocks would look like a disk that has not changed.
+ *
+ * @param refusal Why the server refused the selection.
+ */
+export function* requireMetaContexts(
+  negotiation: Negotiation,
+  refusal: NbdNegotiationError | undefined,
+): HandshakeSteps<void> {
+  const missing = missingRequired(negotiation)
+  if (missing.length === 0) return
+  if (!negotiation.structuredReplies)
+    throw missingError(negotiation, missing, noStructuredReplies(negotiation))
+  // An export that is unknown or not permitted: that is the reason, and the contexts are not.
+  if (refusal !== undefined && refusal.reply !== 'NBD_REP_ERR_UNSUP') throw refusal
+  const offered = refusal === undefined ? yield* offeredContexts(negotiation) : []
+  const reason =
+    offered.length === 0
+      ? 'the server has no meta contexts'
+      : `the server does not provide it, it offers ${quoteList(offered)}`
+  throw missingError(negotiation, missing, reason, { refusal, isMisspelt: offered.length > 0 })
+}
+
+/** The same where no option can be sent: oldstyle and plain newstyle have no meta contexts. */
+export function checkRequiredContexts(negotiation: Negotiation): void {
+  const missing = missingRequired(negotiation)
+  if (missing.length > 0) throw missingError(negotiation, missing, noStructuredReplies(negotiation))
+}
+
+function missingRequired({ settings, requestedContexts, missingContexts }: Negotiation): readonly string[] {
+  if (!settings.requireMetaContexts || requestedContexts.length === 0) return []
+  return missingContexts.filter((context) => !isQuery(context))
+}
+
+/** Every context that the server has for the export; none if it refuses to list them. */
+function* offeredContexts(negotiation: Negotiation): HandshakeSteps<readonly string[]> {
+  try {
+    return yield* optListMetaContext(negotiation, [])
+  } catch (error) {
+    if (!isRecoverable(error)) throw error
+    return []
+  }
+}
+
+function noStructuredReplies({ protocol, settings }: Negotiation): string {
+  const need = 'meta contexts need structured replies'
+  if (protocol !== 'newstyle-fixed') return `${need}, and the server speaks ${protocolText[protocol]}`
+  return settings.requestStructuredReplies
+    ? `${need}, which the server does not support`
+    : `${need}, which were not asked for (requestStructuredReplies is false)`
+}
+
+const protocolText = { oldstyle: 'oldstyle', newstyle: 'plain newstyle' }
+
+interface MissingDetails {
+  /** Why the server refused the selection. */
+  readonly refusal?: NbdNegotiationError | undefined
+  /** Whether the server has other contexts. */
+  readonly isMisspelt?: boolean
+}
+
+function missingError(
+  negotiation: Negotiation,
+  missing: readonly string[],
+  reason: string,
+  { refusal, isMisspelt = false }: MissingDetails = {},
+): NbdNegotiationError {
+  const what = `meta context ${quoteList(missing)} of export ${negotiation.exportLabel}`
+  const said = refusal === undefined ? '' : ` (${refusal.message})`
+  return new NbdNegotiationError(`${what}: ${reason}${said}`, {
+    errno: 'ENOTSUP',
+    option: optName(Opt.SetMetaContext),
+    reply: refusal?.reply,
+    serverText: refusal?.serverText,
+    hint: `${isMisspelt ? 'check the name, or ' : ''}pass requireMetaContexts: false to connect without it`,
+    ...(refusal === undefined ? {} : { cause: refusal }),
+  })
 }
 
 function* receiveContexts(
@@ -76,15 +161,12 @@ function* receiveContexts(
   option: typeof Opt.ListMetaContext | typeof Opt.SetMetaContext,
   queries: readonly string[],
 ): HandshakeSteps<readonly MetaContext[]> {
-  const { limits, settings } = negotiation
+  const { exportName } = negotiation.settings
   const contexts: MetaContext[] = []
-  sendOption(negotiation, option, encodeMetaContextRequest({ exportName: settings.exportName, queries }))
+  sendOption(negotiation, option, encodeMetaContextRequest({ exportName, queries }))
   for (;;) {
     const { reply, data } = yield* receiveReply(negotiation, option, Rep.MetaContext)
     if (reply === Rep.Ack) return contexts
-    if (contexts.length === limits.listEntries) {
-      throw optionError(option, `at most ${limits.listEntries} contexts (limits.listEntries)`, 'more')
-    }
     contexts.push(decodeMetaContext(data))
   }
 }

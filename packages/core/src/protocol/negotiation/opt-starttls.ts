@@ -25,7 +25,7 @@ export function* negotiateTls(negotiation: Negotiation): HandshakeSteps<void> {
   // "TLS support": it needs fixed newstyle.
   const refusal = protocol === 'newstyle-fixed' ? yield* requestTls(negotiation) : undefined
   if (negotiation.tls || settings.tls === 'allow') return
-  negotiation.info = undefined
+  negotiation.forgetExport()
   const why = refusal?.message ?? `the server speaks ${plain[protocol]}, which knows no TLS`
   throw new NbdNegotiationError(`TLS is required (option tls), but ${why}`, {
     errno: 'ENOTSUP',

@@ -1,5 +1,6 @@
 import { type Errno, NbdNegotiationError, NbdProtocolError } from '../../errors.js'
-import { isErrorReply, optName, Rep, repName } from '../../wire/constants.js'
+import { quote } from '../../quote.js'
+import { isErrorReply, Opt, optName, Rep, repName } from '../../wire/constants.js'
 import {
   decodeErrorText,
   decodeOptionReplyHeader,
@@ -27,6 +28,8 @@ export interface OptionReply {
 /** Sends an option. The next one waits for its final reply ("Fixed newstyle negotiation"). */
 export function sendOption(negotiation: Negotiation, option: number, data: Uint8Array = NO_DATA): void {
   negotiation.stats.chunksSent++
+  negotiation.replies = 0
+  negotiation.replyBytes = 0
   negotiation.pendingReply = `the reply to ${optName(option)}`
   negotiation.trace.log(optionLine, option, data)
   negotiation.send(encodeOption(option, data))
@@ -43,7 +46,7 @@ export function* receiveReply(
 ): HandshakeSteps<OptionReply> {
   const { limits, trace } = negotiation
   const header = decodeTraced(trace, yield OPTION_REPLY_HEADER_LENGTH, decodeOptionReplyHeader)
-  const violation = violationOf(header, option, expected, limits)
+  const violation = violationOf(header, option, expected, limits) ?? excessOf(header, negotiation)
   if (violation !== undefined) {
     trace.log(optionReplyLine, header, undefined)
     throw violation
@@ -51,7 +54,7 @@ export function* receiveReply(
   const { reply, length } = header
   const data = length === 0 ? NO_DATA : yield length
   trace.log(optionReplyLine, header, data)
-  if (isErrorReply(reply)) throw negotiationError(option, reply, data)
+  if (isErrorReply(reply)) throw negotiationError(negotiation, option, reply, data)
   return { reply, data }
 }
 
@@ -72,6 +75,23 @@ function violationOf(
   const maximum = maximumLength(reply, limits)
   if (length <= maximum) return undefined
   return optionError(option, `${repName(reply)} with at most ${maximum} bytes of data`, `${length} bytes`)
+}
+
+/** Counts a reply with content: a server may send any number of them, which must not go on for ever. */
+function excessOf(header: OptionReplyHeader, negotiation: Negotiation): NbdProtocolError | undefined {
+  const { option, reply, length } = header
+  if (reply === Rep.Ack || isErrorReply(reply)) return undefined
+  negotiation.replies++
+  negotiation.replyBytes += length
+  const { listEntries, optionTotalBytes } = negotiation.limits
+  const name = repName(reply)
+  if (negotiation.replies > listEntries)
+    return optionError(option, `at most ${listEntries} ${name} (limits.listEntries)`, 'more')
+  if (negotiation.replyBytes > optionTotalBytes) {
+    const expected = `at most ${optionTotalBytes} bytes in all ${name} (limits.optionTotalBytes)`
+    return optionError(option, expected, `${negotiation.replyBytes}`)
+  }
+  return undefined
 }
 
 /** How much data may come with a reply ("Option reply types"): known before any of it is waited for. */
@@ -113,15 +133,27 @@ const errnoOfReply = new Map<number, Errno>([
 /** What the caller can do about it. */
 const hintOfReply = new Map<number, string>([
   [Rep.ErrTlsReqd, 'the server requires TLS'],
-  [Rep.ErrUnknown, 'the server has no such export; list its exports with optList()'],
+  [
+    Rep.ErrUnknown,
+    'the server has no such export, or could not open it: optList() lists its exports, its log may say more',
+  ],
   [Rep.ErrBlockSizeReqd, 'the server requires its block sizes to be obeyed: leave requestBlockSize on'],
   [Rep.ErrShutdown, 'the server is shutting down'],
 ])
 
-function negotiationError(option: number, reply: number, data: Uint8Array): NbdNegotiationError {
-  const serverText = data.length === 0 ? undefined : decodeErrorText(data)
-  const said = serverText === undefined ? '' : `: ${JSON.stringify(serverText)}`
-  return new NbdNegotiationError(`${optName(option)}: server replied ${repName(reply)}${said}`, {
+/** The options that are about one export. */
+const optionsOfExport: readonly number[] = [Opt.Go, Opt.Info, Opt.ListMetaContext, Opt.SetMetaContext]
+
+function negotiationError(
+  negotiation: Negotiation,
+  option: number,
+  reply: number,
+  data: Uint8Array,
+): NbdNegotiationError {
+  const serverText = data.length === 0 ? undefined : negotiation.mask(decodeErrorText(data))
+  const said = serverText === undefined ? '' : `: ${quote(serverText)}`
+  const which = optionsOfExport.includes(option) ? ` of export ${negotiation.exportLabel}` : ''
+  return new NbdNegotiationError(`${optName(option)}${which}: server replied ${repName(reply)}${said}`, {
     hint: hintOfReply.get(reply),
     errno: errnoOfReply.get(reply) ?? 'ENOTSUP',
     option: optName(option),

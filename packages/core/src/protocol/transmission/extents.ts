@@ -1,4 +1,5 @@
 import { NbdProtocolError } from '../../errors.js'
+import { quote } from '../../quote.js'
 import type { U64 } from '../../wire/u64.js'
 import type { MetaContexts } from '../session.js'
 
@@ -61,7 +62,8 @@ export class ExtentCollector {
     const context = this.#query.contexts.get(contextId)
     this.#list = undefined
     if (context === undefined) return
-    if (this.#extents.has(context)) this.#fail(`one chunk for each context, received two for ${context}`)
+    if (this.#extents.has(context))
+      this.#fail(`one chunk for each context, received two for ${quote(context)}`)
     this.#context = context
     this.#count = 0
     this.#next = this.#query.offset
@@ -91,7 +93,7 @@ export class ExtentCollector {
   /** The reply is complete. Tells what was wrong with it, if anything. */
   finish(command: string): NbdProtocolError | undefined {
     for (const context of this.#query.contexts.values()) {
-      if (!this.#extents.has(context)) this.#fail(`the status of ${context}, received none`)
+      if (!this.#extents.has(context)) this.#fail(`the status of ${quote(context)}, received none`)
     }
     if (this.#problem === undefined) return undefined
     return new NbdProtocolError(`reply to ${command}: expected ${this.#problem}`)
@@ -119,7 +121,7 @@ export class ExtentCollector {
   }
 
   #label(index: number): string {
-    return `extent ${index} of ${this.#context}`
+    return `extent ${index} of ${quote(this.#context)}`
   }
 
   #fail(problem: string): void {

@@ -1,7 +1,8 @@
 import { NbdProtocolError, NbdServerError } from '../../errors.js'
-import { chunkName, ErrorValue, errorName } from '../../wire/constants.js'
+import { quote } from '../../quote.js'
+import { chunkName, type ErrorName, ErrorValue, errorName } from '../../wire/constants.js'
 import type { U64 } from '../../wire/u64.js'
-import type { Command } from './command.js'
+import { type Command, payloadLength } from './command.js'
 
 /** A reply that breaks the protocol: no byte after it can be trusted. */
 export function protocolViolation(command: Command, expected: string, received: string): NbdProtocolError {
@@ -29,14 +30,29 @@ export interface ServerError {
   readonly offset?: U64 | undefined
 }
 
-/** What a command fails with when the server says so. */
-export function serverError(command: Command, { value, message = '', offset }: ServerError): NbdServerError {
+/** What the error of a server depends on, besides the command. */
+export interface ErrorContext {
+  /** The longest payload that the server advertised, in bytes; 0 if it advertised none. */
+  readonly maxPayload: number
+  /** Hides the export name in a text of the server if it is a secret. */
+  readonly mask: (text: string) => string
+}
+
+/** The error of a command to which the server replied with an error. */
+export function serverError(
+  command: Command,
+  { value, message: text = '', offset }: ServerError,
+  context: ErrorContext,
+): NbdServerError {
   const errno = errorName(value)
-  // A number that the specification does not define counts as EINVAL ("Error values").
-  const number = ErrorValue[errno] === value ? '' : ` (error number ${value})`
+  const isKnown = ErrorValue[errno] === value
+  // "Error values": a number that is not in the table counts as EINVAL.
+  const what = isKnown ? errno : `error ${value} (unknown to NBD, treated as EINVAL)`
   const where = offset === undefined ? '' : ` at offset ${offset}`
-  const said = message === '' ? '' : `: ${JSON.stringify(message)}`
-  return new NbdServerError(`${command}: server replied ${errno}${number}${where}${said}`, {
+  const message = context.mask(text)
+  const said = message === '' ? '' : `: ${quote(message)}`
+  return new NbdServerError(`${command}: server replied ${what}${where}${said}`, {
+    hint: isAboutLength(errno) ? lengthHint(command, context) : undefined,
     errno,
     command: command.name,
     offset: BigInt(command.offset),
@@ -45,4 +61,15 @@ export function serverError(command: Command, { value, message = '', offset }: S
     serverText: message === '' ? undefined : message,
     serverErrno: value,
   })
+}
+
+/** The errors with which servers answer a request that is too long for them. */
+function isAboutLength(errno: ErrorName): boolean {
+  return errno === 'EINVAL' || errno === 'ENOMEM' || errno === 'EOVERFLOW'
+}
+
+/** "Size constraints": reads in chunks may be longer than the maximum, and the server may refuse them. */
+function lengthHint(command: Command, { maxPayload }: ErrorContext): string | undefined {
+  if (maxPayload === 0 || payloadLength(command) <= maxPayload) return undefined
+  return `the request is longer than the server's maximum of ${maxPayload} bytes (info.blockSize.maximum)`
 }

@@ -30,7 +30,7 @@ import { BlockStatusChunkReader, MAX_STATUS_PAYLOAD } from './block-status-chunk
 import type { Command, ReadChunk } from './command.js'
 import type { InFlight } from './in-flight.js'
 import { canReceive, checkComplete, destinationOf, exportOffset, recordRange } from './read-data.js'
-import { chunkLengthError, protocolViolation, serverError } from './reply-errors.js'
+import { chunkLengthError, type ErrorContext, protocolViolation, serverError } from './reply-errors.js'
 
 /**
  * Data of this length or more goes straight into the caller's memory. Below, a copy costs less than the read of the
@@ -79,6 +79,7 @@ export class ReplyParser<C extends Command> {
   readonly #statusChunk: BlockStatusChunkReader
   readonly #headLength: number
   readonly #dataHeadLength: number
+  readonly #errorContext: ErrorContext
   readonly #listener: ReplyListener<C>
 
   #state: ReadState = 'header'
@@ -103,6 +104,7 @@ export class ReplyParser<C extends Command> {
     stats: StatsCounter,
     trace: Trace,
     mode: ReplyMode,
+    errorContext: ErrorContext,
     listener: ReplyListener<C>,
   ) {
     this.#receiveBuffer = receiveBuffer
@@ -116,6 +118,7 @@ export class ReplyParser<C extends Command> {
     this.#statusChunk = new BlockStatusChunkReader(status, receiveBuffer, trace)
     this.#headLength = chunk?.length ?? SIMPLE_REPLY_LENGTH
     this.#dataHeadLength = dataHeadLength
+    this.#errorContext = errorContext
     this.#listener = listener
   }
 
@@ -217,7 +220,7 @@ export class ReplyParser<C extends Command> {
     this.#type = Chunk.None
     this.#flags = ReplyFlag.Done
     this.#dataLength = 0
-    if (error !== 0) command.error ??= serverError(command, { value: error })
+    if (error !== 0) command.error ??= serverError(command, { value: error }, this.#errorContext)
     if (error === 0 && command.type === Cmd.Read) this.#expectData(command, 0, command.length)
     else this.#finishChunk(command)
     return true
@@ -353,7 +356,11 @@ export class ReplyParser<C extends Command> {
     const { offset } = payload
     // An offset that cannot be is no reason to lose the error itself.
     const inside = offset !== undefined && isInside(distance(offset, command.offset), command.length)
-    const error = serverError(command, { ...payload, offset: inside ? offset : undefined })
+    const error = serverError(
+      command,
+      { ...payload, offset: inside ? offset : undefined },
+      this.#errorContext,
+    )
     command.error ??= error
     if (inside && command.wantsChunks && !command.abandoned) {
       this.#listener.chunk(command, { kind: 'error', offset: BigInt(offset), error })

@@ -7,6 +7,7 @@ import type { SendQueue } from '../send-queue.js'
 import type { StatsCounter } from '../session.js'
 import type { Command, ReadChunk } from './command.js'
 import { InFlight } from './in-flight.js'
+import type { ErrorContext } from './reply-errors.js'
 import { ReplyParser } from './reply-parser.js'
 import { RequestQueue } from './request-queue.js'
 
@@ -74,10 +75,10 @@ export class Transmission<C extends Command> {
   // --- the peer's bytes ----------------------------------------------------------------------------------
 
   /** What arrives is replies from now on. */
-  begin(mode: ReplyMode): void {
+  begin(mode: ReplyMode, errorContext: ErrorContext): void {
     const { receiveBuffer, sendQueue, stats, trace } = this.#shared
     if (mode === 'extended') sendQueue.useExtendedHeaders()
-    this.#replies = new ReplyParser(receiveBuffer, this.#inFlight, stats, trace, mode, {
+    this.#replies = new ReplyParser(receiveBuffer, this.#inFlight, stats, trace, mode, errorContext, {
       answered: (command) => this.#answered(command),
       chunk: (command, chunk) => this.#chunks.push({ command, chunk }),
     })

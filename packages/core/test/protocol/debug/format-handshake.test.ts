@@ -152,8 +152,8 @@ describe('what is no frame', () => {
     [discardedBytesLine(20), '<- 20 bytes, not read'],
     [tlsLine(), 'TLS is on'],
     [phaseLine('opening', 'transmission', undefined), 'opening -> transmission'],
-    [phaseLine('opening', 'dead', new Error('gone\n')), 'opening -> dead: gone\\u{a}'],
-    [noMetaContextsLine(new Error('refused\u009b')), 'no meta contexts: refused\\u{9b}'],
+    [phaseLine('opening', 'dead', new Error('gone\n')), 'opening -> dead: gone\\u000a'],
+    [noMetaContextsLine(new Error('refused\u009b')), 'no meta contexts: refused\\u009b'],
   ])('%s', (line, expected) => {
     expect(line).toBe(expected)
   })

@@ -119,7 +119,7 @@ describe('a refused reply', () => {
     ['66 8e 33 ef 00 00 00 63', `${cookie} ff ff ff ff`, '? (99) cookie=0x500000012 payload=4294967295'],
     [
       ...['6e 8a 27 8c 00 01 00 06', `${cookie} 00 00 00 00 00 00 00 00 ff ff ff ff ff ff ff ff`],
-      'BLOCK_STATUS_EXT cookie=0x500000012 payload=18446744073709551615 DONE',
+      'BLOCK_STATUS_EXT cookie=0x500000012 payload=18446744073709552000 DONE',
     ],
     ['de ad be ef', '', '? de ad be ef |....|'],
     [

@@ -52,7 +52,8 @@ describe('NBD_OPT_EXPORT_NAME', () => {
     const error = dialogue.interrupt(optExportName(dialogue.negotiation), hangup)
     expect(error).toBeInstanceOf(NbdNegotiationError)
     expect(error).toMatchObject({
-      message: 'NBD_OPT_EXPORT_NAME: the server hung up: it has no export "disk0", or does not grant it',
+      message:
+        'NBD_OPT_EXPORT_NAME of export "disk0": the server disconnected: the server has no such export, could not open it, or does not permit it',
       ...{ errno: 'ENOENT', option: 'NBD_OPT_EXPORT_NAME', cause: hangup },
     })
   })

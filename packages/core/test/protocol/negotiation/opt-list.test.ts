@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals'
 import { NbdNegotiationError } from '@nbdjs/core'
-import { optList } from '../../../src/protocol/negotiation/opt-list.js'
+import { type ExportList, optList } from '../../../src/protocol/negotiation/opt-list.js'
 import { Opt, Rep } from '../../../src/wire/constants.js'
-import { encodeListEntry, encodeOptionReply, type ListEntry } from '../../../src/wire/option-reply.js'
+import { encodeListEntry, encodeOptionReply } from '../../../src/wire/option-reply.js'
 import { encodeText } from '../../../src/wire/text.js'
 import { octets, refusal } from '../../bytes.js'
 import { Dialogue, thrownBy } from './option-exchange-harness.js'
@@ -11,7 +11,7 @@ const ack = encodeOptionReply(Opt.List, Rep.Ack)
 const entry = (name: string, description = ''): Uint8Array =>
   encodeOptionReply(Opt.List, Rep.Server, encodeListEntry({ name, description }))
 
-function list(...replies: Uint8Array[]): readonly ListEntry[] {
+function list(...replies: Uint8Array[]): ExportList {
   const dialogue = new Dialogue({ limits: { listEntries: 3 } })
   return dialogue.read(optList(dialogue.negotiation), ...replies)
 }
@@ -38,15 +38,27 @@ describe('NBD_OPT_LIST', () => {
 
   const nameless = encodeOptionReply(Opt.List, Rep.Server, octets('00 00 00 01 ff'))
 
-  test('leaves out what no string can name', () => {
-    expect(list(entry('a'), nameless, entry('b'), ack).map(({ name }) => name)).toEqual(['a', 'b'])
+  test('D6: omits names that are not UTF-8, and counts them', () => {
+    const some = list(entry('a'), nameless, entry('b'), ack)
+    expect(some.map(({ name }) => name)).toEqual(['a', 'b'])
+    expect(some.omitted).toBe(1)
+    expect(list(nameless, nameless, ack)).toMatchObject({ length: 0, omitted: 2 })
+    expect(list(entry('a'), ack).omitted).toBe(0)
+  })
+
+  test('D6: a list is equal to an array of its entries, and shown as one', () => {
+    const some = list(entry('a'), nameless, ack)
+    expect(some).toEqual([{ name: 'a', description: '' }])
+    expect(JSON.stringify(some)).toBe('[{"name":"a","description":""}]')
   })
 
   test('takes as many as the limit allows, and refuses the next', () => {
-    expect(() => list(nameless, nameless, nameless, nameless, ack)).toThrow('at most 3 exports')
+    expect(() => list(nameless, nameless, nameless, nameless, ack)).toThrow('at most 3 NBD_REP_SERVER')
     expect(list(entry('a'), entry('b'), entry('c'), ack)).toHaveLength(3)
     const error = refusal(() => list(entry('a'), entry('b'), entry('c'), entry('d')))
-    expect(error.message).toBe('NBD_OPT_LIST: expected at most 3 exports (limits.listEntries), received more')
+    expect(error.message).toBe(
+      'NBD_OPT_LIST: expected at most 3 NBD_REP_SERVER (limits.listEntries), received more',
+    )
   })
 
   test.each([

@@ -15,7 +15,7 @@ test('NBD_OPT_STARTTLS is sent without data; what was agreed before is forgotten
   const { negotiation } = dialogue
   negotiation.structuredReplies = true
   negotiation.extendedHeaders = true
-  negotiation.selectContexts(new Map([[1, 'base:allocation']]))
+  negotiation.selectContexts(new Map([[1, 'base:allocation']]), [])
   expect(dialogue.read(optStartTls(negotiation), agreed)).toBe(true)
   expect(dialogue.sent).toEqual(request)
   expect(negotiation.session()).toMatchObject({ tls: true, structuredReplies: false, extendedHeaders: false })

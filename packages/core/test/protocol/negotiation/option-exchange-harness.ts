@@ -8,6 +8,7 @@ import { concat } from '../../../src/wire/bytes.js'
 export const settings: NegotiationSettings = {
   ...{ exportName: 'disk0', fullInfo: false, requestBlockSize: true },
   ...{ requestExtendedHeaders: false, requestMetaContext: true, metaContexts: [], tls: 'disable' },
+  ...{ requireMetaContexts: true, secretExportName: false },
   ...{ requestStructuredReplies: true, handshakeFlags: { fixedNewstyle: true, noZeroes: true } },
 }
 

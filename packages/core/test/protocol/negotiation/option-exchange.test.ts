@@ -162,7 +162,7 @@ describe('an error reply', () => {
     [Rep.ErrTlsReqd, 'ENOTSUP', 'NBD_REP_ERR_TLS_REQD', ': the server requires TLS'],
     [
       ...([Rep.ErrUnknown, 'ENOENT', 'NBD_REP_ERR_UNKNOWN'] as const),
-      ': the server has no such export; list its exports with optList()',
+      ': the server has no such export, or could not open it: optList() lists its exports, its log may say more',
     ],
     [Rep.ErrShutdown, 'ESHUTDOWN', 'NBD_REP_ERR_SHUTDOWN', ': the server is shutting down'],
     [

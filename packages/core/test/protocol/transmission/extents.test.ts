@@ -123,12 +123,12 @@ describe('a status that cannot be', () => {
         ],
         dirty,
       ],
-      'extent 1 of base:allocation to have at least 1 byte, received 0',
+      'extent 1 of "base:allocation" to have at least 1 byte, received 0',
     ],
     [
       'an extent beyond the end of the export',
       [[1, [[61441, 0]]], dirty],
-      'extent 0 of base:allocation to end by 65536, the end of the export, received 65537',
+      'extent 0 of "base:allocation" to end by 65536, the end of the export, received 65537',
     ],
     [
       'an extent behind the request',
@@ -142,19 +142,19 @@ describe('a status that cannot be', () => {
         ],
         dirty,
       ],
-      'extent 1 of base:allocation to begin before 12288, the end of the request, received 12288',
+      'extent 1 of "base:allocation" to begin before 12288, the end of the request, received 12288',
     ],
     [
       'a context twice',
       [[1, [[512, 0]]], [1, [[512, 0]]], dirty],
-      'one chunk for each context, received two for base:allocation',
+      'one chunk for each context, received two for "base:allocation"',
     ],
     [
       'an extent of no bytes beyond the limit',
       [[1, [...Array.from({ length: 100 }, () => [1, 0] as const), [0, 0]]], dirty],
-      'extent 100 of base:allocation to have at least 1 byte, received 0',
+      'extent 100 of "base:allocation" to have at least 1 byte, received 0',
     ],
-    ['a context that is missing', [[1, [[512, 0]]]], 'the status of qemu:dirty-bitmap:b0, received none'],
+    ['a context that is missing', [[1, [[512, 0]]]], 'the status of "qemu:dirty-bitmap:b0", received none'],
   ])('%s fails the command', (_, reply, problem) => {
     expect(play(reply).error).toBe(`reply to blockStatus of 8192 bytes at 4096: expected ${problem}`)
   })

@@ -1,10 +1,16 @@
 import { describe, expect, test } from '@jest/globals'
 import { NbdServerError } from '@nbdjs/core'
 import { Command } from '../../../src/protocol/transmission/command.js'
-import { type ServerError, serverError } from '../../../src/protocol/transmission/reply-errors.js'
+import {
+  type ErrorContext,
+  type ServerError,
+  serverError,
+} from '../../../src/protocol/transmission/reply-errors.js'
 import { Cmd } from '../../../src/wire/constants.js'
 
 const command = new Command({ type: Cmd.Read, name: 'pread', flags: 0, offset: 1_048_576, length: 4096 })
+
+const context: ErrorContext = { maxPayload: 0, mask: (text) => text }
 
 describe('the error of a command', () => {
   test.each<[ServerError, string]>([
@@ -21,13 +27,16 @@ describe('the error of a command', () => {
     // Text of the peer must not pass for a line of ours.
     [{ value: 5, message: 'a\nb"' }, 'pread of 4096 bytes at 1048576: server replied EIO: "a\\nb\\""'],
     // C3: a number outside the table is EINVAL, and the message has the number.
-    [{ value: 110 }, 'pread of 4096 bytes at 1048576: server replied EINVAL (error number 110)'],
+    [
+      { value: 110 },
+      'pread of 4096 bytes at 1048576: server replied error 110 (unknown to NBD, treated as EINVAL)',
+    ],
   ])('%p says %s', (told, message) => {
-    expect(serverError(command, told).message).toBe(message)
+    expect(serverError(command, told, context).message).toBe(message)
   })
 
   test('tells everything in fields as well', () => {
-    const error = serverError(command, { value: 5, message: 'bad sector', offset: 1_048_580 })
+    const error = serverError(command, { value: 5, message: 'bad sector', offset: 1_048_580 }, context)
     expect(error).toBeInstanceOf(NbdServerError)
     expect(error).toMatchObject({
       ...{ errno: 'EIO', command: 'pread', offset: 1_048_576n, length: 4096n },
@@ -36,7 +45,7 @@ describe('the error of a command', () => {
   })
 
   test('leaves out what was not told', () => {
-    const error = serverError(command, { value: 5, message: '' })
+    const error = serverError(command, { value: 5, message: '' }, context)
     expect([error.errorOffset, error.serverText]).toEqual([undefined, undefined])
   })
 
@@ -53,6 +62,6 @@ describe('the error of a command', () => {
     [2, 'EINVAL'],
     [0xffffffff, 'EINVAL'],
   ])('C3: %d is %s, and serverErrno keeps the number', (value, errno) => {
-    expect(serverError(command, { value })).toMatchObject({ errno, serverErrno: value })
+    expect(serverError(command, { value }, context)).toMatchObject({ errno, serverErrno: value })
   })
 })

@@ -42,6 +42,7 @@ export class Replying {
       this.stats,
       trace,
       mode ?? (structuredReplies ? 'structured' : 'simple'),
+      { maxPayload: 0, mask: (text) => text },
       {
         answered: (command) => this.settled.push(command),
         chunk: (_, chunk) => this.chunks.push(chunk),
