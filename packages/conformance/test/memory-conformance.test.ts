@@ -15,14 +15,3 @@ describeConnection(
   },
   { describe, it },
 )
-
-describeConnection(
-  'inProcessPair with a mark of 1 byte',
-  {
-    link: async () => {
-      const [connection, far] = inProcessPair({ highWaterMark: 1 })
-      return { connection, peer: connectionPeer(far) }
-    },
-  },
-  { describe, it },
-)

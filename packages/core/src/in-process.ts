@@ -17,16 +17,10 @@ export interface InProcessOptions {
    * @default 'in-process:'
    */
   readonly address?: string | undefined
-  /**
-   * The number of unread bytes from which on `write()` returns `false`.
-   * @default 1048576
-   */
-  readonly highWaterMark?: number | undefined
 }
 
 const shape = {
   address: option.string('in-process:'),
-  highWaterMark: option.integer({ min: 1 }, 1024 * 1024),
 }
 
 /**
@@ -35,20 +29,20 @@ const shape = {
  * `destroy()` of one end is a reset for the other one: bytes in both directions that were not delivered are dropped.
  * `close()` of both ends is an orderly end.
  *
- * @param options The address and the high-water mark.
+ * @param options The address.
  * @returns The two ends.
  * @throws {NbdUsageError} An option is unknown or invalid.
  */
 export function inProcessPair(options?: InProcessOptions): readonly [Connection, Connection] {
-  const { address, highWaterMark } = checkOptions('inProcessPair', shape, options)
-  return makePair(address, highWaterMark)
+  const { address } = checkOptions('inProcessPair', shape, options)
+  return makePair(address)
 }
 
 /**
  * Makes a transport to a server in the same process.
  *
  * @param accept Receives the server's end of each connection. What it throws rejects the dial.
- * @param options The address and the high-water mark.
+ * @param options The address.
  * @returns The transport.
  * @throws {NbdUsageError} An option is unknown or invalid.
  * @example
@@ -58,10 +52,10 @@ export function inProcessPair(options?: InProcessOptions): readonly [Connection,
  * ```
  */
 export function inProcess(accept: (connection: Connection) => void, options?: InProcessOptions): Transport {
-  const { address, highWaterMark } = checkOptions('inProcess', shape, options)
+  const { address } = checkOptions('inProcess', shape, options)
   const dial = async ({ signal }: DialOptions): Promise<Connection> => {
     signal.throwIfAborted()
-    const [near, far] = makePair(address, highWaterMark)
+    const [near, far] = makePair(address)
     try {
       accept(far)
     } catch (cause) {
@@ -73,9 +67,9 @@ export function inProcess(accept: (connection: Connection) => void, options?: In
   return { address, dial }
 }
 
-function makePair(address: string, highWaterMark: number): readonly [Connection, Connection] {
-  const near = new InProcessEnd(address, highWaterMark)
-  const far = new InProcessEnd(address, highWaterMark)
+function makePair(address: string): readonly [Connection, Connection] {
+  const near = new InProcessEnd(address)
+  const far = new InProcessEnd(address)
   near.join(far)
   far.join(near)
   return [near, far]
@@ -94,7 +88,6 @@ function reset(address: string, cause: Error | undefined): NbdTransportError {
 
 class InProcessEnd implements Connection {
   readonly #address: string
-  readonly #highWaterMark: number
   readonly #closed: Promise<void>
   #resolveClosed!: () => void
   #peer!: InProcessEnd
@@ -111,14 +104,14 @@ class InProcessEnd implements Connection {
   #isDestroyed = false
   #isOver = false
   #sawEnd = false
-  #needsDrain = false
+  /** The peer has not yet copied all that was written: `drained()` follows. */
+  #isLending = false
   #hasNotifiedClosed = false
   #isScheduled = false
   #failure: Error | undefined
 
-  constructor(address: string, highWaterMark: number) {
+  constructor(address: string) {
     this.#address = address
-    this.#highWaterMark = highWaterMark
     this.#closed = new Promise((resolve) => {
       this.#resolveClosed = resolve
     })
@@ -144,9 +137,10 @@ class InProcessEnd implements Connection {
       peer.#inbound.push(chunk)
       peer.#inboundLength += chunk.length
     }
+    if (peer.#inboundLength === 0) return true
     peer.#schedule()
-    this.#needsDrain ||= peer.#inboundLength >= this.#highWaterMark
-    return !this.#needsDrain
+    this.#isLending = true
+    return false
   }
 
   close(): Promise<void> {
@@ -213,7 +207,7 @@ class InProcessEnd implements Connection {
       const count = this.#fill(view)
       if (count > 0) receiver.received(count)
     }
-    if (this.#peer.#needsDrain) this.#peer.#schedule()
+    if (this.#peer.#isLending) this.#peer.#schedule()
   }
 
   /** Copies as many chunks as fit into one view. Returns the number of bytes. */
@@ -247,8 +241,8 @@ class InProcessEnd implements Connection {
   }
 
   #notifyDrained(receiver: Receiver): void {
-    if (!this.#needsDrain || this.#isClosing || this.#isOver || this.#peer.#inboundLength > 0) return
-    this.#needsDrain = false
+    if (!this.#isLending || this.#isClosing || this.#isOver || this.#peer.#inboundLength > 0) return
+    this.#isLending = false
     receiver.drained()
   }
 

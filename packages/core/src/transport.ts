@@ -72,11 +72,13 @@ export interface Connection {
   start(receiver: Receiver): void
 
   /**
-   * Sends the chunks in order, without copying: their memory is lent until it was flushed.
+   * Sends the chunks in order. Legal after `start()`; ignored after `close()` or `destroy()`.
    *
-   * Every chunk is accepted, whatever is returned. `false` asks the caller to wait for
-   * `Receiver.drained()` before it writes more. Legal after `start()`; ignored after `close()` or
-   * `destroy()`.
+   * Every chunk is accepted, whatever is returned.
+   *
+   * @returns true when the memory of all chunks is the caller's again: it was flushed, or copied. False when it is lent:
+   *   until `Receiver.drained()`, `destroy()` or `Receiver.closed()` the caller must not change it, and should not write
+   *   more.
    */
   write(chunks: readonly Uint8Array[]): boolean
 
@@ -88,9 +90,9 @@ export interface Connection {
   close(): Promise<void>
 
   /**
-   * Closes at once and drops what was not flushed. After it returns, the only call that the receiver still
-   * gets is `closed(reason)`, and no memory of the receiver is written to. Idempotent, safe inside any call
-   * to the receiver.
+   * Closes at once and drops what was not flushed. It ends every loan: after it returns no chunk is read and no memory
+   * of the receiver is written to, and the only call that the receiver still gets is `closed(reason)`. Idempotent, safe
+   * inside any call to the receiver.
    */
   destroy(reason?: Error): void
 }
@@ -110,7 +112,7 @@ export interface Receiver {
   /** `count` bytes, at least 1, were put at the start of the view that `buffer()` gave last. */
   received(count: number): void
 
-  /** What was written has been flushed far enough: a `write()` that returned `false` may go on. */
+  /** All that was written has been flushed: the loans of every `write()` that returned `false` have ended. */
   drained(): void
 
   /** The peer sent its last byte. The other direction is still open. Called at most once. */

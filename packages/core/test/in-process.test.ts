@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { type Connection, NbdStateError, NbdTransportError, NbdUsageError, type Receiver } from '@nbdjs/core'
+import { type Connection, NbdStateError, NbdTransportError, type Receiver } from '@nbdjs/core'
 import { inProcess, inProcessPair } from '@nbdjs/core/in-process'
 
 const { signal } = new AbortController()
@@ -83,11 +83,13 @@ describe('inProcessPair', () => {
     expect(farLog.calls).toEqual(['question', 'answer 1', 'answer 2'])
   })
 
-  it('asks to wait from the high-water mark on, until everything was read', async () => {
-    const [near, far] = inProcessPair({ highWaterMark: 4 })
+  it('A1: lends each chunk until the other end has copied it', async () => {
+    const [near, far] = inProcessPair()
     const log = new Log()
     near.start(log)
-    expect(near.write([bytes('abc')])).toBe(true)
+    expect(near.write([])).toBe(true)
+    expect(near.write([bytes(''), bytes('')])).toBe(true)
+    expect(near.write([bytes('abc')])).toBe(false)
     expect(near.write([bytes('d')])).toBe(false)
     expect(near.write([bytes('e')])).toBe(false)
     await settled()
@@ -97,14 +99,17 @@ describe('inProcessPair', () => {
     await settled()
     expect(farLog.calls).toEqual(['abcde'])
     expect(log.calls).toEqual(['drained()'])
-    expect(near.write([bytes('f')])).toBe(true)
+    expect(near.write([bytes('f')])).toBe(false)
   })
 
-  it('asks to wait from 1 MiB on by default', () => {
-    const [near] = inProcessPair()
-    near.start(new Log())
-    expect(near.write([new Uint8Array(1024 * 1024 - 1)])).toBe(true)
-    expect(near.write([new Uint8Array(1)])).toBe(false)
+  it('A1: destroy() ends the loan of what was not yet copied', async () => {
+    const { near, farLog } = started()
+    const data = bytes('abc')
+    expect(near.write([data])).toBe(false)
+    near.destroy()
+    data.fill(0xee)
+    await settled()
+    expect(farLog.calls).toEqual(['closed()'])
   })
 
   it('ends in order when both ends were closed', async () => {
@@ -160,10 +165,10 @@ describe('inProcessPair', () => {
     expect(() => near.start(new Log())).toThrow('start() was called twice on the connection to in-process:')
   })
 
-  it.each([0, -1, 1.5, Number.NaN, '1' as unknown as number])('refuses the mark %p', (highWaterMark) => {
-    const make = (): unknown => inProcessPair({ highWaterMark })
-    expect(make).toThrow(NbdUsageError)
-    expect(make).toThrow('inProcessPair: highWaterMark: expected an integer, at least 1, received ')
+  it('rejects an unknown option', () => {
+    expect(() => inProcessPair({ mark: 1 } as never)).toThrow(
+      "inProcessPair: unknown option 'mark', expected one of address",
+    )
   })
 })
 

@@ -79,11 +79,14 @@ describe('a connection that may be upgraded', () => {
     connection.write([bytes('hello')])
     far.write([bytes('and hello')])
     await settled()
-    expect([log.calls, farLog.calls]).toEqual([['and hello'], ['hello']])
+    expect([log.calls, farLog.calls]).toEqual([
+      ['and hello', 'drained()'],
+      ['hello', 'drained()'],
+    ])
     const closing = connection.close()
     void far.close()
     await closing
-    expect(log.calls).toEqual(['and hello', 'ended()', 'closed()'])
+    expect(log.calls).toEqual(['and hello', 'drained()', 'ended()', 'closed()'])
   })
 
   it('is the encrypted one from then on', async () => {

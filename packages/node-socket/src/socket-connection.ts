@@ -12,9 +12,6 @@ export interface SocketConnection extends Connection {
   readonly socket: net.Socket
 }
 
-/** Unflushed bytes from which `write()` returns false. Node's own mark, 16 KiB, is below one request. */
-const WRITE_HIGH_WATER_MARK = 1024 * 1024
-
 /** Converts an error of the socket to the error that the receiver gets. */
 type ToError = (address: string, error: Error) => Error
 
@@ -30,7 +27,8 @@ export class NodeSocketConnection implements SocketConnection {
   #receiver: Receiver | undefined
   #state: State = 'open'
   #started = false
-  #needsDrain = false
+  /** Written memory that Node still holds: `drained()` follows. */
+  #isLending = false
   /** The peer's end arrived while no receiver was attached. */
   #endPending = false
   #failure: Error | undefined
@@ -43,7 +41,6 @@ export class NodeSocketConnection implements SocketConnection {
     socket.pause()
     socket.allowHalfOpen = true
     socket.on('error', (error) => this.#onError(error))
-    socket.on('drain', () => this.#onDrain())
     socket.once('end', () => this.#onEnd())
     this.#closed = new Promise((resolve) => {
       socket.once('close', () => {
@@ -63,10 +60,11 @@ export class NodeSocketConnection implements SocketConnection {
   write(chunks: readonly Uint8Array[]): boolean {
     if (this.#state !== 'open') return true
     const { socket } = this
-    if (chunks.length === 1) socket.write(chunks[0] as Uint8Array)
+    if (chunks.length === 1) socket.write(chunks[0] as Uint8Array, this.#onWritten)
     else this.#writeTogether(chunks)
-    if (socket.writableLength < WRITE_HIGH_WATER_MARK) return true
-    this.#needsDrain = true
+    // Node holds a chunk until it was passed to the system or, over TLS, encrypted and passed on.
+    if (socket.writableLength === 0) return true
+    this.#isLending = true
     return false
   }
 
@@ -74,8 +72,15 @@ export class NodeSocketConnection implements SocketConnection {
     const { socket } = this
     // One writev instead of a write per chunk.
     socket.cork()
-    for (const chunk of chunks) if (chunk.length > 0) socket.write(chunk)
+    for (const chunk of chunks) if (chunk.length > 0) socket.write(chunk, this.#onWritten)
     socket.uncork()
+  }
+
+  /** Called by Node for each chunk, and not only above its high water mark as 'drain' is. */
+  readonly #onWritten = (): void => {
+    if (!this.#isLending || this.#state !== 'open' || this.socket.writableLength > 0) return
+    this.#isLending = false
+    this.#receiver?.drained()
   }
 
   close(): Promise<void> {
@@ -121,12 +126,6 @@ export class NodeSocketConnection implements SocketConnection {
     if (this.#state === 'open') this.#state = 'released'
     // The listener of an accepted connection would take bytes that are put back with unshift().
     this.socket.removeAllListeners('data')
-  }
-
-  #onDrain(): void {
-    if (!this.#needsDrain || this.#state !== 'open') return
-    this.#needsDrain = false
-    this.#receiver?.drained()
   }
 
   #onEnd(): void {

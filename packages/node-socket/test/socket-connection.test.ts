@@ -9,7 +9,7 @@ import {
   type SocketConnection,
   socketConnection,
 } from '@nbdjs/node-socket'
-import { listening, RecordingReceiver, SocketFolder } from '@nbdjs/testing'
+import { listening, RecordingReceiver, SocketFolder, settlePromises } from '@nbdjs/testing'
 import { DISCARD_FROM, discardChunk } from '../src/socket-connection.js'
 import { connecting } from './connecting.js'
 
@@ -89,31 +89,36 @@ describe('write', () => {
     expect(writev.mock.calls[0]?.[0]).toHaveLength(3)
   })
 
-  it('returns false from 1 MiB of unflushed bytes on', async () => {
+  it('A1: returns true once the system took every chunk, and calls no drained()', async () => {
     const receiver = new RecordingReceiver()
     connection.start(receiver)
-    const chunk = new Uint8Array(256 * 1024)
-    let goOn = true
-    while (goOn) {
-      goOn = connection.write([chunk])
-      expect(goOn).toBe(connection.socket.writableLength < 1024 * 1024)
-    }
-    expect(connection.write([chunk])).toBe(false)
-    expect(receiver.calls).toEqual([])
-    peer.resume()
-    await once(connection.socket, 'drain')
-    expect(receiver.calls).toEqual(['drained'])
+    expect(connection.write([new Uint8Array(1000)])).toBe(true)
+    expect(connection.write([new Uint8Array(20_000), new Uint8Array(20_000)])).toBe(true)
     expect(connection.socket.writableLength).toBe(0)
+    await settlePromises()
+    expect(receiver.calls).toEqual([])
   })
 
-  it("ignores Node's own drain event, of less than 1 MiB", async () => {
+  it('A1: returns false while Node holds a chunk, however short, and calls drained() once it holds none', async () => {
     const receiver = new RecordingReceiver()
     connection.start(receiver)
-    expect(connection.write([new Uint8Array(500_000)])).toBe(true)
-    expect(connection.socket.writableNeedDrain).toBe(true)
-    peer.resume()
-    await once(connection.socket, 'drain')
+    const chunk = new Uint8Array(256 * 1024).fill(1)
+    let length = chunk.length
+    while (connection.write([chunk])) length += chunk.length
+    expect(connection.write([Uint8Array.of(1), Uint8Array.of(1)])).toBe(false)
     expect(receiver.calls).toEqual([])
+    receiver.drained = () => {
+      chunk.fill(0xee)
+      RecordingReceiver.prototype.drained.call(receiver)
+    }
+    const received: Buffer[] = []
+    peer.on('data', (bytes: Buffer) => received.push(bytes)).resume()
+    await receiver.untilCalled('drained')
+    expect(connection.socket.writableLength).toBe(0)
+    connection.destroy()
+    await once(peer, 'end')
+    expect(receiver.calls).toEqual(['drained', 'closed'])
+    expect(Buffer.compare(Buffer.concat(received), Buffer.alloc(length + 2, 1))).toBe(0)
   })
 })
 

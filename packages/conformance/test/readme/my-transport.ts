@@ -40,7 +40,7 @@ class MyConnection implements Connection {
   readonly #closed: Promise<void>
   #receiver: Receiver | undefined
   #isOpen = true
-  #needsDrain = false
+  #isLending = false
   #error: Error | undefined
 
   constructor(address: string, socket: net.Socket) {
@@ -61,20 +61,23 @@ class MyConnection implements Connection {
     this.#receiver = receiver
     this.#socket.on('data', (chunk: Uint8Array) => deliver(receiver, chunk, () => this.#isOpen))
     this.#socket.on('end', () => this.#isOpen && receiver.ended())
-    this.#socket.on('drain', () => {
-      if (this.#isOpen && this.#needsDrain) receiver.drained()
-      this.#needsDrain = false
-    })
     this.#socket.resume()
   }
 
   write(chunks: readonly Uint8Array[]): boolean {
     if (!this.#isOpen || this.#socket.writableEnded) return true
     this.#socket.cork()
-    for (const chunk of chunks) this.#socket.write(chunk)
+    for (const chunk of chunks) this.#socket.write(chunk, this.#onWritten)
     this.#socket.uncork()
-    this.#needsDrain = this.#socket.writableNeedDrain
-    return !this.#needsDrain
+    this.#isLending = this.#socket.writableLength > 0
+    return !this.#isLending
+  }
+
+  /** Node holds the memory of a chunk until it calls this. */
+  readonly #onWritten = (): void => {
+    if (!this.#isLending || this.#socket.writableLength > 0) return
+    this.#isLending = false
+    if (this.#isOpen) this.#receiver?.drained()
   }
 
   close(): Promise<void> {

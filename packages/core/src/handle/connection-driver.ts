@@ -125,9 +125,12 @@ export class ConnectionDriver implements Receiver {
 
   /** Ends everything at once. */
   fail(error: Error): void {
-    this.#run((protocol) => protocol.fail(error))
-    // Where the protocol had ended before, the connection may still be closing.
-    this.#connection.destroy(error)
+    this.#run((protocol) => {
+      protocol.fail(error)
+      // Also if the protocol had ended before, because the connection may still be closing. It ends the loan of all
+      // memory before any promise is settled.
+      this.#connection.destroy(error)
+    })
   }
 
   // --- Receiver ------------------------------------------------------------------------------------------
@@ -143,6 +146,7 @@ export class ConnectionDriver implements Receiver {
 
   drained(): void {
     this.#isWriteBlocked = false
+    this.protocol.outputFlushed()
     this.#drain()
   }
 
@@ -207,7 +211,8 @@ export class ConnectionDriver implements Receiver {
     while (!this.#isWriteBlocked) {
       const chunks = this.protocol.takeOutput()
       if (chunks.length === 0) return
-      this.#isWriteBlocked = !this.#connection.write(chunks)
+      if (this.#connection.write(chunks)) this.protocol.outputFlushed()
+      else this.#isWriteBlocked = true
     }
   }
 

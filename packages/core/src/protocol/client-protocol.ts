@@ -283,7 +283,7 @@ export class ClientProtocol<C extends Command> {
 
   // --- to the driver -------------------------------------------------------------------------------------
 
-  /** The next chunks to be written, none if there are none. They are lent until flushed. */
+  /** The next chunks to write, none if there are none. They are lent until `outputFlushed()`. */
   takeOutput(): readonly Uint8Array[] {
     const breakage = this.#sendQueue.length > 0 ? this.#transmission.detachedDataError : undefined
     if (breakage !== undefined) this.fail(breakage)
@@ -292,8 +292,13 @@ export class ClientProtocol<C extends Command> {
     if (length === 0) return NO_OUTPUT
     const chunks = this.#sendQueue.take(BATCH_LENGTH)
     this.#stats.bytesSent += length - this.#sendQueue.length
-    if (this.#sendQueue.length === 0) this.#transmission.outputDrained()
+    if (this.#sendQueue.length === 0) this.#transmission.outputTaken()
     return chunks
+  }
+
+  /** The loan of every chunk that was taken has ended: the connection has flushed or copied them. */
+  outputFlushed(): void {
+    this.#transmission.outputFlushed()
   }
 
   /** The chunks of reads that asked for them since the last call. They come before what is settled. */

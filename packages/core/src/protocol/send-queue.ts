@@ -21,6 +21,7 @@ export class SendQueue {
   #start = 0
   #end = 0
   #length = 0
+  #appended = 0
   #requestLength = REQUEST_LENGTH
   #encode: typeof encodeRequest = encodeRequest
 
@@ -35,6 +36,16 @@ export class SendQueue {
     return this.#length
   }
 
+  /** Bytes that were appended since the beginning: where the next byte goes in the stream. */
+  get appended(): number {
+    return this.#appended
+  }
+
+  /** Bytes of the stream that were taken. */
+  get taken(): number {
+    return this.#appended - this.#length
+  }
+
   /** False when memory that waits to be taken was detached or resized since it was appended. */
   get isIntact(): boolean {
     return this.#chunks.reduce((sum, { length }) => sum + length, this.#end - this.#start) === this.#length
@@ -44,6 +55,7 @@ export class SendQueue {
     this.#seal()
     this.#chunks.push(bytes)
     this.#length += bytes.length
+    this.#appended += bytes.length
   }
 
   request(
@@ -58,6 +70,7 @@ export class SendQueue {
     this.#encode(this.#view, this.#end, flags, type, cookieHigh, cookieLow, offset, length)
     this.#end += this.#requestLength
     this.#length += this.#requestLength
+    this.#appended += this.#requestLength
   }
 
   /** The first `maxLength` bytes or fewer; a chunk that reaches further is cut. Asks that `isIntact`. */

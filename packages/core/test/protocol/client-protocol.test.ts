@@ -397,7 +397,7 @@ describe('memory that is taken away', () => {
   })
 })
 
-describe('a reply that comes before all of its request has left', () => {
+describe('A1: a reply that comes before the data of its request was flushed', () => {
   /** A long write of which the first batch has left. */
   function halfSent(): { play: Play; long: Command; bytes: Uint8Array; first: Uint8Array } {
     const play = ready()
@@ -409,18 +409,38 @@ describe('a reply that comes before all of its request has left', () => {
   }
 
   test.each([none, (command: Command) => encodeErrorChunk(cookieOf(command), 1, { value: 1, message: '' })])(
-    'settles its command when the last byte has left: until then the data is lent',
+    'settles its command once the last byte is flushed: until then the data is lent',
     (reply) => {
       const { play, long, bytes, first } = halfSent()
       play.arrive(reply(long))
-      expect([play.settled, play.protocol.inFlight]).toEqual([[], 0])
+      expect([play.settled.length, play.protocol.inFlight]).toEqual([0, 0])
       const from = play.output.length
-      play.isBlocked = false
-      play.drain()
-      expect(play.settled).toEqual([long])
+      play.isLending = true
+      play.flush()
+      // The last 28 bytes are left.
+      play.flush()
+      expect(play.settled.length).toBe(0)
+      play.flush()
+      expect(play.settled.length).toBe(1)
       expectBytes(concat(first, play.output.subarray(from)).subarray(28), bytes)
     },
   )
+
+  test('settles the commands of one write together, and no command of a later write', () => {
+    const play = ready()
+    play.isLending = true
+    const [a, b, c] = [write(pattern(1000)), flush(), write(pattern(1000))]
+    play.submit({ a, b })
+    play.submit({ c })
+    play.arrive(concat(none(a), none(b)))
+    expect(play.settled).toEqual([b])
+    play.flush()
+    expect(play.settled).toEqual([b, a])
+    play.arrive(none(c))
+    expect(play.settled).toEqual([b, a])
+    play.flush()
+    expect(play.settled).toEqual([b, a, c])
+  })
 
   test('is followed by the goodbye in its turn', () => {
     const { play, long } = halfSent()

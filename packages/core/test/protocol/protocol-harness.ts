@@ -37,6 +37,8 @@ export class Play {
   #view: Uint8Array
   /** The connection takes no more for now. */
   isBlocked = false
+  /** Each write is lent to the connection until `flush()`. */
+  isLending = false
 
   constructor({ limits, asking = 'late', isTracing = false, optMode = false, ...changes }: PlayOptions = {}) {
     this.#asking = asking
@@ -82,6 +84,13 @@ export class Play {
       if (event !== undefined) this.events.push(event)
       isBusy = event !== undefined || settled.length > 0
     }
+  }
+
+  /** The connection has flushed all that it took. */
+  flush(): void {
+    this.isBlocked = false
+    this.protocol.outputFlushed()
+    this.drain()
   }
 
   /** The caller's turn. */
@@ -140,6 +149,8 @@ export class Play {
       if (chunks.length === 0) return
       this.writes.push(chunks.map(({ length }) => length))
       this.#output.push(...chunks.map((chunk) => chunk.slice()))
+      this.isBlocked = this.isLending
+      if (!this.isLending) this.protocol.outputFlushed()
     }
   }
 }

@@ -11,7 +11,7 @@ export interface CommandInit {
   readonly flags: number
   readonly offset: U64
   readonly length: number
-  /** What goes with the request: what a write sends. Lent until the command is settled; abandoned, until the connection has sent it. */
+  /** The payload of the request. It is lent to the connection, and the command settles only once that loan has ended. */
   readonly data?: Uint8Array | undefined
   /** Where a read goes. Without it, memory is made for it: see read-data.ts. */
   readonly destination?: Uint8Array | undefined
@@ -48,6 +48,8 @@ export class Command {
   error: Error | undefined = undefined
   /** The part of a read that has arrived in structured reply chunks; undefined before the first. */
   coverage: Coverage | undefined = undefined
+  /** The end of its data in the stream of sent bytes: the data is lent until the connection has flushed so far. */
+  lentUntil = 0
 
   /** Its cookie: the place in the table, and a number that tells it from earlier tenants. */
   slot = 0

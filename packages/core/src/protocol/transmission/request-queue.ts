@@ -108,7 +108,9 @@ export class RequestQueue<C extends Command> {
       command.offset,
       command.requestLength,
     )
-    if (command.data !== undefined) sendQueue.append(command.data)
+    if (command.data === undefined) return
+    sendQueue.append(command.data)
+    command.lentUntil = sendQueue.appended
   }
 }
 

@@ -35,8 +35,10 @@ export class Transmission<C extends Command> {
   #replies: ReplyParser<C> | undefined
   #settled: C[] = []
   #chunks: CommandChunk<C>[] = []
-  /** Answered before all of its request has left: it keeps its data until then. */
-  #settledBeforeSent: C | undefined
+  /** Answered while the connection still holds their data: they settle once it is flushed. */
+  #answeredWhileLent: C[] = []
+  /** Bytes of the stream whose memory the connection has given back. */
+  #flushed = 0
   #isDisconnecting = false
 
   constructor(ground: SharedState) {
@@ -134,11 +136,15 @@ export class Transmission<C extends Command> {
     )
   }
 
-  /** No memory of any command waits to be sent. */
-  outputDrained(): void {
+  /** The last request was taken whole. */
+  outputTaken(): void {
     this.#requests.partiallySent = undefined
-    if (this.#settledBeforeSent !== undefined) this.#settle(this.#settledBeforeSent)
-    this.#settledBeforeSent = undefined
+  }
+
+  /** The connection holds no memory of what was taken so far. */
+  outputFlushed(): void {
+    this.#flushed = this.#shared.sendQueue.taken
+    if (this.#answeredWhileLent.length > 0) this.#settleUnlent()
   }
 
   /** The chunks of reads that asked for them since the last call. They come before what is settled. */
@@ -160,7 +166,8 @@ export class Transmission<C extends Command> {
   /** Nothing is understood any more, and whatever is left fails. The send queue is empty by then. */
   end(reason: () => Error): void {
     this.#replies = undefined
-    this.outputDrained()
+    this.#flushed = Number.POSITIVE_INFINITY
+    this.#settleUnlent()
     const left = [...this.#inFlight.drain(), ...this.#requests.drain()]
     // An error costs as much as ten requests: none is made for nobody.
     if (left.length > 0) this.fail(left, reason())
@@ -177,8 +184,7 @@ export class Transmission<C extends Command> {
   // --- within --------------------------------------------------------------------------------------------
 
   #answered(command: C): void {
-    if (command === this.#requests.partiallySent && this.#shared.sendQueue.length > 0)
-      this.#settledBeforeSent = command
+    if (command.lentUntil > this.#flushed) this.#answeredWhileLent.push(command)
     else this.#settle(command)
     if (command.error !== undefined) this.#handleShutdownReply(command.error)
   }
@@ -188,6 +194,12 @@ export class Transmission<C extends Command> {
     if (!(error instanceof NbdServerError) || error.errno !== 'ESHUTDOWN') return
     this.#isDisconnecting = true
     this.#dropWaiting('the server is shutting down')
+  }
+
+  #settleUnlent(): void {
+    const answered = this.#answeredWhileLent
+    this.#answeredWhileLent = answered.filter(({ lentUntil }) => lentUntil > this.#flushed)
+    for (const command of answered) if (command.lentUntil <= this.#flushed) this.#settle(command)
   }
 
   #dropWaiting(reason: string): void {
