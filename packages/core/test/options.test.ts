@@ -73,7 +73,7 @@ describe('defaults', () => {
     return blank(defaults) as object
   }
 
-  test('a group of undefined counts as none', () => {
+  test('a group that is undefined counts as absent', () => {
     const groups = { handshakeFlags: undefined, strict: undefined, limits: undefined, timeouts: undefined }
     expect(settingsOf(groups)).toEqual(defaults)
   })
@@ -88,7 +88,7 @@ describe('a given value', () => {
     ['handshakeFlags', { fixedNewstyle: false, noZeroes: true }],
     ['limits', { ...defaults.limits, inFlightCommands: 1, listEntries: Number.MAX_SAFE_INTEGER }],
     ['timeouts', { dialMs: 0, handshakeMs: 0.5, requestMs: 2_147_483_647, closeMs: 1 }],
-  ])('of %s is taken, the others stay', (option, value) => {
+  ])('of %s is used, the others keep their defaults', (option, value) => {
     expect(settingsOf({ [option]: value })).toEqual({ ...defaults, [option]: value })
   })
 
@@ -96,11 +96,11 @@ describe('a given value', () => {
     ['handshakeFlags', { noZeroes: false }],
     ['limits', { inFlightBytes: 4096 }],
     ['timeouts', { requestMs: 100 }],
-  ] as const)('within %s leaves its neighbours alone', (group, value) => {
+  ] as const)('within %s does not change the others', (group, value) => {
     expect(settingsOf({ [group]: value })[group]).toEqual({ ...defaults[group], ...value })
   })
 
-  test.each([true, false])('strict: %s stands for every check', (strict) => {
+  test.each([true, false])('strict: %s applies to all checks', (strict) => {
     expect(settingsOf({ strict }).strict).toEqual(Object.fromEntries(checks.map((check) => [check, strict])))
   })
 
@@ -111,7 +111,7 @@ describe('a given value', () => {
     })
   })
 
-  test('is copied: what the caller changes later has no effect', () => {
+  test('is copied: later changes by the caller have no effect', () => {
     const options = { timeouts: { dialMs: 1 }, strict: { bounds: false } }
     const parsed = settingsOf(options)
     options.timeouts.dialMs = 2
@@ -220,7 +220,7 @@ describe('a mistake', () => {
 
 describe('a query for meta contexts', () => {
   test.each(['base:', 'base:allocation', 'x-é:a b', 'qemu:dirty-bitmap:', `x:${'n'.repeat(4094)}`])(
-    '%j is taken',
+    'accepts %j',
     (query) => {
       expect(settingsOf({ metaContexts: ['base:allocation', query] }).metaContexts[1]).toBe(query)
     },
@@ -228,7 +228,7 @@ describe('a query for meta contexts', () => {
 
   // spec: client/meta-context/query-names-a-namespace
   test.each(['', 'allocation', ':', ':allocation', 'ba se:allocation', 'ba\u0001se:', '\u00a0x:'])(
-    '%j is refused',
+    'rejects %j',
     (query) => {
       const complaint = `expected a namespace and a colon, such as base:allocation, received ${quote(query)}`
       expect(usageErrorOf({ metaContexts: ['base:allocation', query] })).toMatchObject({
@@ -239,7 +239,7 @@ describe('a query for meta contexts', () => {
     },
   )
 
-  test.each(['x', 'x:'])('that is too long is told so first', (start) => {
+  test.each(['x', 'x:'])('that is too long is reported as such', (start) => {
     expect(usageErrorOf({ metaContexts: [start.padEnd(4097, 'n')] })).toMatchObject({
       message: 'Handle: metaContexts.0: expected at most 4096 bytes of UTF-8, received 4097',
       errno: 'ENAMETOOLONG',
@@ -252,7 +252,7 @@ describe('an export name', () => {
     ['of 4096 bytes', 'n'.repeat(4096)],
     ['of 4096 bytes in 1024 characters', '\u{1f4be}'.repeat(1024)],
     ['with a slash, a space and a newline', '/a b\n'],
-  ])('%s is taken', (_, exportName) => {
+  ])('accepts %s', (_, exportName) => {
     expect(settingsOf({ exportName }).exportName).toBe(exportName)
   })
 
@@ -265,7 +265,7 @@ describe('an export name', () => {
     ['disk\0zero', `${odd}, received "disk\\u0000zero"`, 'EINVAL'],
     ['disk\ud83d', `${odd}, received "disk\\ud83d"`, 'EINVAL'],
     ['\udcbedisk', `${odd}, received "\\udcbedisk"`, 'EINVAL'],
-  ])('%j is refused', (exportName, complaint, errno) => {
+  ])('rejects %j', (exportName, complaint, errno) => {
     expect(usageErrorOf({ exportName })).toMatchObject({
       message: `Handle: exportName: expected ${complaint}`,
       errno,

@@ -58,7 +58,7 @@ class Recorder implements Receiver {
 const open = (): boolean => true
 
 describe('deliver', () => {
-  test('puts a chunk that fits into one view and leaves the rest of the view alone', () => {
+  test('copies a chunk into one view and leaves the rest of the view unchanged', () => {
     const receiver = new Recorder(8)
     deliver(receiver, octets('01 02 03'), open)
     expect(receiver.calls).toEqual([
@@ -67,7 +67,7 @@ describe('deliver', () => {
     ])
   })
 
-  test('fills a view exactly, and asks for no other', () => {
+  test('fills a view exactly and requests no other', () => {
     const receiver = new Recorder(3)
     deliver(receiver, octets('01 02 03'), open)
     expect(receiver.calls).toEqual([
@@ -76,7 +76,7 @@ describe('deliver', () => {
     ])
   })
 
-  test('goes piece by piece through views of any length, asking anew for each', () => {
+  test('copies through views of any length, one buffer() call each', () => {
     const receiver = new Recorder(1, 4, 2, 100)
     deliver(receiver, octets('00 01 02 03 04 05 06 07 08 09'), open)
     expect(receiver.calls.map(([call]) => call)).toEqual([
@@ -105,7 +105,7 @@ describe('deliver', () => {
     expect(receiver.calls).toEqual([])
   })
 
-  test('stops where the receiver destroys the connection, without asking for another view', () => {
+  test('stops if the receiver destroys the connection, without another buffer() call', () => {
     const receiver = new Recorder(2)
     let pieces = 0
     receiver.onReceived = () => {
@@ -116,7 +116,7 @@ describe('deliver', () => {
     expect(receiver.bytes).toEqual([1, 2, 3, 4])
   })
 
-  test('copies: neither keeps nor changes the chunk, and takes no byte around it', () => {
+  test('copies: does not keep or change the chunk, and reads no byte outside of it', () => {
     const memory = octets('ff ff 01 02 03 ff ff')
     const chunk = memory.subarray(2, 5)
     const receiver = new Recorder(8)
@@ -126,7 +126,7 @@ describe('deliver', () => {
     expect(memory).toEqual(octets('ff ff 00 00 00 ff ff'))
   })
 
-  test('throws, and does not spin, when the receiver lends an empty view', () => {
+  test('throws if the receiver lends an empty view', () => {
     const receiver = new Recorder(2, 0)
     receiver.onReceived = () => {
       if (receiver.calls.length > 8) throw new Error('it spins')
@@ -139,7 +139,7 @@ describe('deliver', () => {
     expect(receiver.counts).toEqual([2])
   })
 
-  test('lets an error of the receiver out', () => {
+  test('passes on an error of the receiver', () => {
     const receiver = new Recorder(8)
     receiver.onReceived = () => {
       throw new Error('fault of the receiver')

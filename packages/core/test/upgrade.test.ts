@@ -73,8 +73,8 @@ const marked =
     }
   }
 
-describe('a connection that may be upgraded', () => {
-  it('is the plain one at first', async () => {
+describe('an upgradable connection', () => {
+  it('is the plaintext connection at first', async () => {
     const { connection, far, log, farLog } = stage(() => Promise.reject(new Error('never')))
     connection.write([bytes('hello')])
     far.write([bytes('and hello')])
@@ -89,7 +89,7 @@ describe('a connection that may be upgraded', () => {
     expect(log.calls).toEqual(['and hello', 'drained()', 'ended()', 'closed()'])
   })
 
-  it('is the encrypted one from then on', async () => {
+  it('is the encrypted connection after the upgrade', async () => {
     const marks: string[] = []
     const { connection, far, log } = stage(marked(marks))
     await connection.startTls()
@@ -102,7 +102,7 @@ describe('a connection that may be upgraded', () => {
     expect(log.calls).toEqual([])
   })
 
-  it('hands over what a provider needs to know', async () => {
+  it('passes all properties to the provider', async () => {
     const handovers: TlsHandover[] = []
     const { connection } = stage(async (handover) => {
       handovers.push(handover)
@@ -116,7 +116,7 @@ describe('a connection that may be upgraded', () => {
 })
 
 describe('an upgrade that fails', () => {
-  it('destroys the connection, tells the receiver last, and rejects', async () => {
+  it('destroys the connection, calls closed() last, and rejects', async () => {
     const { connection, log, farLog } = stage(() => Promise.reject(new Error('wrong password')))
     await expect(connection.startTls()).rejects.toMatchObject({
       operation: 'tls',
@@ -127,7 +127,7 @@ describe('an upgrade that fails', () => {
     expect(farLog.calls).toHaveLength(1)
   })
 
-  it('may throw at once, and whatever it likes', async () => {
+  it('may throw any value synchronously', async () => {
     const { connection } = stage(() => {
       throw 'a string'
     })
@@ -136,7 +136,7 @@ describe('an upgrade that fails', () => {
     })
   })
 
-  it('ends when the connection is destroyed, also where the provider does not heed its signal', async () => {
+  it('ends if the connection is destroyed, even if the provider ignores its signal', async () => {
     const late: string[] = []
     let resolve: (connection: Connection) => void = () => {}
     const { connection, log } = stage(({ connection: plain }) => {
@@ -155,7 +155,7 @@ describe('an upgrade that fails', () => {
     expect(log.calls).toEqual(['closed(enough)'])
   })
 
-  it('ends when the connection is closed meanwhile: there is no way to take leave', async () => {
+  it('ends if the connection is closed meanwhile', async () => {
     const { connection } = stage(({ connection: plain }) => {
       plain.start(new Log())
       return new Promise(() => {})
@@ -165,7 +165,7 @@ describe('an upgrade that fails', () => {
     await expect(upgrading).rejects.toThrow('TLS with in-process: failed: the connection was destroyed')
   })
 
-  it('is over when a byte comes before the provider has taken the connection', async () => {
+  it('fails if a byte arrives before the provider has started', async () => {
     const { connection, far, log } = stage(() => new Promise(() => {}))
     const upgrading = connection.startTls()
     far.write([bytes('x')])
@@ -178,7 +178,7 @@ describe('an upgrade that fails', () => {
   })
 })
 
-it('tells a provider that comes late of an end that came before', async () => {
+it('reports an earlier end to a provider that starts late', async () => {
   const inner = new Log()
   const { connection, far } = stage(async (handover) => {
     await settled()

@@ -21,7 +21,7 @@ const { Done } = ReplyFlag
 const offer = { structuredReplies: true, flags: EVERYTHING | TransmissionFlag.SendDf }
 
 // libnbd: nbd_pread_structured
-test('chunks are told of as they come, and fill the buffer', async () => {
+test('chunks are delivered as they arrive, and fill the buffer', async () => {
   const { handle, server } = await ready(offer)
   const chunks: ReadChunk[] = []
   const buffer = repeated(0xff, 8)
@@ -48,7 +48,7 @@ test('a simple reply is one chunk of data', async () => {
   handle.destroy()
 })
 
-test('an error at a place is told of, one without is not, and the first is what the promise rejects with', async () => {
+test('an error with an offset is delivered, one without is not, and the promise rejects with the first', async () => {
   const { handle, server } = await ready(offer)
   const chunks: ReadChunk[] = []
   const reading = handle.preadStructured(new Uint8Array(8), 0, (chunk) => chunks.push(chunk), { df: true })
@@ -65,7 +65,7 @@ test('an error at a place is told of, one without is not, and the first is what 
   handle.destroy()
 })
 
-test('a function that says goodbye with the last chunk is heard', async () => {
+test('a shutdown inside the callback of the last chunk has its effect', async () => {
   const { handle, server } = await ready(offer)
   let leaving: Promise<void> | undefined
   const reading = handle.preadStructured(new Uint8Array(4), 0, () => {
@@ -80,7 +80,7 @@ test('a function that says goodbye with the last chunk is heard', async () => {
   expect(handle.state).toBe('closed')
 })
 
-test('what the function throws fails the command after all of its chunks, and nothing else', async () => {
+test('an error of the callback fails only the command, after all of its chunks', async () => {
   const { handle, server } = await ready(offer)
   let calls = 0
   const reason = new Error('enough')
@@ -96,7 +96,7 @@ test('what the function throws fails the command after all of its chunks, and no
   handle.destroy()
 })
 
-test('nothing is told of after an abort', async () => {
+test('no chunk is delivered after an abort', async () => {
   const { handle, server } = await ready(offer)
   const { signal, ...abortion } = abortable()
   const chunks: ReadChunk[] = []
@@ -111,7 +111,7 @@ test('nothing is told of after an abort', async () => {
   handle.destroy()
 })
 
-test('the function must be one', async () => {
+test('the callback must be a function', async () => {
   const { handle } = await ready(offer)
   const error = await rejection(handle.preadStructured(new Uint8Array(4), 0, 'tell' as never))
   expect(error).toBeInstanceOf(NbdUsageError)

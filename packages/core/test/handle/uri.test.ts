@@ -67,13 +67,13 @@ describe('the URI of a handle', () => {
     expect(parseUri(uri)).toMatchObject({ ...there, exportName: 'a b/é' })
   })
 
-  test('is not known before the handle leads anywhere', () => {
+  test('is unknown before connect', () => {
     const error = expect.objectContaining({ code: 'ERR_NBD_STATE', errno: 'ENOTCONN' })
     expect(() => new Handle().uri).toThrow(error)
     expect(() => new Handle().uri).toThrow(NbdStateError)
   })
 
-  test('is known when the dial failed', async () => {
+  test('is known after a failed dial', async () => {
     const handle = new Handle()
     const dial = (): Promise<never> => Promise.reject(new Error('nobody listens'))
     await rejection(handle.connect({ address: 'there', uri: there, dial }))
@@ -95,7 +95,7 @@ describe('the URI of a handle', () => {
     expect(server.end).toBeDefined()
   })
 
-  test('is undefined where the transport has none, or one that no URI can say', async () => {
+  test('is undefined if the transport has none, or an invalid one', async () => {
     for (const uri of [undefined, null, 'nbd://there', { ...there, port: 0 }, { transport: 'ssh' }]) {
       const here = scene({}, { uri })
       expect([here.handle.state, here.handle.uri]).toEqual(['connecting', undefined])
@@ -106,7 +106,7 @@ describe('the URI of a handle', () => {
     expect(destroyed.uri).toBeUndefined()
   })
 
-  test('is of the address as it was at the dial, and of nothing else that the transport holds', async () => {
+  test('has the address at the time of the dial, and no other fields of the transport', async () => {
     const uri = { ...there, user: 'bob', exportName: 'theirs', tlsParameters: { type: 'psk' } }
     const here = scene({ exportName: 'mine' }, { uri })
     Object.assign(uri, { host: 'elsewhere' })
@@ -121,7 +121,7 @@ describe('TLS in the URI', () => {
     [{ tls: 'require', tlsProvider: new NamedTls() }, 'nbds://alice@there:99/?tls-psk-file=/keys'],
     [{ tls: 'allow', tlsProvider: new NamedTls() }, 'nbd://alice@there:99/?tls-psk-file=/keys'],
     [{ tls: 'disable', tlsProvider: new NamedTls() }, 'nbd://there:99/'],
-  ])('is what the options ask for: %#', async (options, expected) => {
+  ])('is what the options request: %#', async (options, expected) => {
     const here = scene(options)
     expect(here.handle.uri).toBe(expected)
     await end(here)
@@ -130,7 +130,7 @@ describe('TLS in the URI', () => {
   test.each([
     [true, 'nbds://alice@there:99/?tls-psk-file=/keys'],
     [false, 'nbd://alice@there:99/?tls-psk-file=/keys'],
-  ])('is what was agreed on where it is allowed: %j', async (agrees, expected) => {
+  ])('is the negotiated mode if it is allowed: %j', async (agrees, expected) => {
     const here = scene({ tls: 'allow', tlsProvider: new NamedTls() })
     const { server, handle } = here
     await server.greet()
@@ -150,7 +150,7 @@ describe('TLS in the URI', () => {
     await end(here)
   })
 
-  test('tells no password that a provider gives as a user name', async () => {
+  test('contains no password that a provider passes as a user name', async () => {
     const tlsProvider = Object.assign(new StandInTls(), { uri: { user: 'alice:secret' } })
     const here = scene({ tls: 'require', tlsProvider })
     expect(here.handle.uri).toBe('nbds://there:99/')
@@ -158,7 +158,7 @@ describe('TLS in the URI', () => {
   })
 })
 
-test('connect() takes a transport that has a URI', async () => {
+test('connect() accepts a transport that has a URI', async () => {
   const server = new ScriptedServer()
   const connecting = connect(leadingTo({ transport: 'unix', socketPath: '/s&x' }, server))
   await server.handshake()

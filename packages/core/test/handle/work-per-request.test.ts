@@ -98,7 +98,7 @@ describe('a read', () => {
     await end(handle, connection)
   })
 
-  test('into memory of the caller makes none, but for the slabs of the requests', async () => {
+  test('into memory of the caller allocates only slabs for requests', async () => {
     const { handle, connection } = await ready()
     const buffer = new Original(512)
     const own: number[] = []
@@ -117,7 +117,7 @@ describe('a read', () => {
     await end(handle, connection)
   })
 
-  test('into memory of its own makes just that', async () => {
+  test('into new memory allocates only that', async () => {
     const { handle, connection } = await ready()
     const reading = handle.pread(4 * KIB, 0)
     await settled()
@@ -135,7 +135,7 @@ describe('a read', () => {
 })
 
 describe('a write', () => {
-  test('is handed to the connection as it is, and the headers of its neighbours with one view', async () => {
+  test('is passed to the connection without a copy, and headers share one view', async () => {
     const { handle, connection } = await ready()
     const data = new Original(64 * KIB)
     made.length = 0

@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals'
 import { WriteBatcher } from '../../src/handle/write-batcher.js'
 import { microtasks, settled } from './settle-promises.js'
 
-test('runs the task once, however often it is asked for', async () => {
+test('runs the task once, however often it is scheduled', async () => {
   let runs = 0
   const turn = new WriteBatcher(() => runs++)
   turn.schedule()
@@ -14,7 +14,7 @@ test('runs the task once, however often it is asked for', async () => {
   expect(runs).toBe(1)
 })
 
-test('runs it before any timer or I/O, and then is ready for the next turn', async () => {
+test('runs it before any timer or I/O, and can be scheduled again', async () => {
   let runs = 0
   const turn = new WriteBatcher(() => runs++)
   for (let turns = 1; turns <= 3; turns++) {
@@ -24,7 +24,7 @@ test('runs it before any timer or I/O, and then is ready for the next turn', asy
   }
 })
 
-test('waits for whoever comes back a few microtasks later', async () => {
+test('waits for callers that return a few microtasks later', async () => {
   const runsAfter: number[] = []
   let asked = 0
   const turn = new WriteBatcher(() => runsAfter.push(asked))
@@ -38,7 +38,7 @@ test('waits for whoever comes back a few microtasks later', async () => {
   expect(runsAfter).toEqual([16])
 })
 
-test('waits no longer once all who were answered have come back', async () => {
+test('stops waiting once all expected requests were submitted', async () => {
   let runs = 0
   const turn = new WriteBatcher(() => runs++)
   turn.expectRequests(3)
@@ -50,7 +50,7 @@ test('waits no longer once all who were answered have come back', async () => {
   expect(runs).toBe(1)
 })
 
-test('waits the usual time for whoever comes unexpected, and forgets who did not come back', async () => {
+test('waits the usual time for an unexpected request, and resets the expected number', async () => {
   const after: number[] = []
   let passed = 0
   const turn = new WriteBatcher(() => after.push(passed))
@@ -68,7 +68,7 @@ test('waits the usual time for whoever comes unexpected, and forgets who did not
   expect(after[0]).toBeGreaterThan(5)
 })
 
-test('does not wait for ever', async () => {
+test('has an upper limit', async () => {
   let runs = 0
   const turn = new WriteBatcher(() => runs++)
   for (let asked = 0; asked < 1000; asked++) {
@@ -79,7 +79,7 @@ test('does not wait for ever', async () => {
   await settled()
 })
 
-test('a task that asks again gets another turn', async () => {
+test('a task that schedules again runs again', async () => {
   let runs = 0
   const turn: WriteBatcher = new WriteBatcher(() => {
     runs++

@@ -9,8 +9,8 @@ function fill(receiveBuffer: ReceiveBuffer, bytes: Uint8Array): void {
   receiveBuffer.commit(bytes.length)
 }
 
-describe('an receive buffer', () => {
-  test('gives out what was put in, in order', () => {
+describe('a receive buffer', () => {
+  test('returns the bytes in order', () => {
     const receiveBuffer = new ReceiveBuffer(16)
     fill(receiveBuffer, octets('01 02 03 04 05'))
     expect(receiveBuffer.length).toBe(5)
@@ -20,14 +20,14 @@ describe('an receive buffer', () => {
     expect(receiveBuffer.length).toBe(0)
   })
 
-  test('shows integers where the unread bytes begin', () => {
+  test('reads integers at the first unread byte', () => {
     const receiveBuffer = new ReceiveBuffer(16)
     fill(receiveBuffer, octets('ff ff 67 44 66 98'))
     receiveBuffer.skip(2)
     expect(receiveBuffer.view.getUint32(receiveBuffer.start)).toBe(0x67446698)
   })
 
-  test('has all of its room when nothing is unread, however much went through', () => {
+  test('has its whole capacity if no byte is unread', () => {
     const receiveBuffer = new ReceiveBuffer(16)
     for (let round = 0; round < 10; round++) {
       expect(receiveBuffer.writable().length).toBe(16)
@@ -36,7 +36,7 @@ describe('an receive buffer', () => {
     }
   })
 
-  test('doubles its room whenever it was filled, up to its capacity, and not before', () => {
+  test('doubles its size when it is full, up to its capacity', () => {
     const KIB = 1024
     const receiveBuffer = new ReceiveBuffer(50 * KIB)
     const rooms: number[] = []
@@ -51,7 +51,7 @@ describe('an receive buffer', () => {
     expect(rooms).toEqual([16 * KIB, 32 * KIB, 50 * KIB, 50 * KIB])
   })
 
-  test('keeps what is unread when it grows', () => {
+  test('keeps unread bytes when it grows', () => {
     const receiveBuffer = new ReceiveBuffer(32 * 1024)
     fill(receiveBuffer, repeated(7, 16 * 1024))
     receiveBuffer.skip(16 * 1024 - 3)
@@ -59,7 +59,7 @@ describe('an receive buffer', () => {
     expect(receiveBuffer.take(3)).toEqual(octets('07 07 07'))
   })
 
-  test('lends the room behind what is unread, and moves that to the front first', () => {
+  test('lends the memory after the unread bytes, and moves those to the front first', () => {
     const receiveBuffer = new ReceiveBuffer(8)
     fill(receiveBuffer, octets('01 02 03 04 05 06'))
     receiveBuffer.skip(4)
@@ -68,7 +68,7 @@ describe('an receive buffer', () => {
     expect(receiveBuffer.take(4)).toEqual(octets('05 06 07 08'))
   })
 
-  test('lends no more than is asked for, wherever what is unread ends', () => {
+  test('lends no more than requested', () => {
     const receiveBuffer = new ReceiveBuffer(16)
     expect(receiveBuffer.writable(5).length).toBe(5)
     fill(receiveBuffer, octets('01 02 03 04 05'))
@@ -76,7 +76,7 @@ describe('an receive buffer', () => {
     expect(receiveBuffer.writable(100).length).toBe(11)
   })
 
-  test('lends the same room to who asks twice', () => {
+  test('lends the same memory twice if no byte was received', () => {
     const receiveBuffer = new ReceiveBuffer(8)
     fill(receiveBuffer, octets('01 02 03'))
     receiveBuffer.skip(1)
@@ -86,7 +86,7 @@ describe('an receive buffer', () => {
     expect(receiveBuffer.take(3)).toEqual(octets('02 03 04'))
   })
 
-  test('is full, and no more than full', () => {
+  test('can be filled completely, and not more', () => {
     const receiveBuffer = new ReceiveBuffer(4)
     fill(receiveBuffer, octets('01 02 03 04'))
     expect(receiveBuffer.writable().length).toBe(0)
@@ -94,7 +94,7 @@ describe('an receive buffer', () => {
     expect(receiveBuffer.writable().length).toBe(1)
   })
 
-  test('forgets all at once', () => {
+  test('can be cleared', () => {
     const receiveBuffer = new ReceiveBuffer(4)
     fill(receiveBuffer, octets('01 02 03 04'))
     receiveBuffer.skip(1)
@@ -103,15 +103,15 @@ describe('an receive buffer', () => {
   })
 })
 
-describe('what must be in one piece', () => {
-  test('is waited for within the capacity when it fits', () => {
+describe('contiguous bytes', () => {
+  test('are collected within the capacity if they fit', () => {
     const receiveBuffer = new ReceiveBuffer(16)
     const { buffer } = receiveBuffer.writable()
     receiveBuffer.reserve(16)
     expect(receiveBuffer.writable().buffer).toBe(buffer)
   })
 
-  test('grows the capacity when it does not, to just that much', () => {
+  test('increase the capacity to exactly their length otherwise', () => {
     const receiveBuffer = new ReceiveBuffer(16)
     fill(receiveBuffer, octets('01 02 03'))
     receiveBuffer.skip(1)
@@ -123,7 +123,7 @@ describe('what must be in one piece', () => {
     expect(taken.length).toBe(100)
   })
 
-  test('is shown by the view of the new memory', () => {
+  test('are readable in the new memory', () => {
     const receiveBuffer = new ReceiveBuffer(4)
     fill(receiveBuffer, octets('ff 67 44 66'))
     receiveBuffer.skip(1)
@@ -133,7 +133,7 @@ describe('what must be in one piece', () => {
   })
 })
 
-test('an receive buffer is a queue of bytes', () => {
+test('a receive buffer is a queue of bytes', () => {
   const steps = fc.array(
     fc.oneof(
       fc.record({ fill: fc.uint8Array({ minLength: 1, maxLength: 12 }) }),

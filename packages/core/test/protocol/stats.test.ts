@@ -19,7 +19,7 @@ import { Play } from './protocol-harness.js'
 import { negotiating, ready } from './ready.js'
 import { flush, read, trim, write } from './transmission/commands.js'
 
-test('a stats begins at nothing, and is what the user gets to see', () => {
+test('counters start at 0 and are returned to the user', () => {
   expect({ ...new StatsCounter() }).toEqual({
     bytesSent: 0,
     bytesReceived: 0,
@@ -51,13 +51,13 @@ const granted = concat(
   encodeOptionReply(Opt.Go, Rep.Ack),
 )
 
-describe('of the handshake, each option counts and no reply to one does', () => {
-  test('a greeting is a chunk, the client flags are none', () => {
+describe('during the handshake, each option counts, and no reply', () => {
+  test('a greeting counts as a chunk, the client flags do not', () => {
     const play = new Play({ optMode: true, requestStructuredReplies: false })
     expect(growth(play, () => play.arrive(encodeGreeting(3)))).toEqual([4, 0, 18, 1])
   })
 
-  test('an oldstyle greeting is a chunk', () => {
+  test('an oldstyle greeting counts as a chunk', () => {
     const play = new Play()
     const magic = octets('4e 42 44 4d 41 47 49 43  00 00 42 02 81 86 12 53')
     const rest = concat(octets('00 00 00 00 00 01 00 00  00 00 00 01'), repeated(0, 124))
@@ -81,7 +81,7 @@ describe('of the handshake, each option counts and no reply to one does', () => 
     expect(numbers).toEqual([16, 1, 25 + 25 + 20, 0])
   })
 
-  test('NBD_OPT_GO, that is refused', () => {
+  test('NBD_OPT_GO and its rejection', () => {
     const play = negotiating()
     const numbers = growth(play, () => {
       play.act((protocol) => protocol.begin('go'))
@@ -90,7 +90,7 @@ describe('of the handshake, each option counts and no reply to one does', () => 
     expect(numbers).toEqual([16 + 13, 1, 20, 0])
   })
 
-  test('NBD_OPT_ABORT, whose answer is not read', () => {
+  test('NBD_OPT_ABORT, whose reply is not read', () => {
     const play = negotiating()
     const numbers = growth(play, () => {
       play.act((protocol) => protocol.abort())
@@ -134,7 +134,7 @@ const filtered = new Command({
   data: encodeBlockStatusFilter({ length: 65536, contextIds: [1] }),
 })
 
-describe('of transmission, each request counts, and each simple reply and chunk', () => {
+describe('during transmission, each request, simple reply and chunk counts', () => {
   test.each<
     [mode: keyof typeof modes, what: string, command: () => Command, reply: Uint8Array, numbers: Numbers]
   >([
@@ -193,7 +193,7 @@ describe('of transmission, each request counts, and each simple reply and chunk'
     ['simple', 28],
     ['structured', 28],
     ['extended', 32],
-  ] as const)('%s: the goodbye counts, and has no answer', (mode, length) => {
+  ] as const)('%s: NBD_CMD_DISC counts, and has no reply', (mode, length) => {
     const play = modes[mode]()
     const grown = growth(play, () => {
       play.act((protocol) => protocol.disconnect())
@@ -203,7 +203,7 @@ describe('of transmission, each request counts, and each simple reply and chunk'
     expect(play.protocol.phase).toBe('closed')
   })
 
-  test('a command that was given up before it was sent does not count, the reply to one that was does', () => {
+  test('a command abandoned in the queue does not count; the reply to one that was sent does', () => {
     const play = ready({ limits: { inFlightCommands: 1 } })
     const grown = growth(play, () => {
       play.submit({ sent: flush(), dropped: flush() })

@@ -37,7 +37,7 @@ describe.each([
     expect(encodeBlockStatus(layout, 7, descriptors)).toEqual(bytes)
   })
 
-  test('is decoded, descriptor by descriptor, anywhere in a buffer', () => {
+  test('is decoded descriptor by descriptor, at any offset of a buffer', () => {
     const view = viewOf(embedded(bytes))
     const decoded = descriptors.map((__, index) =>
       decodeDescriptor(layout, view, layout.headLength + index * layout.descriptorLength),
@@ -55,7 +55,7 @@ describe('the payload that filters the contexts of a block status request', () =
     expect(decodeBlockStatusFilter(embedded(bytes))).toEqual(filter)
   })
 
-  test('has a length of its own and whole ids, or is refused', () => {
+  test('is rejected unless it has a length and complete ids', () => {
     expect(decodeBlockStatusFilter(bytes.subarray(0, 8))).toEqual({ length: 2 ** 32, contextIds: [] })
     expect([0, 4, 7, 9, 15].map((length) => decodeBlockStatusFilter(bytes.subarray(0, length)))).toEqual(
       Array(5).fill(undefined),

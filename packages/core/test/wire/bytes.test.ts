@@ -3,7 +3,7 @@ import { concat, hex, viewOf } from '@nbdjs/core/wire'
 import { embedded, octets } from '../bytes.js'
 
 describe('viewOf', () => {
-  test('covers exactly the bytes, wherever they lie in their buffer', () => {
+  test('covers exactly the bytes, at any offset of their buffer', () => {
     const bytes = embedded(octets('01 02 03 04'))
     const view = viewOf(bytes)
     expect(view.byteLength).toBe(4)
@@ -17,20 +17,20 @@ describe('viewOf', () => {
     expect(bytes).toEqual(octets('ab cd'))
   })
 
-  test('of no bytes is empty', () => {
+  test('of an empty array is empty', () => {
     expect(viewOf(embedded(octets())).byteLength).toBe(0)
   })
 })
 
 describe('concat', () => {
-  test('puts the parts one after another, into memory of its own', () => {
+  test('copies the parts into new memory, in order', () => {
     const part = octets('01 02')
     const whole = concat(part, octets(), embedded(octets('03')), part)
     part.fill(0xff)
     expect(whole).toEqual(octets('01 02 03 01 02'))
   })
 
-  test('of nothing is empty', () => {
+  test('of no parts is empty', () => {
     expect(concat()).toEqual(octets())
   })
 })
@@ -42,11 +42,11 @@ describe('hex', () => {
     [0xffffffff, '0xffffffff'],
     [0x1_0000_0000, '0x100000000'],
     [5n, '0x00000005'],
-  ])('of %s has 8 digits at least', (value, text) => {
+  ])('of %s has at least 8 digits', (value, text) => {
     expect(hex(value)).toBe(text)
   })
 
-  test('has as many digits as asked for', () => {
+  test('has the requested number of digits', () => {
     expect(hex(0x00420281861253n, 16)).toBe('0x0000420281861253')
     expect(hex(2n ** 64n - 1n, 16)).toBe('0xffffffffffffffff')
     expect(hex(7, 1)).toBe('0x7')

@@ -26,7 +26,7 @@ const chunks = [
 ] as const
 
 describe('Cmd', () => {
-  test('holds the request types of the specification, and no other', () => {
+  test('contains exactly the request types of the specification', () => {
     expect(Object.values(Cmd)).toEqual(commands.map(([code]) => code))
     expect(Cmd).toMatchObject({ Read: 0, Write: 1, Disc: 2, Flush: 3, Trim: 4, Cache: 5 })
     expect(Cmd).toMatchObject({ WriteZeroes: 6, BlockStatus: 7 })
@@ -46,7 +46,7 @@ describe('Cmd', () => {
 })
 
 describe('Chunk', () => {
-  test('holds the structured reply types of the specification, and no other', () => {
+  test('contains exactly the structured reply types of the specification', () => {
     expect(Object.values(Chunk)).toEqual(chunks.map(([code]) => code))
     expect(Chunk).toMatchObject({ None: 0, OffsetData: 1, OffsetHole: 2, BlockStatus: 5, BlockStatusExt: 6 })
     expect(Chunk).toMatchObject({ Error: 2 ** 15 + 1, ErrorOffset: 2 ** 15 + 2 })

@@ -15,7 +15,7 @@ const values = [
 ] as const
 
 describe('ErrorValue', () => {
-  test('holds the error values of the specification, and no other', () => {
+  test('contains exactly the error values of the specification', () => {
     expect(Object.entries(ErrorValue)).toEqual(values.map(([value, name]) => [name, value]))
     expectTypeOf<ErrorName>().toEqualTypeOf<(typeof values)[number][1]>()
   })

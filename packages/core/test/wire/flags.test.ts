@@ -14,7 +14,7 @@ import {
 const bits = (flags: Readonly<Record<string, number>>): Record<string, number> =>
   Object.fromEntries(Object.entries(flags).map(([name, flag]) => [name, Math.log2(flag)]))
 
-test('"Handshake flags"; "Client flags" gives the same bits to the answers', () => {
+test('"Handshake flags", and "Client flags" with the same bits', () => {
   expect(bits(HandshakeFlag)).toEqual({ FixedNewstyle: 0, NoZeroes: 1 })
 })
 
@@ -53,6 +53,6 @@ test.each([
   ],
   [commandFlagNames, 'FUA|NO_HOLE|DF|REQ_ONE|FAST_ZERO|PAYLOAD_LEN|0xffc0'],
   [replyFlagNames, 'DONE|0xfffe'],
-])('all 16 bits have names, or are shown as a number', (namesOf, names) => {
+])('all 16 bits have names or are shown as a number', (namesOf, names) => {
   expect(namesOf(0xffff)).toBe(names)
 })

@@ -39,18 +39,18 @@ test('the lengths are those of the specification', () => {
 })
 
 describe('decodeGreetingMagic', () => {
-  test('tells newstyle from oldstyle', () => {
+  test('distinguishes newstyle and oldstyle', () => {
     expect(decodeGreetingMagic(embedded(newstyleMagic))).toBe('newstyle')
     expect(decodeGreetingMagic(embedded(oldstyleMagic))).toBe('oldstyle')
     expectTypeOf(decodeGreetingMagic).returns.toEqualTypeOf<GreetingKind>()
     expectTypeOf<GreetingKind>().toEqualTypeOf<'oldstyle' | 'newstyle'>()
   })
 
-  test('leaves what follows alone', () => {
+  test('ignores the bytes that follow', () => {
     expect(decodeGreetingMagic(joined(newstyleMagic, octets('00 03')))).toBe('newstyle')
   })
 
-  test('refuses a first word that is not NBDMAGIC', () => {
+  test('rejects a first word that is not NBDMAGIC', () => {
     // What an HTTP server says to a stranger.
     const http = octets('48 54 54 50 2f 31 2e 31', '20 34 30 30 20 42 61 64')
     expect(refusal(() => decodeGreetingMagic(http))).toMatchObject({
@@ -62,13 +62,13 @@ describe('decodeGreetingMagic', () => {
     })
   })
 
-  test('shows a word with its top bit set as it came', () => {
+  test('shows a word with its top bit set unchanged', () => {
     expect(refusal(() => decodeGreetingMagic(repeated(0xff, 16))).received).toBe('0xffffffffffffffff')
     const second = octets('4e 42 44 4d 41 47 49 43', '80 00 00 00 00 00 00 01')
     expect(refusal(() => decodeGreetingMagic(second)).received).toBe('0x8000000000000001')
   })
 
-  test('refuses a second word that is neither', () => {
+  test('rejects an unknown second word', () => {
     const odd = octets('4e 42 44 4d 41 47 49 43', '00 03 e8 89 04 55 65 a9')
     expect(refusal(() => decodeGreetingMagic(odd))).toMatchObject({
       message:
@@ -78,7 +78,7 @@ describe('decodeGreetingMagic', () => {
     })
   })
 
-  test.each([newstyleMagic, oldstyleMagic])('refuses any one octet changed', (magic) => {
+  test.each([newstyleMagic, oldstyleMagic])('rejects a change of any byte', (magic) => {
     for (const at of magic.keys()) {
       const changed = magic.with(at, (magic[at] ?? 0) ^ 0x01)
       expect(refusal(() => decodeGreetingMagic(changed)).message).toMatch(
@@ -87,7 +87,7 @@ describe('decodeGreetingMagic', () => {
     }
   })
 
-  test.each([newstyleMagic, oldstyleMagic])('refuses every length below 16', (magic) => {
+  test.each([newstyleMagic, oldstyleMagic])('rejects less than 16 bytes', (magic) => {
     const refusals = truncations(magic).map((bytes) => refusal(() => decodeGreetingMagic(bytes)).message)
     expect(refusals).toHaveLength(16)
     expect(refusals).toEqual(
@@ -109,7 +109,7 @@ describe('handshake flags', () => {
     expect(encodeGreeting(flags)).toEqual(joined(newstyleMagic, octets(onTheWire)))
   })
 
-  test('refuses every length below 2', () => {
+  test('rejects less than 2 bytes', () => {
     expect(truncations(octets('00 03')).map((b) => refusal(() => decodeHandshakeFlags(b)).message)).toEqual([
       'handshake flags: expected at least 2 bytes, received 0',
       'handshake flags: expected at least 2 bytes, received 1',
@@ -130,7 +130,7 @@ describe('client flags', () => {
     expect(decodeClientFlags(embedded(octets(onTheWire)))).toBe(flags)
   })
 
-  test('refuses every length below 4', () => {
+  test('rejects less than 4 bytes', () => {
     const refusals = truncations(octets('00 00 00 03')).map(
       (b) => refusal(() => decodeClientFlags(b)).message,
     )
@@ -162,12 +162,12 @@ describe('the reply to NBD_OPT_EXPORT_NAME', () => {
     expect(encodeExportNameReply(shape, false)).toEqual(joined(bytes, repeated(0, 124)))
   })
 
-  test('leaves the zeroes alone', () => {
+  test('ignores the zeroes that follow', () => {
     const bytes = joined(octets('00 00 00 00 00 00 02 00', '00 01'), repeated(0, 124))
     expect(decodeExportNameReply(bytes)).toEqual({ size: 512, transmissionFlags: 1 })
   })
 
-  test('refuses every length below 10', () => {
+  test('rejects less than 10 bytes', () => {
     const whole = octets('00 00 00 00 00 00 02 00', '00 01')
     const refusals = truncations(whole).map((bytes) => refusal(() => decodeExportNameReply(bytes)).message)
     expect(refusals).toHaveLength(10)
@@ -195,7 +195,7 @@ describe('an oldstyle greeting', () => {
     expect(decodeOldstyle(bytes)).toEqual({ size: 512, handshakeFlags: 0x8001, transmissionFlags: 0x9003 })
   })
 
-  test('refuses every length below 136', () => {
+  test('rejects less than 136 bytes', () => {
     const whole = joined(octets('00 00 00 00 00 00 02 00', '00 00 00 01'), zeroes)
     const refusals = truncations(whole).map((bytes) => refusal(() => decodeOldstyle(bytes)).message)
     expect(refusals).toHaveLength(136)
@@ -205,7 +205,7 @@ describe('an oldstyle greeting', () => {
   })
 })
 
-test('there and back', () => {
+test('decode returns the encoded values', () => {
   fc.assert(
     fc.property(u64, u16, u32, fc.boolean(), (size, transmissionFlags, clientFlags, noZeroes) => {
       const shape = { size, transmissionFlags }
@@ -218,7 +218,7 @@ test('there and back', () => {
   )
 })
 
-test('the types', () => {
+test('types', () => {
   expectTypeOf<SizeAndFlags>().toEqualTypeOf<{ readonly size: U64; readonly transmissionFlags: number }>()
   expectTypeOf<OldstyleExport>().toExtend<SizeAndFlags>()
   expectTypeOf(decodeExportNameReply).returns.toEqualTypeOf<SizeAndFlags>()

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals'
 import * as wire from '@nbdjs/core/wire'
 
-test('the subpath exports these names, and a change of them is meant', () => {
+test('the subpath exports exactly these names', () => {
   expect(Object.keys(wire).sort()).toEqual(
     [
       ...['CHUNK_COOKIE', 'CHUNK_FLAGS', 'CHUNK_HEADER_LENGTH', 'CHUNK_PAYLOAD_LENGTH', 'CHUNK_TYPE'],

@@ -3,7 +3,7 @@ import { NbdProtocolError } from '../../src/errors.js'
 import { lengthError, requireAtLeast } from '../../src/wire/bytes.js'
 import { octets, refusal } from '../bytes.js'
 
-test('badLength says what, what would fit, and what came', () => {
+test('lengthError names the field, the expected and the received length', () => {
   const error = lengthError('NBD_INFO_EXPORT', '12 bytes', 13)
   expect(error).toBeInstanceOf(NbdProtocolError)
   expect(error).toMatchObject({
@@ -14,7 +14,7 @@ test('badLength says what, what would fit, and what came', () => {
   })
 })
 
-test('requireAtLeast refuses fewer bytes, and takes as many or more', () => {
+test('requireAtLeast rejects fewer bytes and accepts the same number or more', () => {
   expect(refusal(() => requireAtLeast('option', octets('01 02'), 3))).toMatchObject({
     message: 'option: expected at least 3 bytes, received 2',
     expected: 'at least 3 bytes',

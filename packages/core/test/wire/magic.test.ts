@@ -7,7 +7,7 @@ const ascii = (text: string): bigint =>
 
 describe('Magic', () => {
   // "Oldstyle negotiation", "Newstyle negotiation"
-  test('spells what it stands for', () => {
+  test('contains ASCII text', () => {
     expect(Magic.Init).toBe(ascii('NBDMAGIC'))
     expect(Magic.Option).toBe(ascii('IHAVEOPT'))
   })
@@ -40,7 +40,7 @@ describe('Magic', () => {
     expect(Magic[name]).toBe(word)
   })
 
-  test('holds no other, no two alike, and none that is reserved', () => {
+  test('contains no other value, no duplicates, and no reserved value', () => {
     const words = Object.values(Magic).map(BigInt)
     expect(new Set(words).size).toBe(9)
     // "Reserved Magic values": never to be used.

@@ -16,7 +16,7 @@ test('a code that is not in the table is shown as a number', () => {
   expect(nameOf(0xffffffff)).toBe('NBD_OPT_? (4294967295)')
 })
 
-test('of two keys for one code the later one names it', () => {
+test('if two keys have one code, the later one is its name', () => {
   expect(codeNames('NBD_OPT_', { StartTls: 5, Starttls: 5 })(5)).toBe('NBD_OPT_STARTTLS')
 })
 

@@ -39,7 +39,7 @@ describe('an option reply', () => {
     '6e 6f 74 20 61 6e 79',
   )
 
-  test('is encoded, with data or without', () => {
+  test('is encoded with and without data', () => {
     expect(OPTION_REPLY_HEADER_LENGTH).toBe(8 + 4 + 4 + 4)
     expect(encodeOptionReply(Opt.Go, Rep.Ack)).toEqual(ack)
     expect(encodeOptionReply(Opt.Go, Rep.ErrUnknown, embedded(octets('6e 6f 74 20 61 6e 79')))).toEqual(
@@ -47,13 +47,13 @@ describe('an option reply', () => {
     )
   })
 
-  test('has its header decoded, and what follows left alone', () => {
+  test('is decoded from its header, and the data is ignored', () => {
     expect(decodeOptionReplyHeader(embedded(ack))).toEqual({ option: 7, reply: 1, length: 0 })
     expect(decodeOptionReplyHeader(refused)).toEqual({ option: 7, reply: 0x80000006, length: 7 })
     expectTypeOf(decodeOptionReplyHeader).returns.toEqualTypeOf<OptionReplyHeader>()
   })
 
-  test('may announce any length: the limit is the reader’s', () => {
+  test('may have any length: the reader applies the limit', () => {
     const absurd = octets('00 03 e8 89 04 55 65 a9', 'ff ff ff ff', 'ff ff ff fe', 'ff ff ff fd')
     expect(decodeOptionReplyHeader(absurd)).toEqual({
       option: 0xffffffff,
@@ -62,7 +62,7 @@ describe('an option reply', () => {
     })
   })
 
-  test('is refused when the magic is another', () => {
+  test('is rejected if the magic differs', () => {
     for (const at of [0, 1, 2, 3, 4, 5, 6, 7]) {
       const changed = ack.with(at, (ack[at] ?? 0) ^ 0x80)
       expect(refusal(() => decodeOptionReplyHeader(changed)).expected).toBe('0x0003e889045565a9')
@@ -75,7 +75,7 @@ describe('an option reply', () => {
     })
   })
 
-  test('is refused at every length below 20', () => {
+  test('is rejected if shorter than 20 bytes', () => {
     const refusals = truncations(ack).map((bytes) => refusal(() => decodeOptionReplyHeader(bytes)).message)
     expect(refusals).toHaveLength(20)
     expect(refusals).toEqual(
@@ -83,7 +83,7 @@ describe('an option reply', () => {
     )
   })
 
-  test('goes there and back', () => {
+  test('is decoded to the encoded values', () => {
     fc.assert(
       fc.property(u32, u32, fc.uint8Array({ maxLength: 40 }), (option, reply, data) => {
         const bytes = encodeOptionReply(option, reply, data)
@@ -112,7 +112,7 @@ describe('NBD_REP_SERVER', () => {
     expect(encodeListEntry(entry)).toEqual(bytes)
   })
 
-  test('is refused at every length that cuts the name', () => {
+  test('is rejected if the name is incomplete', () => {
     const bytes = octets('00 00 00 05', '64 69 73 6b 30')
     const refusals = truncations(bytes).map((short) => refusal(() => decodeListEntry(short)).message)
     expect(refusals).toEqual([
@@ -128,7 +128,7 @@ describe('NBD_REP_SERVER', () => {
     ])
   })
 
-  test('has whatever length is left for its description', () => {
+  test('has a description of the remaining length', () => {
     const bytes = octets('00 00 00 01', '61', '62 63 64')
     expect(truncations(bytes).slice(5).map(decodeListEntry)).toEqual([
       { name: 'a', description: '' },
@@ -143,7 +143,7 @@ describe('NBD_REP_SERVER', () => {
     ['80 00 00 00', 0x80000000],
     // Added to 4 in 32 bits this would be 3.
     ['ff ff ff ff', 0xffffffff],
-  ])('is refused when the name is %s long, of 3 bytes', (length, number) => {
+  ])('is rejected if the length of the name is %s, of 3 bytes', (length, number) => {
     expect(refusal(() => decodeListEntry(octets(length, '61 62 63')))).toMatchObject({
       message: `NBD_REP_SERVER: expected a name of at most 3 bytes, received ${number}`,
       expected: 'a name of at most 3 bytes',
@@ -151,7 +151,7 @@ describe('NBD_REP_SERVER', () => {
     })
   })
 
-  test('may have strings of 4096 bytes and not of 4097', () => {
+  test('accepts strings of 4096 bytes and rejects 4097', () => {
     const both = joined(octets('00 00 10 00'), repeated(0x61, 4096), repeated(0x62, 4096))
     expect(decodeListEntry(both)).toEqual({ name: 'a'.repeat(4096), description: 'b'.repeat(4096) })
     const longName = joined(octets('00 00 10 01'), repeated(0x61, 4097))
@@ -166,13 +166,13 @@ describe('NBD_REP_SERVER', () => {
 
   // An NBD server over a folder of files tells their names as they are.
   test.each(['00 00 00 01 ff', '00 00 00 03 61 00 62', '00 00 00 01 c3 a9', '00 00 00 01 ff 61'])(
-    'is none when its name is no string: %s',
+    'is undefined if the name is not valid UTF-8: %s',
     (onTheWire) => {
       expect(decodeListEntry(octets(onTheWire))).toBeUndefined()
     },
   )
 
-  test('makes a description readable', () => {
+  test('replaces invalid UTF-8 in a description', () => {
     expect(decodeListEntry(octets('00 00 00 01', '61', '63 61 66 e9'))).toEqual({
       name: 'a',
       description: 'caf\ufffd',
@@ -181,7 +181,7 @@ describe('NBD_REP_SERVER', () => {
 
   const entries = fc.record({ name, description: name })
 
-  test('goes there and back', () => {
+  test('is decoded to the encoded values', () => {
     fc.assert(
       fc.property(entries, (entry) => {
         expect(decodeListEntry(encodeListEntry(entry))).toEqual(entry)
@@ -189,7 +189,7 @@ describe('NBD_REP_SERVER', () => {
     )
   })
 
-  test('damaged, is refused, or is another that encodes to the same bytes', () => {
+  test('if damaged, is rejected or encodes to the same bytes', () => {
     fc.assert(
       fc.property(damaged(entries.map(encodeListEntry)), (bytes) => {
         const entry = decodedOrRefused(() => decodeListEntry(bytes))
@@ -204,7 +204,7 @@ describe('NBD_REP_SERVER', () => {
 })
 
 describe('NBD_REP_INFO', () => {
-  test('is refused without all of its type', () => {
+  test('is rejected if the type is incomplete', () => {
     expect(truncations(octets('00 00')).map((bytes) => refusal(() => decodeInfo(bytes)).message)).toEqual([
       'NBD_REP_INFO: expected at least 2 bytes, received 0',
       'NBD_REP_INFO: expected at least 2 bytes, received 1',
@@ -230,7 +230,7 @@ describe('NBD_REP_INFO', () => {
       expect(encodeInfoExport({ size, transmissionFlags: 0x9003 })).toEqual(bytes)
     })
 
-    test('is refused at every other length', () => {
+    test('is rejected with any other length', () => {
       const whole = joined(octets('00 00', '00 00 00 00 00 00 02 00', '00 01'), repeated(0, 126))
       for (const bytes of truncations(whole).slice(2)) {
         if (bytes.length === 12) {
@@ -264,7 +264,7 @@ describe('NBD_REP_INFO', () => {
       expect(encodeInfoBlockSize(blockSizes)).toEqual(bytes)
     })
 
-    test('is refused at every other length', () => {
+    test('is rejected with any other length', () => {
       const whole = joined(octets('00 03', '00 00 00 01', '00 00 10 00', '02 00 00 00'), repeated(0, 8))
       for (const bytes of truncations(whole).slice(2)) {
         if (bytes.length === 14) {
@@ -293,7 +293,7 @@ describe('NBD_REP_INFO', () => {
       expect(encodeInfoText(code, text)).toEqual(bytes)
     })
 
-    test('may have 4096 bytes and not 4097', () => {
+    test('accepts 4096 bytes and rejects 4097', () => {
       expect(decodeInfo(joined(octets(type), repeated(0x61, 4096)))).toEqual({
         kind,
         [kind]: 'a'.repeat(4096),
@@ -304,7 +304,7 @@ describe('NBD_REP_INFO', () => {
     })
   })
 
-  test('NBD_INFO_NAME is refused when it is no string', () => {
+  test('NBD_INFO_NAME is rejected if it is not valid UTF-8', () => {
     expect(refusal(() => decodeInfo(octets('00 01', 'c3'))).message).toBe(
       'NBD_INFO_NAME is not a string: invalid UTF-8',
     )
@@ -313,14 +313,14 @@ describe('NBD_REP_INFO', () => {
     )
   })
 
-  test('NBD_INFO_DESCRIPTION is made readable', () => {
+  test('NBD_INFO_DESCRIPTION may have invalid UTF-8, which is replaced', () => {
     expect(decodeInfo(octets('00 02', '63 61 66 e9 00'))).toEqual({
       kind: 'description',
       description: 'caf\ufffd',
     })
   })
 
-  describe('of a type that is not known', () => {
+  describe('of an unknown type', () => {
     // "Option reply types": to be ignored, so whatever it holds is no fault.
     test.each([
       ['00 04', '', 4],
@@ -342,7 +342,7 @@ describe('NBD_REP_INFO', () => {
   const shapes = fc.record({ size: u64, transmissionFlags: u16 })
   const blockSizes = fc.record({ minimum: u32, preferred: u32, maximum: u32 })
 
-  test('goes there and back', () => {
+  test('is decoded to the encoded values', () => {
     fc.assert(
       fc.property(shapes, blockSizes, name, (shape, sizes, text) => {
         expect(decodeInfo(encodeInfoExport(shape))).toEqual({ kind: 'export', ...shape })
@@ -370,7 +370,7 @@ describe('NBD_REP_INFO', () => {
     }
   }
 
-  test('damaged, is refused, or is another that encodes to the same bytes', () => {
+  test('if damaged, is rejected or encodes to the same bytes', () => {
     const wellFormed = fc.oneof(
       shapes.map(encodeInfoExport),
       blockSizes.map(encodeInfoBlockSize),
@@ -387,7 +387,7 @@ describe('NBD_REP_INFO', () => {
     )
   })
 
-  test('the types', () => {
+  test('types', () => {
     expectTypeOf(decodeInfo).returns.toEqualTypeOf<InfoReply>()
     expectTypeOf<InfoReply['kind']>().toEqualTypeOf<
       'export' | 'name' | 'description' | 'blockSize' | 'unknown'
@@ -416,7 +416,7 @@ describe('NBD_REP_META_CONTEXT', () => {
   })
 
   // "Metadata querying": a name holds a namespace and a colon, so it is never empty.
-  test('is refused without a name', () => {
+  test('is rejected without a name', () => {
     const refusals = truncations(octets('00 00 00 01', '61')).map(
       (b) => refusal(() => decodeMetaContext(b)).message,
     )
@@ -425,7 +425,7 @@ describe('NBD_REP_META_CONTEXT', () => {
     )
   })
 
-  test('may have a name of 4096 bytes and not of 4097', () => {
+  test('accepts a name of 4096 bytes and rejects 4097', () => {
     const of4096 = joined(octets('00 00 00 01'), repeated(0x61, 4096))
     expect(decodeMetaContext(of4096)).toEqual({ id: 1, name: 'a'.repeat(4096) })
     const of4097 = joined(octets('00 00 00 01'), repeated(0x61, 4097))
@@ -437,7 +437,7 @@ describe('NBD_REP_META_CONTEXT', () => {
   test.each([
     ['61 ff', 'invalid UTF-8'],
     ['61 00', 'it holds a NUL'],
-  ])('is refused when the name is %s', (onTheWire, fault) => {
+  ])('is rejected if the name is %s', (onTheWire, fault) => {
     expect(refusal(() => decodeMetaContext(octets('00 00 00 01', onTheWire))).message).toBe(
       `NBD_REP_META_CONTEXT: the name is not a string: ${fault}`,
     )
@@ -445,7 +445,7 @@ describe('NBD_REP_META_CONTEXT', () => {
 
   const contexts = fc.record({ id: u32, name: name.filter((text) => text !== '') })
 
-  test('goes there and back', () => {
+  test('is decoded to the encoded values', () => {
     fc.assert(
       fc.property(contexts, (context) => {
         expect(decodeMetaContext(encodeMetaContext(context))).toEqual(context)
@@ -453,7 +453,7 @@ describe('NBD_REP_META_CONTEXT', () => {
     )
   })
 
-  test('damaged, is refused, or is another that encodes to the same bytes', () => {
+  test('if damaged, is rejected or encodes to the same bytes', () => {
     fc.assert(
       fc.property(damaged(contexts.map(encodeMetaContext)), (bytes) => {
         const context = decodedOrRefused(() => decodeMetaContext(bytes))

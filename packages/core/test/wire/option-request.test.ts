@@ -22,25 +22,25 @@ describe('an option', () => {
   const abort = octets('49 48 41 56 45 4f 50 54', '00 00 00 02', '00 00 00 00')
   const exportName = octets('49 48 41 56 45 4f 50 54', '00 00 00 01', '00 00 00 05', '64 69 73 6b 30')
 
-  test('is encoded, with data or without', () => {
+  test('is encoded with and without data', () => {
     expect(OPTION_HEADER_LENGTH).toBe(8 + 4 + 4)
     expect(encodeOption(Opt.Abort)).toEqual(abort)
     expect(encodeOption(Opt.ExportName, embedded(octets('64 69 73 6b 30')))).toEqual(exportName)
     expect(encodeOption(0xffffffff)).toEqual(octets('49 48 41 56 45 4f 50 54', 'ff ff ff ff', '00 00 00 00'))
   })
 
-  test('has its header decoded, and what follows left alone', () => {
+  test('is decoded from its header, and the data is ignored', () => {
     expect(decodeOptionHeader(embedded(abort))).toEqual({ option: 2, length: 0 })
     expect(decodeOptionHeader(exportName)).toEqual({ option: 1, length: 5 })
     expectTypeOf(decodeOptionHeader).returns.toEqualTypeOf<OptionHeader>()
   })
 
-  test('may announce any length: the limit is the reader’s', () => {
+  test('may have any length: the reader applies the limit', () => {
     const absurd = octets('49 48 41 56 45 4f 50 54', 'ff ff ff fe', 'ff ff ff ff')
     expect(decodeOptionHeader(absurd)).toEqual({ option: 0xfffffffe, length: 0xffffffff })
   })
 
-  test('is refused when the magic is another', () => {
+  test('is rejected if the magic differs', () => {
     for (const at of [0, 1, 2, 3, 4, 5, 6, 7]) {
       const changed = abort.with(at, (abort[at] ?? 0) ^ 0x80)
       expect(refusal(() => decodeOptionHeader(changed))).toMatchObject({
@@ -54,7 +54,7 @@ describe('an option', () => {
     expect(refusal(() => decodeOptionHeader(reply)).received).toBe('0x0003e889045565a9')
   })
 
-  test('is refused at every length below 16', () => {
+  test('is rejected if shorter than 16 bytes', () => {
     const refusals = truncations(abort).map((bytes) => refusal(() => decodeOptionHeader(bytes)).message)
     expect(refusals).toHaveLength(16)
     expect(refusals).toEqual(
@@ -89,7 +89,7 @@ describe('the data of NBD_OPT_INFO and NBD_OPT_GO', () => {
     expect(decodeInfoRequest(embedded(bytes), Opt.Go)).toEqual(request)
   })
 
-  test.each(vectors)('%s: refused at every shorter length', (_, bytes) => {
+  test.each(vectors)('%s: is rejected if shorter', (_, bytes) => {
     for (const short of truncations(bytes)) {
       const { message } = refusal(() => decodeInfoRequest(short, Opt.Go))
       expect(message).toMatch(/^NBD_OPT_GO: expected /)
@@ -99,7 +99,7 @@ describe('the data of NBD_OPT_INFO and NBD_OPT_GO', () => {
     }
   })
 
-  test('is refused when anything follows', () => {
+  test('is rejected if bytes follow', () => {
     const bytes = octets('00 00 00 05', '64 69 73 6b 30', '00 01', '00 03', '00')
     expect(refusal(() => decodeInfoRequest(bytes, Opt.Info))).toMatchObject({
       message: 'NBD_OPT_INFO: expected 13 bytes for 1 information requests, received 14',
@@ -113,7 +113,7 @@ describe('the data of NBD_OPT_INFO and NBD_OPT_GO', () => {
     ['7f ff ff ff', 0x7fffffff],
     ['80 00 00 00', 0x80000000],
     ['ff ff ff ff', 0xffffffff],
-  ])('is refused when the name is %s long, of 5 bytes', (length, number) => {
+  ])('is rejected if the length of the name is %s, of 5 bytes', (length, number) => {
     const bytes = octets(length, '64 69 73 6b 30', '00 00')
     expect(refusal(() => decodeInfoRequest(bytes, Opt.Go)).message).toBe(
       `NBD_OPT_GO: expected a name of at most 5 bytes, received ${number}`,
@@ -124,14 +124,14 @@ describe('the data of NBD_OPT_INFO and NBD_OPT_GO', () => {
     ['00 00', 11],
     ['00 02', 15],
     ['ff ff', 131081],
-  ])('is refused when there are %s requests, of 1', (count, length) => {
+  ])('is rejected if the number of requests is %s, of 1', (count, length) => {
     const bytes = octets('00 00 00 05', '64 69 73 6b 30', count, '00 03')
     expect(refusal(() => decodeInfoRequest(bytes, Opt.Go)).message).toBe(
       `NBD_OPT_GO: expected ${length} bytes for ${Number.parseInt(count.replace(' ', ''), 16)} information requests, received 13`,
     )
   })
 
-  test('may have a name of 4096 bytes and not of 4097', () => {
+  test('accepts a name of 4096 bytes and rejects 4097', () => {
     const of4096 = joined(octets('00 00 10 00'), repeated(0x61, 4096), octets('00 00'))
     expect(decodeInfoRequest(of4096, Opt.Go)).toEqual({ exportName: 'a'.repeat(4096), infos: [] })
     const of4097 = joined(octets('00 00 10 01'), repeated(0x61, 4097), octets('00 00'))
@@ -143,14 +143,14 @@ describe('the data of NBD_OPT_INFO and NBD_OPT_GO', () => {
   test.each([
     ['ff', 'invalid UTF-8'],
     ['00', 'it holds a NUL'],
-  ])('is refused when the name is %s', (octet, fault) => {
+  ])('is rejected if the name is %s', (octet, fault) => {
     const bytes = octets('00 00 00 02', '61', octet, '00 00')
     expect(refusal(() => decodeInfoRequest(bytes, Opt.Info)).message).toBe(
       `NBD_OPT_INFO: the export name is not a string: ${fault}`,
     )
   })
 
-  test('may ask for 65535 kinds', () => {
+  test('may request 65535 types', () => {
     const bytes = joined(octets('00 00 00 00', 'ff ff'), repeated(0xab, 2 * 65535))
     const { infos } = decodeInfoRequest(bytes, Opt.Go)
     expect(infos).toHaveLength(65535)
@@ -159,7 +159,7 @@ describe('the data of NBD_OPT_INFO and NBD_OPT_GO', () => {
 
   const requests = fc.record({ exportName: name, infos: fc.array(u16, { maxLength: 8 }) })
 
-  test('goes there and back', () => {
+  test('is decoded to the encoded values', () => {
     fc.assert(
       fc.property(requests, (request) => {
         expect(decodeInfoRequest(encodeInfoRequest(request), Opt.Go)).toEqual(request)
@@ -167,7 +167,7 @@ describe('the data of NBD_OPT_INFO and NBD_OPT_GO', () => {
     )
   })
 
-  test('damaged, is refused, or is another that encodes to the same bytes', () => {
+  test('if damaged, is rejected or encodes to the same bytes', () => {
     fc.assert(
       fc.property(damaged(requests.map(encodeInfoRequest)), (bytes) => {
         const request = decodedOrRefused(() => decodeInfoRequest(bytes, Opt.Go))
@@ -198,7 +198,7 @@ describe('the data of NBD_OPT_LIST_META_CONTEXT and NBD_OPT_SET_META_CONTEXT', (
     expect(decodeMetaContextRequest(embedded(bytes), Opt.SetMetaContext)).toEqual(request)
   })
 
-  test.each(vectors)('%s: refused at every shorter length, and one longer', (_, bytes) => {
+  test.each(vectors)('%s: is rejected if shorter, or one byte longer', (_, bytes) => {
     for (const short of truncations(bytes)) {
       const { message } = refusal(() => decodeMetaContextRequest(short, Opt.SetMetaContext))
       expect(message).toMatch(/^NBD_OPT_SET_META_CONTEXT: expected /)
@@ -252,7 +252,7 @@ describe('the data of NBD_OPT_LIST_META_CONTEXT and NBD_OPT_SET_META_CONTEXT', (
     )
   })
 
-  test('may have strings of 4096 bytes and not of 4097', () => {
+  test('accepts strings of 4096 bytes and rejects 4097', () => {
     const name4096 = joined(octets('00 00 10 00'), repeated(0x61, 4096), octets('00 00 00 00'))
     expect(decodeMetaContextRequest(name4096, Opt.SetMetaContext).exportName).toBe('a'.repeat(4096))
     const name4097 = joined(octets('00 00 10 01'), repeated(0x61, 4097), octets('00 00 00 00'))
@@ -270,7 +270,7 @@ describe('the data of NBD_OPT_LIST_META_CONTEXT and NBD_OPT_SET_META_CONTEXT', (
   test.each([
     ['c3', 'invalid UTF-8'],
     ['00', 'it holds a NUL'],
-  ])('is refused when a string is %s', (octet, fault) => {
+  ])('is rejected if a string is %s', (octet, fault) => {
     const inName = octets('00 00 00 01', octet, '00 00 00 00')
     expect(refusal(() => decodeMetaContextRequest(inName, Opt.SetMetaContext)).message).toBe(
       `NBD_OPT_SET_META_CONTEXT: the export name is not a string: ${fault}`,
@@ -283,7 +283,7 @@ describe('the data of NBD_OPT_LIST_META_CONTEXT and NBD_OPT_SET_META_CONTEXT', (
 
   const requests = fc.record({ exportName: name, queries: fc.array(name, { maxLength: 4 }) })
 
-  test('goes there and back', () => {
+  test('is decoded to the encoded values', () => {
     fc.assert(
       fc.property(requests, (request) => {
         expect(decodeMetaContextRequest(encodeMetaContextRequest(request), Opt.ListMetaContext)).toEqual(
@@ -293,7 +293,7 @@ describe('the data of NBD_OPT_LIST_META_CONTEXT and NBD_OPT_SET_META_CONTEXT', (
     )
   })
 
-  test('damaged, is refused, or is another that encodes to the same bytes', () => {
+  test('if damaged, is rejected or encodes to the same bytes', () => {
     fc.assert(
       fc.property(damaged(requests.map(encodeMetaContextRequest)), (bytes) => {
         const request = decodedOrRefused(() => decodeMetaContextRequest(bytes, Opt.SetMetaContext))
@@ -303,7 +303,7 @@ describe('the data of NBD_OPT_LIST_META_CONTEXT and NBD_OPT_SET_META_CONTEXT', (
   })
 })
 
-test('an option of any kind and data goes there and back', () => {
+test('an option of any type and data is decoded to the encoded values', () => {
   fc.assert(
     fc.property(u32, fc.uint8Array({ maxLength: 40 }), (option, data) => {
       const bytes = encodeOption(option, data)

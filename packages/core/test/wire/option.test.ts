@@ -47,7 +47,7 @@ const keys = (names: readonly (readonly [number, string])[]): string[] =>
   names.map(([, name]) => name.split('_').slice(2).join('').toLowerCase())
 
 describe('Opt', () => {
-  test('holds the option types of the specification, and no other', () => {
+  test('contains exactly the option types of the specification', () => {
     expect(Object.values(Opt)).toEqual(options.map(([code]) => code))
     expect(Object.keys(Opt).map((key) => key.toLowerCase())).toEqual(keys(options))
     expectTypeOf<Opt>().toEqualTypeOf<(typeof options)[number][0]>()
@@ -63,7 +63,7 @@ describe('Opt', () => {
 })
 
 describe('Rep', () => {
-  test('holds the option reply types of the specification, and no other', () => {
+  test('contains exactly the option reply types of the specification', () => {
     expect(Object.values(Rep)).toEqual(replies.map(([code]) => code))
     expect(Object.keys(Rep).map((key) => key.toLowerCase())).toEqual(keys(replies))
     expectTypeOf<Rep>().toExtend<number>()
@@ -78,7 +78,7 @@ describe('Rep', () => {
   })
 
   // "Option reply types": all error replies have bit 31 set.
-  test('has bit 31 set in the errors, and in them alone', () => {
+  test('has bit 31 set exactly in the errors', () => {
     const errors = replies.filter(([code]) => isErrorReply(code)).map(([, name]) => name)
     expect(errors).toEqual(replies.map(([, name]) => name).filter((name) => name.startsWith('NBD_REP_ERR_')))
   })
@@ -94,7 +94,7 @@ describe('Rep', () => {
 })
 
 describe('Info', () => {
-  test('holds the information types of the specification, and no other', () => {
+  test('contains exactly the information types of the specification', () => {
     expect(Object.values(Info)).toEqual(infos.map(([code]) => code))
     expect(Object.keys(Info).map((key) => key.toLowerCase())).toEqual(keys(infos))
     expectTypeOf<Info>().toEqualTypeOf<(typeof infos)[number][0]>()

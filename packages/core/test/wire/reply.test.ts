@@ -41,14 +41,14 @@ describe('a simple reply', () => {
     )
   })
 
-  test('has its fields where the constants say', () => {
+  test('has its fields at the offsets of the constants', () => {
     const view = viewOf(octets('67 44 66 98', '00 00 00 1c', 'fe dc ba 98 76 54 32 10'))
     expect(view.byteLength).toBe(SIMPLE_REPLY_LENGTH)
     expect(view.getUint32(SIMPLE_REPLY_ERROR)).toBe(28)
     expect(view.getBigUint64(SIMPLE_REPLY_COOKIE)).toBe(0xfedcba9876543210n)
   })
 
-  test('takes the whole of a cookie', () => {
+  test('encodes all 64 bits of a cookie', () => {
     const all = encodeSimpleReply({ cookieHigh: 0xffffffff, cookieLow: 0xfffffffe }, 0)
     expect(all).toEqual(octets('67 44 66 98', '00 00 00 00', 'ff ff ff ff ff ff ff fe'))
   })
@@ -65,7 +65,7 @@ describe('a chunk', () => {
     )
   })
 
-  test('may have room behind its header', () => {
+  test('can reserve memory after its header', () => {
     expect(encodeChunkHeader(cookie, 0, Chunk.OffsetData, 520, 8)).toEqual(
       octets(
         '66 8e 33 ef',
@@ -78,7 +78,7 @@ describe('a chunk', () => {
     )
   })
 
-  test('has its fields where the constants say', () => {
+  test('has its fields at the offsets of the constants', () => {
     const view = viewOf(octets('66 8e 33 ef', '00 01', '80 02', 'fe dc ba 98 76 54 32 10', '00 00 10 08'))
     expect(view.byteLength).toBe(CHUNK_HEADER_LENGTH)
     expect(view.getUint16(CHUNK_FLAGS)).toBe(ReplyFlag.Done)
@@ -161,7 +161,7 @@ describe('an error chunk without an offset', () => {
     [65535, 4096],
     [65536, 4096],
     [70_000, 4096],
-  ])('sends of a message of %i bytes %i', (length, sent) => {
+  ])('cuts a message of %i bytes to %i', (length, sent) => {
     const chunk = encodeErrorChunk(cookie, 0, { value: 5, message: 'a'.repeat(length) })
     expect(chunk).toEqual(
       joined(
@@ -172,7 +172,7 @@ describe('an error chunk without an offset', () => {
     )
   })
 
-  test('cuts a long message before the offset too', () => {
+  test('cuts a long message before an offset too', () => {
     const error = { value: 5, message: 'a'.repeat(70_000), offset: 512 }
     expect(encodeErrorChunk(cookie, 0, error)).toEqual(
       joined(
@@ -184,7 +184,7 @@ describe('an error chunk without an offset', () => {
     )
   })
 
-  test('sends no NUL', () => {
+  test('replaces NUL', () => {
     const chunk = encodeErrorChunk(cookie, 0, { value: 5, message: 'a\0' })
     expect(chunk.subarray(CHUNK_HEADER_LENGTH)).toEqual(octets('00 00 00 05', '00 04', '61 ef bf bd'))
   })
@@ -194,7 +194,7 @@ describe('decodeErrorPayload', () => {
   const plain = octets('00 00 00 05', '00 03', '62 61 64')
   const withOffset = joined(plain, octets('00 00 00 00 00 00 02 00'))
 
-  test('gives nothing at every length below that of its fields', () => {
+  test('returns undefined if a field is incomplete', () => {
     const none = (type: number, whole: Uint8Array): unknown[] =>
       truncations(whole).map((bytes) => decodeErrorPayload(type, bytes))
     expect(none(Chunk.Error, plain)).toEqual(Array(9).fill(undefined))
@@ -208,7 +208,7 @@ describe('decodeErrorPayload', () => {
     ['00 04', 4],
     ['80 00', 0x8000],
     ['ff ff', 0xffff],
-  ])('gives nothing when the message is %s long, of 3 bytes', (length) => {
+  ])('returns undefined if the length of the message is %s, of 3 bytes', (length) => {
     expect(decodeErrorPayload(Chunk.Error, octets('00 00 00 05', length, '62 61 64'))).toBeUndefined()
     expect(
       decodeErrorPayload(
@@ -219,7 +219,7 @@ describe('decodeErrorPayload', () => {
   })
 
   // "Structured reply types": the header's length covers whatever follows the message.
-  test('leaves what follows alone', () => {
+  test('ignores the bytes that follow', () => {
     const error = { value: 5, message: 'bad' }
     const more = repeated(0xff, 9)
     expect(decodeErrorPayload(Chunk.Error, joined(plain, more))).toEqual({ ...error, offset: undefined })
@@ -227,12 +227,12 @@ describe('decodeErrorPayload', () => {
   })
 
   // "Structured reply types": every type with bit 15 begins the same way.
-  test.each([0x8000, 0x8003, 0xffff])('reads the beginning of the unknown error type %i', (type) => {
+  test.each([0x8000, 0x8003, 0xffff])('decodes the common fields of the unknown error type %i', (type) => {
     expect(decodeErrorPayload(type, withOffset)).toEqual({ value: 5, message: 'bad', offset: undefined })
     expect(decodeErrorPayload(type, plain.subarray(0, 8))).toBeUndefined()
   })
 
-  test('hands every value on, 0 as well', () => {
+  test('returns every value, 0 included', () => {
     for (const [onTheWire, value] of [
       ['00 00 00 00', 0],
       ['00 00 00 7a', 122],
@@ -251,7 +251,7 @@ describe('decodeErrorPayload', () => {
     ['00 02', '62 ff', 'b\ufffd'],
     ['00 02', '62 00', 'b'],
     ['00 01', 'c3', '\ufffd'],
-  ])('makes the message %s %s readable', (length, message, text) => {
+  ])('decodes the message %s %s', (length, message, text) => {
     expect(decodeErrorPayload(Chunk.Error, octets('00 00 00 05', length, message))).toMatchObject({
       value: 5,
       message: text,
@@ -262,14 +262,14 @@ describe('decodeErrorPayload', () => {
     ['10 00', 4096],
     ['10 01', 4097],
     ['ff ff', 65535],
-  ])('takes a message of %s bytes: the error counts, not its text', (length, number) => {
+  ])('accepts a message of %s bytes: the error matters more than its text', (length, number) => {
     const payload = joined(octets('00 00 00 05', length), repeated(0x61, number))
     expect(decodeErrorPayload(Chunk.Error, payload)?.message).toBe('a'.repeat(number))
   })
 
   const errors = fc.record({ value: u32, message: name, offset: u64 }, { requiredKeys: ['value', 'message'] })
 
-  test('goes there and back', () => {
+  test('is decoded to the encoded values', () => {
     fc.assert(
       fc.property(cookies, u16, errors, (names, flags, error) => {
         const chunk = encodeErrorChunk(names, flags, error)
@@ -286,7 +286,7 @@ describe('decodeErrorPayload', () => {
     )
   })
 
-  test('damaged, gives nothing or an error, and never throws', () => {
+  test('if damaged, returns undefined or an error, and never throws', () => {
     const payloads = errors.map((error) => encodeErrorChunk(cookie, 0, error).subarray(CHUNK_HEADER_LENGTH))
     fc.assert(
       fc.property(
@@ -304,7 +304,7 @@ describe('decodeErrorPayload', () => {
   })
 })
 
-test('the types', () => {
+test('types', () => {
   expectTypeOf(decodeErrorPayload).returns.toEqualTypeOf<ErrorPayload | undefined>()
   expectTypeOf<ErrorPayload>().toEqualTypeOf<{
     readonly value: number

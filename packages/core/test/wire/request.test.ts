@@ -128,7 +128,7 @@ const vectors: readonly (readonly [string, Uint8Array, Request])[] = [
 ]
 
 describe.each(vectors)('%s', (_, bytes, request) => {
-  test('is encoded in its place, and nothing around it is touched', () => {
+  test('is encoded at its offset, and no other byte changes', () => {
     expect(REQUEST_LENGTH).toBe(28)
     const room = repeated(0xee, 40)
     encode(viewOf(room), 5, request)
@@ -137,18 +137,18 @@ describe.each(vectors)('%s', (_, bytes, request) => {
     expect(room.subarray(33)).toEqual(repeated(0xee, 7))
   })
 
-  test('is encoded from an offset of the other kind too', () => {
+  test('is encoded from an offset of the other type too', () => {
     const room = new Uint8Array(REQUEST_LENGTH)
     encode(viewOf(room), 0, { ...request, offset: BigInt(request.offset) })
     expect(room).toEqual(bytes)
   })
 
-  test('is decoded from its place', () => {
+  test('is decoded at its offset', () => {
     expect(decodeRequest(viewOf(embedded(bytes)), 0)).toEqual(request)
     expect(decodeRequest(viewOf(octets('ee ee ee', toHex(bytes), 'ee ee')), 3)).toEqual(request)
   })
 
-  test('wants all of its 28 bytes', () => {
+  test('needs all 28 bytes', () => {
     for (const short of truncations(bytes)) {
       expect(() => decodeRequest(viewOf(short), 0)).toThrow(RangeError)
       expect(() => encode(viewOf(new Uint8Array(short.length)), 0, request)).toThrow(RangeError)
@@ -168,12 +168,12 @@ test.each([
   ['13 95 60 25', 'little-endian'],
   ['00 00 00 00', 'nothing'],
   ['a5 60 95 13', 'one bit off'],
-])('the magic %s is no request: %s', (magic) => {
+])('the magic %s is not a request: %s', (magic) => {
   const bytes = octets(magic, toHex(repeated(0, 24)))
   expect(decodeRequest(viewOf(bytes), 0)).toBeUndefined()
 })
 
-test('a request goes there and back', () => {
+test('a request is decoded to the encoded values', () => {
   const fields = fc.record({ flags: u16, type: u16, offset: u64, length: u32 })
   fc.assert(
     fc.property(fields, cookie, fc.nat(9), (rest, names, at) => {
@@ -185,7 +185,7 @@ test('a request goes there and back', () => {
   )
 })
 
-test('the types', () => {
+test('types', () => {
   expectTypeOf(decodeRequest).returns.toEqualTypeOf<Request | undefined>()
   expectTypeOf<Request['offset']>().toEqualTypeOf<U64>()
   expectTypeOf<Request['length']>().toEqualTypeOf<number>()
@@ -211,14 +211,14 @@ describe('a request with extended headers', () => {
     length: 0x1000000000,
   }
 
-  test('is encoded where it belongs', () => {
+  test('is encoded at its offset', () => {
     const target = embedded(new Uint8Array(EXTENDED_REQUEST_LENGTH))
     const { flags, type, cookieHigh, cookieLow, offset, length } = request
     encodeExtendedRequest(viewOf(target), 0, flags, type, cookieHigh, cookieLow, offset, length)
     expect(target).toEqual(bytes)
   })
 
-  test('is decoded, and told from a compact one', () => {
+  test('is decoded, and distinguished from a compact one', () => {
     expect(decodeExtendedRequest(viewOf(embedded(bytes)), 0)).toEqual(request)
     expect(decodeRequest(viewOf(bytes), 0)).toBeUndefined()
     expect(decodeExtendedRequest(viewOf(octets('25 60 95 13')), 0)).toBeUndefined()

@@ -54,7 +54,7 @@ describe.each(strings)('%s', (_, onTheWire, text) => {
 })
 
 describe.each(invalid)('%s', (_, onTheWire, readable) => {
-  test('is refused as a name', () => {
+  test('is rejected as a name', () => {
     expect(refusal(() => decodeName(embedded(octets(onTheWire)), 'NBD_INFO_NAME'))).toMatchObject({
       message: 'NBD_INFO_NAME is not a string: invalid UTF-8',
       expected: 'UTF-8 without NUL',
@@ -62,11 +62,11 @@ describe.each(invalid)('%s', (_, onTheWire, readable) => {
     })
   })
 
-  test('is made readable in a message', () => {
+  test('is replaced in a message', () => {
     expect(decodeMessage(embedded(octets(onTheWire)))).toBe(readable)
   })
 
-  test('leaves no trace in the next string', () => {
+  test('does not affect the next string', () => {
     decodedOrRefused(() => decodeName(octets(onTheWire), 'the name'))
     decodeMessage(octets(onTheWire))
     expect(decodeName(octets('61'), 'the name')).toBe('a')
@@ -80,7 +80,7 @@ describe('decodeName', () => {
     ['at the beginning', '00 61'],
     ['in the middle', '61 00 62'],
     ['at the end', '61 00'],
-  ])('refuses a NUL %s', (_, onTheWire) => {
+  ])('rejects a NUL %s', (_, onTheWire) => {
     expect(refusal(() => decodeName(octets(onTheWire), 'NBD_REP_SERVER: the export name'))).toMatchObject({
       message: 'NBD_REP_SERVER: the export name is not a string: it holds a NUL',
       expected: 'UTF-8 without NUL',
@@ -89,14 +89,14 @@ describe('decodeName', () => {
     })
   })
 
-  test('takes 4096 bytes, whatever number of letters they are', () => {
+  test('accepts 4096 bytes of any number of characters', () => {
     expect(MAX_STRING_BYTES).toBe(4096)
     expect(decodeName(repeated(0x61, 4096), 'the name')).toBe('a'.repeat(4096))
     const smileys = joined(...Array.from({ length: 1024 }, () => octets('f0 9f 98 80')))
     expect(decodeName(smileys, 'the name')).toBe('😀'.repeat(1024))
   })
 
-  test.each([4097, 65536])('refuses %i bytes, by their number', (length) => {
+  test.each([4097, 65536])('rejects %i bytes before it decodes them', (length) => {
     expect(refusal(() => decodeName(repeated(0x61, length), 'the description'))).toMatchObject({
       message: `the description is too long: ${length} bytes, at most 4096 are allowed`,
       expected: 'at most 4096 bytes',
@@ -104,7 +104,7 @@ describe('decodeName', () => {
     })
   })
 
-  test('gives a string that encodes to the same bytes, or refuses', () => {
+  test('returns a string that encodes to the same bytes, or rejects', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 12 }), (bytes) => {
         const text = decodedOrRefused(() => decodeName(bytes, 'the name'))
@@ -113,7 +113,7 @@ describe('decodeName', () => {
     )
   })
 
-  test('gives back every string', () => {
+  test('returns every encoded string', () => {
     fc.assert(
       fc.property(name, (text) => {
         expect(decodeName(encodeText(text), 'the name')).toBe(text)
@@ -131,17 +131,17 @@ describe('decodeMessage', () => {
     ['00 61', '\0a'],
     ['61 00 62 00', 'a\0b'],
     ['c3 00', '\ufffd'],
-  ])('drops the NULs at the end of %s, and no other', (onTheWire, text) => {
+  ])('removes the NULs at the end of %s, and no others', (onTheWire, text) => {
     expect(decodeMessage(octets(onTheWire))).toBe(text)
   })
 
-  test('takes any length', () => {
+  test('accepts any length', () => {
     expect(decodeMessage(repeated(0x61, 4096))).toHaveLength(4096)
     expect(decodeMessage(repeated(0x61, 4097))).toHaveLength(4097)
     expect(decodeMessage(repeated(0x61, 65535))).toHaveLength(65535)
   })
 
-  test('is done with many NULs as soon as with anything else', () => {
+  test('handles many NULs in linear time', () => {
     const hostile = joined(repeated(0, 2 ** 20), octets('78'))
     // In time that grows with the square of the length this takes minutes; the limit is only there to end it.
     const length = runInNewContext(
@@ -152,7 +152,7 @@ describe('decodeMessage', () => {
     expect(length).toBe(2 ** 20 + 1)
   })
 
-  test('makes well-formed text of anything', () => {
+  test('returns well-formed text for any bytes', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => {
         const text = decodeMessage(bytes)
@@ -163,7 +163,7 @@ describe('decodeMessage', () => {
 })
 
 describe('encodeText', () => {
-  test('makes half a surrogate pair a replacement character', () => {
+  test('replaces a lone surrogate', () => {
     expect(encodeText('a\ud83d')).toEqual(octets('61 ef bf bd'))
   })
 })
@@ -179,17 +179,17 @@ describe('encodeMessage', () => {
     ['é', 4095],
     ['€', 4094],
     ['😀', 4093],
-  ])('cuts before %s when not all of it fits', (letter, room) => {
+  ])('cuts before %s if it does not fit completely', (letter, room) => {
     expect(encodeMessage('a'.repeat(room) + letter)).toEqual(repeated(0x61, room))
     expect(encodeMessage('a'.repeat(room - 1) + letter)).toHaveLength(4096)
   })
 
-  test('makes NUL and half a surrogate pair replacement characters', () => {
+  test('replaces NUL and lone surrogates', () => {
     expect(encodeMessage('a\0b\0')).toEqual(octets('61 ef bf bd 62 ef bf bd'))
     expect(encodeMessage('a\ud83d')).toEqual(octets('61 ef bf bd'))
   })
 
-  test('makes a string out of everything', () => {
+  test('accepts every string', () => {
     fc.assert(
       fc.property(fc.string({ unit: codePoint, maxLength: 5000 }), (text) => {
         const message = decodeName(encodeMessage(text), 'the message')

@@ -31,7 +31,7 @@ describe.each(values)('%s', (onTheWire, canonical, bigint) => {
     expect(getU64(viewOf(embedded(octets(onTheWire))), 0)).toBe(canonical)
   })
 
-  test('is written from either kind, and nothing around it is', () => {
+  test('is encoded from a number and from a bigint, and no other byte changes', () => {
     for (const value of [canonical, bigint]) {
       const bytes = repeated(0xee, 11)
       setU64(viewOf(bytes), 2, value)
@@ -39,12 +39,12 @@ describe.each(values)('%s', (onTheWire, canonical, bigint) => {
     }
   })
 
-  test('is canonical once, whatever kind it came as', () => {
+  test('has one canonical form', () => {
     expect(u64(bigint)).toBe(canonical)
     expect(u64(canonical)).toBe(canonical)
   })
 
-  test('wants all of its 8 bytes', () => {
+  test('needs all 8 bytes', () => {
     for (const bytes of truncations(octets(onTheWire))) {
       expect(() => getU64(viewOf(bytes), 0)).toThrow(RangeError)
       expect(() => setU64(viewOf(bytes), 0, canonical)).toThrow(RangeError)
@@ -52,7 +52,7 @@ describe.each(values)('%s', (onTheWire, canonical, bigint) => {
   })
 })
 
-test('a value goes there and back', () => {
+test('a value is decoded to the encoded value', () => {
   fc.assert(
     fc.property(u64Bigint, fc.nat(5), (value, at) => {
       const view = new DataView(new ArrayBuffer(at + 8))
@@ -92,7 +92,7 @@ describe('distance', () => {
     expectTypeOf(actual).toEqualTypeOf<number>()
   })
 
-  test('is exact while safe, and beyond has the right sign and is beyond', () => {
+  test('is exact for safe integers, and has the right sign and order of magnitude otherwise', () => {
     const safe = BigInt(Number.MAX_SAFE_INTEGER)
     const kinds = fc.constantFrom<(value: bigint) => U64>(u64, (value) => value)
     fc.assert(
@@ -107,7 +107,7 @@ describe('distance', () => {
   })
 })
 
-test('the types', () => {
+test('types', () => {
   expectTypeOf<U64>().toEqualTypeOf<number | bigint>()
   expectTypeOf(getU64).toEqualTypeOf<(view: DataView, at: number) => U64>()
   expectTypeOf(u64).toEqualTypeOf<(value: U64) => U64>()

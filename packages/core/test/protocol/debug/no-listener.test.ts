@@ -34,7 +34,7 @@ function watched(): { trace: Trace; asked: () => number } {
 }
 
 // A line is made in `tell` alone: where it is not called, there is no line, no text and no list of arguments.
-test('a request costs one question', () => {
+test('a request costs one test of a boolean', () => {
   const { trace, asked } = watched()
   const writer = new RequestQueue<Command>(new InFlight(), defaultLimits, new StatsCounter(), trace, () => {})
   const commands = Array.from(
@@ -71,7 +71,7 @@ test.each<[what: string, mode: ReplyMode, command: () => Command, answer: Answer
   ['a hole', 'structured', () => read(8), hole],
   ['an error chunk', 'structured', flush, error],
   ['an extended chunk', 'extended', flush, extended],
-])('%s costs one question', (_, mode, command, answer) => {
+])('%s costs one test of a boolean', (_, mode, command, answer) => {
   const { trace, asked } = watched()
   const replying = new Replying({ mode, trace })
   for (let replies = 1; replies <= 100; replies++) {

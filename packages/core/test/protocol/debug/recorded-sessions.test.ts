@@ -32,7 +32,7 @@ function lineOf(message: string): string {
 }
 
 describe.each(Object.entries({ ...shortSessions, long }))('%s', (_, session) => {
-  test('what is told as sent is what was written, message by message', () => {
+  test('the lines of sent messages match the written messages', () => {
     const run = play(session, true)
     const told = linesOf(run).filter((line) => line.startsWith('-> '))
     expect(told.map((line) => line.replace(/(?<=NBD_OPT_\w+) .*/, ''))).toEqual(
@@ -40,7 +40,7 @@ describe.each(Object.entries({ ...shortSessions, long }))('%s', (_, session) => 
     )
   })
 
-  test('nothing else changes when somebody listens', () => {
+  test('a listener changes nothing else', () => {
     const run = play(session, true)
     const quiet = play(session, false)
     expect(linesOf(quiet)).toEqual([])

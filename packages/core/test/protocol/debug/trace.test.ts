@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals'
 import { Trace } from '../../../src/protocol/debug/trace.js'
 
-test('a line is made while somebody listens, and not before or after', () => {
+test('a line is made only while there is a listener', () => {
   const lines: string[] = []
   const trace = new Trace((line) => lines.push(line))
   let made = 0

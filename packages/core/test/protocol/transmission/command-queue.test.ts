@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { Fifo } from '../../../src/protocol/transmission/request-queue.js'
 
 describe('a queue', () => {
-  test('gives first what came first', () => {
+  test('returns the oldest item first', () => {
     const queue = new Fifo<string>()
     for (const item of ['a', 'b', 'c']) queue.push(item)
     expect([queue.length, queue.peek(), queue.shift(), queue.shift(), queue.length]).toEqual([
@@ -17,7 +17,7 @@ describe('a queue', () => {
     expect([queue.shift(), queue.shift(), queue.length]).toEqual(['c', 'd', 0])
   })
 
-  test('is empty without an end', () => {
+  test('can be emptied and refilled', () => {
     const queue = new Fifo<string>()
     expect([queue.peek(), queue.shift(), queue.length, queue.drain()]).toEqual([undefined, undefined, 0, []])
     queue.push('a')
@@ -25,7 +25,7 @@ describe('a queue', () => {
     expect([queue.peek(), queue.shift(), queue.length]).toEqual([undefined, undefined, 0])
   })
 
-  test('gives everything at once, in order, and goes on', () => {
+  test('returns all items at once in order, and can be used again', () => {
     const queue = new Fifo<number>()
     for (let item = 0; item < 5; item++) queue.push(item)
     queue.shift()
@@ -35,7 +35,7 @@ describe('a queue', () => {
     expect(queue.shift()).toBe(9)
   })
 
-  test('forgets what is not wanted and keeps the order of the rest', () => {
+  test('removes items and keeps the order of the others', () => {
     const queue = new Fifo<number>()
     for (let item = 0; item < 10; item++) queue.push(item)
     queue.shift()
@@ -45,7 +45,7 @@ describe('a queue', () => {
     expect([queue.shift(), queue.shift(), queue.shift(), queue.shift()]).toEqual([3, 6, 9, 10])
   })
 
-  test('behaves as an array does, whatever is done in whatever order', () => {
+  test('behaves like an array for any sequence of calls', () => {
     const steps = fc.array(
       fc.oneof(
         { weight: 6, arbitrary: fc.record({ push: fc.integer({ min: 1, max: 900 }) }) },
@@ -103,7 +103,7 @@ describe('the cost', () => {
     return moved
   }
 
-  test('of 100,000 items, first all in and then all out, is linear', () => {
+  test('of 100,000 items that are all added and then removed is linear', () => {
     const queue = new Fifo<number>()
     let sum = 0
     const moved = movedItems(() => {
@@ -115,7 +115,7 @@ describe('the cost', () => {
     expect(moved).toBeLessThanOrEqual(100_000)
   })
 
-  test('of 100,000 items through a queue that holds a few is linear', () => {
+  test('of 100,000 items through a short queue is linear', () => {
     const queue = new Fifo<number>()
     for (let item = 0; item < 64; item++) queue.push(item)
     const moved = movedItems(() => {

@@ -4,7 +4,7 @@ import { Cmd, CommandFlag } from '../../../src/wire/constants.js'
 
 const read: CommandInit = { type: Cmd.Read, name: 'pread', flags: 0, offset: 1_048_576, length: 4096 }
 
-test('a command begins in line, with nothing of its reply', () => {
+test('a command begins in the queue, without a reply', () => {
   const command = new Command(read)
   expect(command).toMatchObject({ ...read, canReceiveInPlace: true, state: 'waiting', abandoned: false })
   expect([command.data, command.destination, command.error, command.coverage]).toEqual([
@@ -15,7 +15,7 @@ test('a command begins in line, with nothing of its reply', () => {
   ])
 })
 
-test('a command keeps what it was made of', () => {
+test('a command keeps its arguments', () => {
   const data = new Uint8Array(3)
   const destination = new Uint8Array(4096)
   const command = new Command({

@@ -87,7 +87,7 @@ describe('a coverage', () => {
       ],
     ],
     ['at once', [[0, 10]]],
-  ])('is whole when the pieces come %s', (_, ranges) => {
+  ])('is complete if the pieces arrive %s', (_, ranges) => {
     const coverage = new Coverage()
     let sum = 0
     for (const [start, end] of ranges) {
@@ -133,13 +133,13 @@ describe('a coverage', () => {
       ],
       [0, 1],
     ],
-  ])('refuses %s', (_, ranges, again) => {
+  ])('rejects %s', (_, ranges, again) => {
     const coverage = new Coverage()
     for (const [start, end] of ranges) expect(coverage.add(start, end)).toBe(true)
     expect(coverage.add(...again)).toBe(false)
   })
 
-  test('knows what a set of bytes knows, in order', () => {
+  test('matches a set of bytes, in order', () => {
     fc.assert(
       fc.property(lengths, cuts, (length, places) => {
         const coverage = new Coverage()
@@ -153,7 +153,7 @@ describe('a coverage', () => {
     )
   })
 
-  test('knows what a set of bytes knows, out of order', () => {
+  test('matches a set of bytes, out of order', () => {
     const shuffled = fc
       .tuple(lengths, cuts)
       .map(([length, places]) => pieces(length, places))
@@ -172,7 +172,7 @@ describe('a coverage', () => {
     )
   })
 
-  test('refuses the first overlap that a set of bytes refuses', () => {
+  test('rejects the first overlap, like a set of bytes', () => {
     const range = fc.tuple(fc.nat({ max: 40 }), fc.integer({ min: 1, max: 9 }))
     fc.assert(
       fc.property(fc.array(range, { maxLength: 20 }), (ranges) => {
@@ -189,7 +189,7 @@ describe('a coverage', () => {
     )
   })
 
-  test('holds what is apart up to a limit, which is refused', () => {
+  test('holds separate ranges up to a limit and rejects more', () => {
     const coverage = new Coverage()
     const added = Array.from({ length: MAX_PIECES + 1 }, (_, piece) =>
       coverage.add(2 * piece + 1, 2 * piece + 2),
@@ -197,14 +197,14 @@ describe('a coverage', () => {
     expect(added.indexOf(false)).toBe(MAX_PIECES)
   })
 
-  test('does not mind as many pieces when they meet', () => {
+  test('accepts more pieces if they are adjacent', () => {
     const coverage = new Coverage()
     const starts = Array.from({ length: MAX_PIECES + 10 }, (_, piece) => MAX_PIECES + 9 - piece)
     expect(starts.filter((start) => !coverage.add(start, start + 1))).toEqual([])
     expect(coverage.length).toBe(MAX_PIECES + 10)
   })
 
-  test('counts exactly where a sum of halves would not be a safe integer', () => {
+  test('counts exactly up to the largest safe integer', () => {
     const coverage = new Coverage()
     const far = 2 ** 32
     expect([coverage.add(far - 1, far), coverage.add(1, 2), coverage.length]).toEqual([true, true, 2])

@@ -19,7 +19,7 @@ describe('the commands in flight', () => {
     expect(inFlight.find(b.serial, b.slot)).toBe(b)
   })
 
-  test('tell how much payload they move, in both directions, and how much the replies bring', () => {
+  test('count the bytes of their payload in both directions, and of their replies', () => {
     const inFlight = new InFlight()
     const commands = [
       new Command({ type: Cmd.Read, name: 'pread', flags: 0, offset: 0, length: 300 }),
@@ -53,7 +53,7 @@ describe('the commands in flight', () => {
     ])
   })
 
-  test('are found by no other cookie', () => {
+  test('are not found by another cookie', () => {
     const inFlight = new InFlight()
     const command = flush()
     inFlight.add(command)
@@ -70,7 +70,7 @@ describe('the commands in flight', () => {
     }
   })
 
-  test('are gone once removed, also for a reply that comes when their place is taken', () => {
+  test('are gone once removed, even if their slot is used again', () => {
     const inFlight = new InFlight()
     const first = flush('first')
     inFlight.add(first)
@@ -84,7 +84,7 @@ describe('the commands in flight', () => {
     expect(inFlight.find(second.serial, slot)).toBe(second)
   })
 
-  test('leave as they came, the oldest first, wherever they sit', () => {
+  test('are returned oldest first, whatever their slot', () => {
     const inFlight = new InFlight()
     const [a, b, c, d] = [flush('a'), flush('b'), flush('c'), flush('d')]
     for (const command of [a, b, c]) inFlight.add(command)
@@ -100,7 +100,7 @@ describe('the commands in flight', () => {
     ])
   })
 
-  test('take no more places than there were commands at once', () => {
+  test('use no more slots than the largest number of commands at once', () => {
     const inFlight = new InFlight()
     const slots = new Set<number>()
     for (let round = 0; round < 1000; round++) {

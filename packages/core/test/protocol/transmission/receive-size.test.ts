@@ -15,7 +15,7 @@ function inFlight(...commands: Command[]): InFlight<Command> {
   return inFlight
 }
 
-describe('a view takes', () => {
+describe('a view has room for', () => {
   test.each([
     ['one reply, when it is the only one', 1, 4096 + HEAD],
     ['one of two', 2, 4096 + HEAD],
@@ -26,17 +26,17 @@ describe('a view takes', () => {
     expect(receiveSize(inFlight(...reads), HEAD)).toBe(bytes + BEYOND)
   })
 
-  test('of replies of several lengths as if all were average', () => {
+  test('replies of different lengths by their average', () => {
     const commands = [read(8192), read(4096), write(repeated(1, 100)), flush()]
     expect(receiveSize(inFlight(...commands), HEAD)).toBe((8192 + 4096) / 2 + 2 * HEAD + BEYOND)
   })
 
-  test('256 bytes where replies are short', () => {
+  test('256 bytes if replies are short', () => {
     expect(receiveSize(inFlight(flush()), HEAD)).toBe(256)
     expect(receiveSize(inFlight(read(1), read(1)), HEAD)).toBe(256)
   })
 
-  test('whatever comes, where nothing was asked for', () => {
+  test('any number of bytes if nothing was requested', () => {
     expect(receiveSize(inFlight(), HEAD)).toBe(Number.POSITIVE_INFINITY)
   })
 })
