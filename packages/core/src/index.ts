@@ -54,6 +54,7 @@ export type {
 } from './handle/handle.js'
 export { connect, Handle, negotiate } from './handle/handle.js'
 export type { State } from './handle/state.js'
+export { onAbort } from './on-abort.js'
 export type { HandleOptions, HandshakeFlags, ResolvedOptions, StrictChecks, Timeouts } from './options.js'
 export type { BlockSizeInfo, ExportInfo } from './protocol/export-info.js'
 export type { Limits } from './protocol/limits.js'

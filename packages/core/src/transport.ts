@@ -64,6 +64,12 @@ export interface VsockAddress {
 export interface DialOptions {
   /** Aborts the dial. It has no effect once `dial` has resolved. */
   readonly signal: AbortSignal
+  /**
+   * A transport with several steps may report the step that it waits for, and what has come so far: `sent "CONNECT 52",
+   * waiting for "OK <port>", received 0 bytes`. The message of a dial timeout ends with the last one. Text of the peer
+   * must go through `quote`.
+   */
+  readonly onStep?: ((step: string) => void) | undefined
 }
 
 /** One connection: bytes in order and reliable, in both directions. */

@@ -167,7 +167,10 @@ test('the types of the contract: a change here breaks every transport', () => {
     readonly uri?: UriAddress | undefined
     dial(options: DialOptions): Promise<Connection>
   }>()
-  expectTypeOf<DialOptions>().toEqualTypeOf<{ readonly signal: AbortSignal }>()
+  expectTypeOf<DialOptions>().toEqualTypeOf<{
+    readonly signal: AbortSignal
+    readonly onStep?: ((step: string) => void) | undefined
+  }>()
   expectTypeOf<Connection>().toEqualTypeOf<{
     start(receiver: Receiver): void
     write(chunks: readonly Uint8Array[]): boolean

@@ -1,5 +1,5 @@
 import type net from 'node:net'
-import { onAbort } from './on-abort.js'
+import { onAbort } from '@nbdjs/core'
 import { type ReadingOptions, type SocketConnection, socketConnection } from './socket-connection.js'
 import type { OnReadOptions } from './socket-reader.js'
 import { transportError } from './transport-error.js'

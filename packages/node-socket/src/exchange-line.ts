@@ -1,5 +1,4 @@
-import { argumentError, type Errno, NbdTransportError, quote, type Receiver } from '@nbdjs/core'
-import { onAbort } from './on-abort.js'
+import { argumentError, type Errno, NbdTransportError, onAbort, quote, type Receiver } from '@nbdjs/core'
 import { NodeSocketConnection, type SocketConnection } from './socket-connection.js'
 
 export interface ExchangeLineOptions {
@@ -7,6 +6,8 @@ export interface ExchangeLineOptions {
   readonly signal: AbortSignal
   /** The longest answer to accept, in bytes, without its newline. At least 1. */
   readonly maxLength: number
+  /** Gets the step that is waited for: see `DialOptions.onStep`. */
+  readonly onStep?: ((step: string) => void) | undefined
 }
 
 const newline = 0x0a
@@ -27,14 +28,14 @@ const newline = 0x0a
 export async function exchangeLine(
   connection: SocketConnection,
   line: string,
-  { signal, maxLength }: ExchangeLineOptions,
+  options: ExchangeLineOptions,
 ): Promise<string> {
   if (!(connection instanceof NodeSocketConnection)) {
     throw argumentError('exchangeLine', 'connection', 'a connection of @nbdjs/node-socket', connection)
   }
   try {
-    signal.throwIfAborted()
-    return await exchange(connection, line, signal, maxLength)
+    options.signal.throwIfAborted()
+    return await exchange(connection, line, options)
   } catch (error) {
     connection.destroy()
     await connection.close()
@@ -45,8 +46,7 @@ export async function exchangeLine(
 function exchange(
   connection: NodeSocketConnection,
   line: string,
-  signal: AbortSignal,
-  maxLength: number,
+  { signal, maxLength, onStep }: ExchangeLineOptions,
 ): Promise<string> {
   return new Promise((resolve, reject) => {
     const settle = (then: () => void): void => {
@@ -57,6 +57,7 @@ function exchange(
     const offAbort = onAbort(signal, () => settle(() => reject(signal.reason)))
     const answer = new LineReceiver(maxLength, {
       line: (text) => settle(() => resolve(text)),
+      progress: (sofar) => onStep?.(`sent ${quote(line)}, waiting for a line in return, received ${sofar}`),
       failed: (what, errno, cause) => {
         const { address } = connection
         const message = `dial of ${address} failed: sent ${quote(line)}, expected a line in return, but ${what}`
@@ -70,6 +71,7 @@ function exchange(
 
 interface LineOutcome {
   line(text: string): void
+  progress(sofar: string): void
   failed(what: string, errno: Errno, cause?: Error): void
 }
 
@@ -83,6 +85,7 @@ class LineReceiver implements Receiver {
   constructor(maxLength: number, outcome: LineOutcome) {
     this.#maxLength = maxLength
     this.#outcome = outcome
+    outcome.progress(this.#sofar())
   }
 
   buffer(): Uint8Array {
@@ -101,7 +104,9 @@ class LineReceiver implements Receiver {
         `received ${this.#sofar()} without a newline, at most ${this.#maxLength} are allowed`,
         'EPROTO',
       )
+      return
     }
+    this.#outcome.progress(this.#sofar())
   }
 
   drained(): void {}

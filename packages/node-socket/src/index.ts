@@ -1,7 +1,6 @@
 /** A Node socket as a connection of nbdjs: what the socket transports, the TLS provider and the server share. */
 export { type DialSocketOptions, dialSocket, socketReady } from './dial-socket.js'
 export { type ExchangeLineOptions, exchangeLine } from './exchange-line.js'
-export { onAbort } from './on-abort.js'
 export {
   type AcceptedOptions,
   acceptedConnection,

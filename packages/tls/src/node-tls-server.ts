@@ -4,11 +4,11 @@ import {
   type Connection,
   checkOptions,
   NbdUsageError,
+  onAbort,
   option,
   type TlsHandover,
   type TlsProvider,
 } from '@nbdjs/core'
-import { onAbort } from '@nbdjs/node-socket'
 import {
   type Credentials,
   checkCredentials,

@@ -9,6 +9,7 @@ import {
   type DialOptions,
   escapeUnprintable,
   option,
+  quote,
   type Transport,
   toUriAddress,
 } from '@nbdjs/core'
@@ -87,12 +88,12 @@ export function tcp(host: string, port: number = defaultPort, options: TcpOption
   checkArgument('tcp', 'port', portRule, port)
   const connectOptions = tcpConnectOptions(host, port, checkOptions('tcp', rules, options))
   const address = formatAddress(host, port)
-  const dial = ({ signal }: DialOptions): Promise<Connection> =>
+  const dial = ({ signal, onStep }: DialOptions): Promise<Connection> =>
     dialSocket({
       address,
       signal,
       maxReadBytes,
-      create: (onread) => net.connect({ ...connectOptions, onread }),
+      create: (onread) => reportSteps(net.connect({ ...connectOptions, onread }), host, onStep),
     })
   return { address, hostName: host, uri: toUriAddress({ transport: 'tcp', host, port }), dial }
 }
@@ -126,6 +127,15 @@ function tcpConnectOptions(
     keepAliveInitialDelay: keepAliveMs,
     lookup: family === undefined ? lookup : lookupOf(family, lookup),
   }
+}
+
+/** Reports what the socket waits for, until it is connected. */
+function reportSteps(socket: net.Socket, host: string, onStep: DialOptions['onStep']): net.Socket {
+  if (onStep === undefined) return socket
+  if (net.isIP(host) === 0) onStep(`looking up ${quote(host)}`)
+  // Node 20 has no 'connectionAttempt' for the first address.
+  socket.once('lookup', (_error, ip) => onStep(`connecting to ${ip}`))
+  return socket.on('connectionAttempt', (ip) => onStep(`connecting to ${ip}`))
 }
 
 /** With its own option `family`, Node would try a single address. */

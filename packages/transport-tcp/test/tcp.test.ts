@@ -137,6 +137,18 @@ describe('dial', () => {
     expect(error).toMatchObject({ errno: 'ENOTFOUND', operation: 'dial', cause: notFound })
   })
 
+  it('C2: reports the look-up of the name, then the addresses that it tries', async () => {
+    const steps: string[] = []
+    const onStep = (step: string): unknown => steps.push(step)
+    const lookup = resolvesTo('127.0.0.2', '127.0.0.3')
+    await failureOf(tcp('disk.example', deadPort, { lookup }).dial({ signal, onStep }))
+    expect([...new Set(steps)]).toEqual([
+      'looking up "disk.example"',
+      'connecting to 127.0.0.2',
+      'connecting to 127.0.0.3',
+    ])
+  })
+
   it('can be aborted while the name is looked up', async () => {
     const controller = new AbortController()
     const reason = new Error('changed my mind')

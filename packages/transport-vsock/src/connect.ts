@@ -1,5 +1,4 @@
-import type { Errno } from '@nbdjs/core'
-import { onAbort } from '@nbdjs/node-socket'
+import { type Errno, onAbort } from '@nbdjs/core'
 import { formatVsockAddress, type VsockAddress } from './address.js'
 import { dialError, dialTimeout, notSupported } from './errors.js'
 import type { Syscalls } from './syscalls.js'

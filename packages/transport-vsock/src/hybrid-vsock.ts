@@ -46,7 +46,7 @@ class HybridVsockTransport implements Transport {
     this.#port = port
   }
 
-  async dial({ signal }: DialOptions): Promise<Connection> {
+  async dial({ signal, onStep }: DialOptions): Promise<Connection> {
     const { address } = this
     const connection = await dialSocket({
       address,
@@ -54,7 +54,7 @@ class HybridVsockTransport implements Transport {
       create: (onread) => connect({ path: this.#path, onread, allowHalfOpen: true }),
     })
     const line = `CONNECT ${this.#port}`
-    const answer = await exchangeLine(connection, line, { signal, maxLength: LONGEST_ANSWER }).catch(
+    const answer = await exchangeLine(connection, line, { signal, maxLength: LONGEST_ANSWER, onStep }).catch(
       (error: unknown) => {
         throw isReset(error) ? this.#refusal(error) : error
       },

@@ -62,10 +62,11 @@ export class VsockTransport implements Transport {
     this.#platform = platform
   }
 
-  async dial({ signal }: DialOptions): Promise<Connection> {
+  async dial({ signal, onStep }: DialOptions): Promise<Connection> {
     signal.throwIfAborted()
     const syscalls = requireSyscalls(this.#platform, 'dial', this.address)
     const options = { signal, connectTimeoutMs: this.#connectTimeoutMs }
+    onStep?.(`waiting for CID ${this.#peer.cid} to answer connect`)
     const fd = await connectVsock(syscalls, this.#peer, options)
     return adoptDescriptor(syscalls, fd, this.#peer)
   }

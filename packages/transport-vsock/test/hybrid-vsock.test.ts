@@ -69,6 +69,7 @@ describe('a dial', () => {
   const dial = async (
     answer: (peer: net.Socket, line: string) => void,
     dialSignal: AbortSignal = signal,
+    onStep?: (step: string) => void,
   ): Promise<Connection> => {
     const path = freshPath()
     server = net.createServer(peerServerOptions, (peer) => {
@@ -78,7 +79,7 @@ describe('a dial', () => {
       peer.resume()
     })
     await new Promise<void>((resolve) => server?.listen(path, resolve))
-    return hybridVsock(path, 52).dial({ signal: dialSignal })
+    return hybridVsock(path, 52).dial({ signal: dialSignal, onStep })
   }
 
   it('requests the port, and loses no byte that follows the answer', async () => {
@@ -156,6 +157,23 @@ describe('a dial', () => {
     const controller = new AbortController()
     const reason = new Error('enough')
     await expect(dial(() => controller.abort(reason), controller.signal)).rejects.toBe(reason)
+  })
+
+  it('C2: reports that it waits for the answer, and what has come of it', async () => {
+    const controller = new AbortController()
+    const steps: string[] = []
+    const dialling = dial(
+      (peer) => peer.write('OK\u009b'),
+      controller.signal,
+      (step) => {
+        steps.push(step)
+        if (step.includes('received 4 bytes')) controller.abort(new Error('enough'))
+      },
+    )
+    await expect(dialling).rejects.toThrow('enough')
+    const waiting = 'sent "CONNECT 52", waiting for a line in return, received'
+    expect(steps[0]).toBe(`${waiting} 0 bytes`)
+    expect(steps.at(-1)).toBe(`${waiting} 4 bytes "OK\\u009b"`)
   })
 
   it('closes the connection when it rejects', async () => {

@@ -1,4 +1,5 @@
 import { NbdError, type NbdErrorDetails, NbdTransportError } from '../errors.js'
+import { onAbort } from '../on-abort.js'
 import type { Connection, Transport } from '../transport.js'
 import { startTimeout } from './watchers.js'
 
@@ -14,14 +15,18 @@ export async function dial(
   signal.throwIfAborted()
   const attempt = new AbortController()
   const aborted = rejectionOf(attempt.signal)
-  const abort = (): void => attempt.abort(signal.reason)
+  let step: string | undefined
+  const onStep = (current: string): void => {
+    step = current
+  }
   const cancel = startTimeout(timeoutMs, () => {
-    const message = `no connection within ${timeoutMs} ms (timeouts.dialMs)`
+    const waitedFor = step === undefined ? '' : `: ${step}`
+    const message = `no connection within ${timeoutMs} ms (timeouts.dialMs)${waitedFor}`
     attempt.abort(failure(transport, message, { errno: 'ETIMEDOUT' }))
   })
-  signal.addEventListener('abort', abort, { once: true })
+  const offAbort = onAbort(signal, () => attempt.abort(signal.reason))
   try {
-    const dialling = Promise.resolve(transport.dial({ signal: attempt.signal }))
+    const dialling = Promise.resolve(transport.dial({ signal: attempt.signal, onStep }))
     dropWhenLate(dialling, attempt.signal)
     return await Promise.race([dialling, aborted])
   } catch (error) {
@@ -29,7 +34,7 @@ export async function dial(
     throw error instanceof NbdError ? error : wrapped(transport, error)
   } finally {
     cancel()
-    signal.removeEventListener('abort', abort)
+    offAbort()
   }
 }
 

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'eventemitter3'
 import { NbdClosedError, type NbdProtocolError, NbdStateError, NbdUsageError } from '../errors.js'
+import { onAbort } from '../on-abort.js'
 import {
   checkName,
   checkQuery,
@@ -658,12 +659,11 @@ export class Handle extends EventEmitter<HandleEvents> {
   async #abortable<T>(signal: AbortSignal | undefined, run: () => Promise<T>): Promise<T> {
     if (signal === undefined) return await run()
     signal.throwIfAborted()
-    const abort = (): void => this.destroy(signal.reason)
-    signal.addEventListener('abort', abort, { once: true })
+    const offAbort = onAbort(signal, () => this.destroy(signal.reason))
     try {
       return await run()
     } finally {
-      signal.removeEventListener('abort', abort)
+      offAbort()
       // Whatever came of it: the handle was destroyed by then.
       signal.throwIfAborted()
     }

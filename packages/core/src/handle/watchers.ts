@@ -1,9 +1,8 @@
-/**
- * Which commands hang on which signal. One listener per signal however many commands share it: runtimes warn of
- * a leak from the eleventh listener on.
- */
+import { onAbort } from '../on-abort.js'
+
+/** The commands that each signal aborts. */
 export class AbortListeners<T extends { readonly signal: AbortSignal | undefined }> {
-  readonly #watched = new Map<AbortSignal, { readonly items: Set<T>; readonly listener: () => void }>()
+  readonly #watched = new Map<AbortSignal, { readonly items: Set<T>; readonly off: () => void }>()
   readonly #aborted: (item: T, reason: unknown) => void
 
   constructor(aborted: (item: T, reason: unknown) => void) {
@@ -18,9 +17,8 @@ export class AbortListeners<T extends { readonly signal: AbortSignal | undefined
       entry.items.add(item)
       return
     }
-    const listener = (): void => this.#fire(signal)
-    this.#watched.set(signal, { items: new Set([item]), listener })
-    signal.addEventListener('abort', listener, { once: true })
+    const off = onAbort(signal, () => this.#fire(signal))
+    this.#watched.set(signal, { items: new Set([item]), off })
   }
 
   remove(item: T): void {
@@ -30,7 +28,7 @@ export class AbortListeners<T extends { readonly signal: AbortSignal | undefined
     if (entry === undefined) return
     entry.items.delete(item)
     if (entry.items.size > 0) return
-    signal.removeEventListener('abort', entry.listener)
+    entry.off()
     this.#watched.delete(signal)
   }
 

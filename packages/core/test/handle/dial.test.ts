@@ -92,3 +92,42 @@ test('a transport that forgets to be asynchronous is understood', async () => {
   const transport = transportThat((() => connection) as never)
   expect(await dial(transport, 0, new AbortController().signal)).toBe(connection)
 })
+
+test('C2: the message of a timeout ends with the step that the transport waited for', async () => {
+  const { signal } = new AbortController()
+  const dialling = rejection(
+    dial(
+      transportThat(({ onStep }) => {
+        onStep?.('looking up "disk"')
+        onStep?.('sent "CONNECT 52", waiting for a line in return, received 0 bytes')
+        return new Promise(() => {})
+      }),
+      300,
+      signal,
+    ),
+  )
+  jest.advanceTimersByTime(300)
+  expect(await dialling).toMatchObject({
+    message:
+      'dial of here: failed: no connection within 300 ms (timeouts.dialMs): ' +
+      'sent "CONNECT 52", waiting for a line in return, received 0 bytes',
+    errno: 'ETIMEDOUT',
+  })
+})
+
+test('G8: eleven dials with one signal add one listener to it', async () => {
+  const controller = new AbortController()
+  const { signal } = controller
+  const dials = Array.from({ length: 11 }, () =>
+    rejection(
+      dial(
+        transportThat(() => new Promise(() => {})),
+        1000,
+        signal,
+      ),
+    ),
+  )
+  expect(getEventListeners(signal, 'abort')).toHaveLength(1)
+  controller.abort('enough')
+  expect(new Set(await Promise.all(dials))).toEqual(new Set(['enough']))
+})

@@ -1,5 +1,5 @@
 import { describe, expect, it, jest } from '@jest/globals'
-import { onAbort } from '@nbdjs/node-socket'
+import { onAbort } from '@nbdjs/core'
 
 describe('onAbort', () => {
   it('G8: adds one listener for any number of callbacks, and removes it with the last one', () => {
