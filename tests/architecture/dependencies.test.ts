@@ -21,7 +21,7 @@ const partsOfCore: Readonly<Record<string, RegExp>> = {
   'errors.ts': /^quote\.ts$/,
   'quote.ts': /^$/,
   'wire/': /^(wire\/|errors\.ts$)/,
-  'protocol/': /^((wire|protocol)\/|(errors|quote)\.ts$)/,
+  'protocol/': /^((wire|protocol)\/|(argument-error|errors|quote)\.ts$)/,
   'handle/':
     /^((wire|protocol|handle)\/|(argument-error|errors|options|quote|tls|transport|upgrade)\.ts$|uri\/(format|rules)\.ts$|eventemitter3$)/,
   'uri/': /^(uri\/|wire\/text\.ts$|(argument-error|check-options|errors|quote|transport)\.ts$)/,

@@ -2,6 +2,7 @@ import { argumentError } from './argument-error.js'
 import { checkOptions, option } from './check-options.js'
 import { NbdUsageError } from './errors.js'
 import { defaultLimits, type Limits } from './protocol/limits.js'
+import type { Allocate, Bytes } from './protocol/transmission/command.js'
 import type { TlsProvider } from './tls.js'
 import type { NbdUri } from './uri/nbd-uri.js'
 import { toUriAddress } from './uri/rules.js'
@@ -150,6 +151,13 @@ export interface HandleOptions {
   /** Timeouts in milliseconds; 0 for none. */
   readonly timeouts?: { readonly [K in keyof Timeouts]?: number | undefined } | undefined
   /**
+   * Allocates the memory that `pread` returns, such as `Buffer.allocUnsafeSlow` of Node. Each call must return fresh memory
+   * of exactly `length` bytes on an ArrayBuffer. It may be uninitialised: every byte is written before `pread` resolves,
+   * and after an error nothing of it is returned.
+   * @default (length) => new Uint8Array(length)
+   */
+  readonly allocate?: ((length: number) => Bytes) | undefined
+  /**
    * The URI that the transport was made of. `handle.uri` repeats its address, user name and `tls-` parameters. Set by
    * `transportFromUri`.
    */
@@ -188,11 +196,12 @@ export interface ParsedOptions {
   readonly strict: StrictChecks
   readonly limits: Limits
   readonly timeouts: Timeouts
+  readonly allocate: Allocate | undefined
   readonly uri: NbdUri | undefined
 }
 
 /** The options of a handle with every default filled in, as changed by its setters. */
-export type ResolvedOptions = Omit<ParsedOptions, 'name' | 'tlsProvider' | 'uri'>
+export type ResolvedOptions = Omit<ParsedOptions, 'name' | 'tlsProvider' | 'allocate' | 'uri'>
 
 const handleShape = {
   name: option.string(),
@@ -231,6 +240,7 @@ const handleShape = {
     requestMs: option.milliseconds(0),
     closeMs: option.milliseconds(5_000),
   }),
+  allocate: option.function<Allocate>(),
   uri: option.instance<NbdUri>(
     'a URI of parseUri()',
     (value) => Object(value) === value && toUriAddress(value as NbdUri) !== undefined,
@@ -259,7 +269,7 @@ export function parseOptions(call: OptionsCall, options: unknown): ParsedOptions
     checkQuery(call, `metaContexts.${index}`, name)
   })
   checkTlsProvider(call, tls, tlsProvider)
-  return { ...others, name: others.name, uri: others.uri, tls, tlsProvider }
+  return { ...others, name: others.name, allocate: others.allocate, uri: others.uri, tls, tlsProvider }
 }
 
 function checkTlsProvider(

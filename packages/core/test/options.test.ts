@@ -122,7 +122,7 @@ describe('a given value', () => {
 
 describe('a mistake', () => {
   const names =
-    'name, exportName, secretExportName, fullInfo, requestBlockSize, requestStructuredReplies, requestExtendedHeaders, requestMetaContext, metaContexts, requireMetaContexts, tls, tlsProvider, handshakeFlags, strict, limits, timeouts, uri'
+    'name, exportName, secretExportName, fullInfo, requestBlockSize, requestStructuredReplies, requestExtendedHeaders, requestMetaContext, metaContexts, requireMetaContexts, tls, tlsProvider, handshakeFlags, strict, limits, timeouts, allocate, uri'
   const limits = 'inFlightCommands, inFlightBytes, optionReplyBytes, optionTotalBytes, listEntries, extents'
 
   test.each<[unknown, string]>([

@@ -18,7 +18,7 @@ import type { ExportList } from '../protocol/negotiation/opt-list.js'
 import type { Phase } from '../protocol/phase.js'
 import { SECRET } from '../protocol/secret.js'
 import type { Session, Stats } from '../protocol/session.js'
-import type { ReadChunk } from '../protocol/transmission/command.js'
+import type { Bytes, ReadChunk } from '../protocol/transmission/command.js'
 import type { Extent, ExtentCollector } from '../protocol/transmission/extents.js'
 import type { Connection, Transport, UriAddress } from '../transport.js'
 import { UpgradableConnection } from '../upgrade.js'
@@ -176,7 +176,7 @@ export class Handle extends EventEmitter<HandleEvents> {
    * changed them. What came of it is in `info` and `session`.
    */
   get settings(): ResolvedOptions {
-    const { name, tlsProvider, uri, ...settings } = { ...this.#options, ...this.#settings }
+    const { name, tlsProvider, uri, allocate, ...settings } = { ...this.#options, ...this.#settings }
     if (settings.secretExportName) settings.exportName = SECRET
     return structuredClone(settings)
   }
@@ -422,7 +422,7 @@ export class Handle extends EventEmitter<HandleEvents> {
    * Reads `length` bytes at `offset` into fresh memory: all of them, or an error. At most 64 MiB. Legal in
    * `ready`, like the other commands.
    */
-  pread(length: number | bigint, offset: number | bigint, options?: CommandOptions): Promise<Uint8Array> {
+  pread(length: number | bigint, offset: number | bigint, options?: CommandOptions): Promise<Bytes> {
     return this.#command(rules.pread, offset, options, lengthArgument, length, dataOf)
   }
 
@@ -644,6 +644,7 @@ export class Handle extends EventEmitter<HandleEvents> {
         length: Number(target.length),
         data: target.data,
         destination: target.destination,
+        allocate: this.#options.allocate,
         canReceiveInPlace: target.canReceiveInPlace,
         status: target.status,
         wantsChunks: target.wantsChunks,
@@ -730,8 +731,8 @@ export class Handle extends EventEmitter<HandleEvents> {
   }
 }
 
-function dataOf(command: PendingCommand): Uint8Array {
-  return command.destination ?? new Uint8Array(0)
+function dataOf(command: PendingCommand): Bytes {
+  return (command.destination as Bytes | undefined) ?? new Uint8Array(0)
 }
 
 function nothing(): void {}

@@ -1,6 +1,8 @@
 import { test } from '@jest/globals'
 import {
+  type Allocate,
   type BlockStatusOptions,
+  type Bytes,
   type CommandOptions,
   type ConnectOptions,
   connect,
@@ -66,6 +68,7 @@ test('every option may be left out, or be undefined', () => {
     | 'strict'
     | 'limits'
     | 'timeouts'
+    | 'allocate'
     | 'uri'
   >()
 })
@@ -73,7 +76,7 @@ test('every option may be left out, or be undefined', () => {
 test('commands', () => {
   type Offset = number | bigint
   expectTypeOf<Handle['pread']>().toEqualTypeOf<
-    (length: Offset, offset: Offset, options?: CommandOptions) => Promise<Uint8Array>
+    (length: Offset, offset: Offset, options?: CommandOptions) => Promise<Bytes>
   >()
   expectTypeOf<Handle['preadInto']>().toEqualTypeOf<
     (buffer: Uint8Array, offset: Offset, options?: CommandOptions) => Promise<void>
@@ -107,6 +110,13 @@ test('commands', () => {
   expectTypeOf<keyof ZeroOptions>().toEqualTypeOf<'flags' | 'signal' | 'fua' | 'noHole' | 'fastZero'>()
   expectTypeOf<keyof WriteOptions>().toEqualTypeOf<'flags' | 'signal' | 'fua'>()
   expectTypeOf<keyof CommandOptions>().toEqualTypeOf<'flags' | 'signal'>()
+})
+
+test('H3: what pread returns can be passed where the DOM wants an ArrayBuffer', () => {
+  expectTypeOf<Bytes>().toEqualTypeOf<Uint8Array<ArrayBuffer>>()
+  expectTypeOf<Handle['pread']>().returns.resolves.toEqualTypeOf<Uint8Array<ArrayBuffer>>()
+  check(async () => crypto.subtle.digest('SHA-256', await new Handle().pread(512, 0)))
+  expectTypeOf<typeof Buffer.allocUnsafeSlow>().toExtend<Allocate>()
 })
 
 test('D1: extents, sizes and flags need no conversion', () => {

@@ -3,6 +3,12 @@ import type { U64 } from '../../wire/u64.js'
 import type { Coverage } from './coverage.js'
 import type { ExtentCollector } from './extents.js'
 
+/** A Uint8Array on an ArrayBuffer: `Uint8Array<ArrayBuffer>`, written so that TypeScript before 5.7 accepts it too. */
+export type Bytes = ReturnType<Uint8ArrayConstructor['of']>
+
+/** Returns fresh memory of so many bytes. */
+export type Allocate = (length: number) => Bytes
+
 export interface CommandInit {
   readonly type: Cmd
   /** What the caller calls it: `pread`. */
@@ -15,6 +21,8 @@ export interface CommandInit {
   readonly data?: Uint8Array | undefined
   /** Where a read goes. Without it, memory is made for it: see read-data.ts. */
   readonly destination?: Uint8Array | undefined
+  /** Allocates the memory of a read that has no `destination`, when it is sent. It may be uninitialised. */
+  readonly allocate?: Allocate | undefined
   /**
    * Whether the connection may write to `destination` directly. Such memory cannot be taken back when the
    * command is abandoned, so it must not be the caller's where that can happen.
@@ -36,6 +44,7 @@ export class Command {
   /** The length that the request tells: of its payload if it has one, else of its effect. */
   readonly requestLength: number
   readonly data: Uint8Array | undefined
+  readonly allocate: Allocate | undefined
   readonly canReceiveInPlace: boolean
   readonly status: ExtentCollector | undefined
   readonly wantsChunks: boolean
@@ -64,6 +73,7 @@ export class Command {
     this.requestLength = init.data?.length ?? init.length
     this.data = init.data
     this.destination = init.destination
+    this.allocate = init.allocate
     this.canReceiveInPlace = init.canReceiveInPlace ?? true
     this.status = init.status
     this.wantsChunks = init.wantsChunks ?? false

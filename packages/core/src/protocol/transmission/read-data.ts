@@ -1,3 +1,4 @@
+import { formatValue } from '../../argument-error.js'
 import { NbdUsageError } from '../../errors.js'
 import { Cmd, CommandFlag } from '../../wire/constants.js'
 import { distance, type U64 } from '../../wire/u64.js'
@@ -15,23 +16,35 @@ import { protocolViolation } from './reply-errors.js'
  */
 const PREALLOCATE_LENGTH = 128 * 1024
 
-/** Makes the memory of a long read that is about to be sent, unless it has some. Returns why that cannot be. */
+/**
+ * Allocates the memory of a read that is about to be sent, if the read is long or the caller allocates: what the caller's
+ * function throws then fails this command only. Returns the error.
+ */
 export function preallocate(command: Command): NbdUsageError | undefined {
-  if (command.type !== Cmd.Read || command.length < PREALLOCATE_LENGTH) return undefined
+  const { allocate, length, type } = command
+  if (type !== Cmd.Read || (allocate === undefined && length < PREALLOCATE_LENGTH)) return undefined
   try {
-    destinationOf(command)
-    return undefined
+    const memory: unknown = destinationOf(command)
+    if (allocate === undefined || isMemory(memory, length)) return undefined
+    return new NbdUsageError(
+      `${command}: allocate: expected a Uint8Array of ${length} bytes on an ArrayBuffer, received ${formatValue(memory)}`,
+    )
   } catch (cause) {
-    return new NbdUsageError(`${command}: there is no memory for it: read less at once`, {
-      errno: 'ENOMEM',
-      cause,
-    })
+    const message = `${command}: cannot allocate ${length} bytes: use a smaller read`
+    return new NbdUsageError(message, { errno: 'ENOMEM', cause })
   }
+}
+
+function isMemory(memory: unknown, length: number): boolean {
+  if (Object.prototype.toString.call(memory) !== '[object Uint8Array]') return false
+  const { byteLength, buffer } = memory as Uint8Array
+  return byteLength === length && Object.prototype.toString.call(buffer) === '[object ArrayBuffer]'
 }
 
 /** The memory of a read. A server cannot make us allocate what was not asked for. */
 export function destinationOf(command: Command): Uint8Array {
-  command.destination ??= new Uint8Array(command.length)
+  const { allocate, length } = command
+  command.destination ??= allocate === undefined ? new Uint8Array(length) : allocate(length)
   return command.destination
 }
 

@@ -238,7 +238,7 @@ describe('a command in line', () => {
     expect(vast.error).toBeInstanceOf(NbdUsageError)
     expect(vast.error).toMatchObject({
       errno: 'ENOMEM',
-      message: `pread of ${2 ** 53 - 1} bytes at 4096: there is no memory for it: read less at once`,
+      message: `pread of ${2 ** 53 - 1} bytes at 4096: cannot allocate ${2 ** 53 - 1} bytes: use a smaller read`,
       cause: expect.objectContaining({ name: 'RangeError' }),
     })
     expect([desk.inFlight.count, desk.writer.waiting, desk.stats.chunksSent]).toEqual([1, 0, 1])
