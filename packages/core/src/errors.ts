@@ -81,7 +81,10 @@ export abstract class NbdError extends Error {
     // What enters a message is quoted where it does. This is for what does not come that way: the address and the errors of
     // a transport, and the errors that others make.
     super(
-      escapeUnprintable(hint === undefined ? message : `${message}: ${hint}`, Number.POSITIVE_INFINITY),
+      escapeUnprintable(
+        hint === undefined || message.endsWith(hint) ? message : `${message}: ${hint}`,
+        Number.POSITIVE_INFINITY,
+      ),
       'cause' in details ? { cause: details.cause } : undefined,
     )
     this.errno = errno
@@ -200,7 +203,7 @@ export interface NbdTransportErrorDetails extends NbdErrorDetails {
   readonly address: string
 }
 
-/** The bytes could not be moved: the dial failed, the connection broke, or a timeout passed. */
+/** The bytes could not be moved: the dial failed, the connection was lost, or a timeout passed. */
 export class NbdTransportError extends NbdError {
   static override readonly brand: symbol = Symbol.for('@nbdjs/NbdTransportError')
   readonly code = 'ERR_NBD_TRANSPORT'
@@ -214,7 +217,10 @@ export class NbdTransportError extends NbdError {
   }
 }
 
-/** The connection was shut down before the command was answered. `errno` is ENOTCONN unless told. */
+/**
+ * The command came too late: the connection was shut down or destroyed before it was answered, or the connection was lost
+ * before the call. `errno` is ENOTCONN unless given.
+ */
 export class NbdClosedError extends NbdError {
   static override readonly brand: symbol = Symbol.for('@nbdjs/NbdClosedError')
   readonly code = 'ERR_NBD_CLOSED'
@@ -222,6 +228,14 @@ export class NbdClosedError extends NbdError {
   constructor(message: string, details: NbdErrorDetails = {}) {
     super(message, { ...details, errno: details.errno ?? 'ENOTCONN' })
   }
+}
+
+/** The name of the system error that an error reports: its `errno`, or else its `code`, as the errors of Node have it. */
+export function errnoOf(error: unknown): Errno | undefined {
+  const { errno, code } = Object(error) as { readonly errno?: unknown; readonly code?: unknown }
+  return [errno, code].find(
+    (name): name is Errno => typeof name === 'string' && /^E(?!RR_)[A-Z0-9]+$/.test(name),
+  )
 }
 
 // Keyed by name, for a bundler may shorten the name of a class but not a key.

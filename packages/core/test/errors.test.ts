@@ -17,7 +17,7 @@ import {
 import { transform } from 'esbuild'
 import { expectTypeOf } from 'expect-type'
 
-type ErrorsModule = typeof import('../src/errors.js')
+type ErrorsModule = Omit<typeof import('../src/errors.js'), 'errnoOf'>
 
 const server: NbdServerErrorDetails = {
   errno: 'EIO',

@@ -119,7 +119,8 @@ export class ConnectionDriver implements Receiver {
   beginShutdown(abandonPending: boolean): void {
     this.#run((protocol) => {
       if (protocol.phase === 'negotiating') protocol.abort()
-      else if (protocol.phase === 'transmission') protocol.disconnect({ abandonPending })
+      else if (protocol.phase === 'transmission' || protocol.phase === 'disconnecting')
+        protocol.disconnect({ abandonPending })
     })
   }
 
@@ -246,7 +247,7 @@ export class ConnectionDriver implements Receiver {
     this.#connection.startTls?.().then(
       () => this.#run((protocol) => protocol.tlsStarted()),
       // Never back to plaintext: the server has agreed to TLS.
-      (error) => this.#run((protocol) => protocol.fail(error)),
+      (error) => this.#run((protocol) => protocol.tlsFailed(error)),
     )
   }
 
@@ -256,7 +257,10 @@ export class ConnectionDriver implements Receiver {
   async #outcome<K extends Operation>(step: string): Promise<OperationResults[K]> {
     const { handshakeMs } = this.#timeouts
     const cancel = startTimeout(handshakeMs, () => {
-      this.#timeOut(`${step} was not done within ${handshakeMs} ms (timeouts.handshakeMs)`)
+      const { handshakeProgress, stats } = this.protocol
+      const message = `${step} was not done within ${handshakeMs} ms (timeouts.handshakeMs), ${handshakeProgress}`
+      const hint = stats.bytesReceived === 0 ? SILENT_SERVER : undefined
+      this.fail(this.#lossError(message, { errno: 'ETIMEDOUT', hint }))
     })
     const outcome = await new Promise<Outcome>((resolve) => this.#operationCallbacks.push(resolve))
     cancel()
@@ -274,13 +278,18 @@ export class ConnectionDriver implements Receiver {
   #checkProgress(ticks: number): 'busy' | 'idle' {
     const stalled = this.protocol.tick(ticks)
     if (stalled !== undefined) {
-      this.#timeOut(`${stalled} made no progress for ${this.#timeouts.requestMs} ms (timeouts.requestMs)`)
+      const { requestMs } = this.#timeouts
+      const cause = this.#transportError(`no byte was moved for ${requestMs} ms`, 'read', {
+        errno: 'ETIMEDOUT',
+      })
+      const message = `${stalled} made no progress for ${requestMs} ms (timeouts.requestMs)`
+      this.fail(this.#lossError(message, { errno: 'ENOTCONN', cause }))
     }
     return this.protocol.inFlight > 0 ? 'busy' : 'idle'
   }
 
-  #timeOut(message: string): void {
-    this.fail(this.#transportError(message, 'read', { errno: 'ETIMEDOUT' }))
+  #lossError(message: string, details: NbdErrorDetails): NbdTransportError {
+    return this.#transportError(message, 'read', { ...details, isConnectionLost: true })
   }
 
   #transportError(message: string, operation: string, details: NbdErrorDetails): NbdTransportError {
@@ -288,5 +297,7 @@ export class ConnectionDriver implements Receiver {
     return new NbdTransportError(`${address}: ${message}`, { ...details, operation, address })
   }
 }
+
+const SILENT_SERVER = 'the server may be busy with another client, or may not speak NBD'
 
 function doNothing(): void {}

@@ -1,4 +1,4 @@
-import { NbdError, type NbdErrorDetails, NbdTransportError } from '../errors.js'
+import { errnoOf, NbdError, type NbdErrorDetails, NbdTransportError } from '../errors.js'
 import { onAbort } from '../on-abort.js'
 import type { Connection, Transport } from '../transport.js'
 import { startTimeout } from './watchers.js'
@@ -60,12 +60,6 @@ function wrapped(transport: Transport, cause: unknown): NbdTransportError {
     errno: errnoOf(cause),
     cause,
   })
-}
-
-/** The system error that a runtime names by `code`, as Node does. */
-function errnoOf(error: unknown): string | undefined {
-  const isCoded = typeof error === 'object' && error !== null && 'code' in error
-  return isCoded && typeof error.code === 'string' && /^E[A-Z0-9]+$/.test(error.code) ? error.code : undefined
 }
 
 function failure({ address }: Transport, message: string, details: NbdErrorDetails): NbdTransportError {

@@ -1,5 +1,11 @@
 import { EventEmitter } from 'eventemitter3'
-import { NbdClosedError, type NbdProtocolError, NbdStateError, NbdUsageError } from '../errors.js'
+import {
+  NbdClosedError,
+  NbdNegotiationError,
+  type NbdProtocolError,
+  NbdStateError,
+  NbdUsageError,
+} from '../errors.js'
 import { onAbort } from '../on-abort.js'
 import {
   checkName,
@@ -11,11 +17,12 @@ import {
   type ResolvedOptions,
   type StrictChecks,
 } from '../options.js'
+import { printable } from '../protocol/debug/trace.js'
 import type { ExportInfo } from '../protocol/export-info.js'
 import type { NegotiationSettings } from '../protocol/negotiation/negotiation.js'
 import type { Operation, OperationResults } from '../protocol/negotiation/operations.js'
 import type { ExportList } from '../protocol/negotiation/opt-list.js'
-import type { Phase } from '../protocol/phase.js'
+import { isOver, type Phase } from '../protocol/phase.js'
 import { SECRET } from '../protocol/secret.js'
 import type { Session, Stats } from '../protocol/session.js'
 import type { Bytes, ReadChunk } from '../protocol/transmission/command.js'
@@ -126,7 +133,11 @@ let handlesMade = 0
 export class Handle extends EventEmitter<HandleEvents> {
   /** What begins each line of debug output: `nbd1`, `nbd2` ... unless given. */
   readonly name: string
-  /** Resolves once the handle is `closed`, rejects with the reason once it is `dead`. Need not be listened to. */
+  /**
+   * Resolves once the handle is `closed`, as `shutdown()` and `optAbort()` leave it. Rejects with the reason once it is
+   * `dead`: the connection was lost ({@link NbdError.isConnectionLost}), or `destroy()` was called, or the dial or the
+   * handshake failed. A rejection that is not handled is ignored.
+   */
   readonly closed: Promise<void>
 
   readonly #options: ParsedOptions
@@ -141,6 +152,8 @@ export class Handle extends EventEmitter<HandleEvents> {
   #address: UriAddress | undefined
   /** What commands are checked by, from the first one on: it does not change while they are legal. */
   #checkContext: CheckContext | undefined
+  /** `destroy()` ended the connection: it was not lost. */
+  #isDestroyed = false
   #settleClosed!: { readonly resolve: () => void; readonly reject: (error: Error) => void }
 
   /**
@@ -526,12 +539,17 @@ export class Handle extends EventEmitter<HandleEvents> {
 
   /**
    * Ends the connection in order: NBD_CMD_DISC once every command in flight is answered, or NBD_OPT_ABORT
-   * while negotiating. Resolves when the connection is closed. Legal in `negotiating` and `ready`, also when it
+   * while negotiating. Resolves when the connection is closed. Legal in `negotiating`, `ready` and `dead`, also when it
    * was called before; no other call is taken after it. An aborted signal ends the handle at once.
+   *
+   * In `dead` there is nothing left to do: it resolves, and in a `finally` it does not hide the first error. It rejects
+   * when the connection is lost while it waits for commands in flight.
    */
   async shutdown(options?: ShutdownOptions): Promise<void> {
-    const driver = this.#requireDriver('shutdown', 'shutdown')
+    this.#require('shutdown', 'shutdown')
     const { abandonPending, signal } = parseShutdownOptions(options)
+    const driver = this.#driver
+    if (driver === undefined || this.state === 'dead') return
     await this.#abortable(signal, () => this.#beginShutdown(driver, abandonPending))
   }
 
@@ -542,6 +560,7 @@ export class Handle extends EventEmitter<HandleEvents> {
   destroy(reason?: unknown): void {
     const error = isError(reason) ? reason : destroyed(reason)
     if (this.#driver !== undefined) {
+      this.#isDestroyed ||= !isOver(this.#driver.protocol.phase)
       this.#driver.fail(error)
       return
     }
@@ -677,10 +696,22 @@ export class Handle extends EventEmitter<HandleEvents> {
 
   #require(kind: CallKind, call: string): void {
     if (!legalStates[kind].includes(this.state)) {
+      const lost = this.#connectionLost(kind)
+      if (lost !== undefined) throw lostError(call, lost)
       throw this.#stateError(call, `it is legal in ${legalStates[kind].join(' and ')} only`)
     }
     if (this.#driver?.isShuttingDown !== true || allowedDuringShutdown.includes(kind)) return
+    const { shutdownReply } = this.#driver.protocol
+    if (shutdownReply !== undefined) throw lostError(call, shutdownReply)
     throw this.#stateError(call, 'the connection is being shut down')
+  }
+
+  /** Why a call that needs the connection fails, where the connection is gone and the caller did not end it. */
+  #connectionLost(kind: CallKind): Error | undefined {
+    const failure = this.#driver?.protocol.failure
+    if (failure === undefined || this.#isDestroyed || (kind !== 'command' && kind !== 'opt')) return undefined
+    // The server refused: there was no connection to lose.
+    return failure instanceof NbdNegotiationError ? undefined : failure
   }
 
   #stateError(call: string, why: string): NbdStateError {
@@ -699,6 +730,9 @@ export class Handle extends EventEmitter<HandleEvents> {
     if (previous === 'dead') return
     this.#preConnectState = 'dead'
     this.#preConnectError = error
+    if (this.listenerCount('debug') > 0) {
+      this.#emit('debug', `${this.name}: ${previous} -> dead: ${printable(error.message)}`)
+    }
     this.#emit('state', 'dead', previous)
     this.#emitDead(error)
   }
@@ -754,6 +788,14 @@ function isError(reason: unknown): reason is Error {
     reason instanceof Error ||
     /^\[object (Error|DOMException)\]$/.test(Object.prototype.toString.call(reason))
   )
+}
+
+/** What a call fails with once the connection is lost. */
+function lostError(call: string, cause: Error): NbdClosedError {
+  return new NbdClosedError(`${call}: the connection is lost: ${cause.message}`, {
+    cause,
+    isConnectionLost: true,
+  })
 }
 
 function destroyed(reason: unknown): NbdClosedError {

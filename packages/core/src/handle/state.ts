@@ -7,8 +7,8 @@ import type { Phase } from '../protocol/phase.js'
  * - `connecting`: dialling, or a step of the handshake is under way
  * - `negotiating`: in opt mode, the handshake waits for the next opt call
  * - `ready`: commands may be sent
- * - `closed`: ended in order; what was known of the export can still be asked
- * - `dead`: ended otherwise
+ * - `closed`: ended by `shutdown()` or `optAbort()`; what is known of the export can still be read
+ * - `dead`: ended otherwise: the connection was lost, `destroy()` was called, or the dial or the handshake failed
  */
 export type State = 'created' | 'connecting' | 'negotiating' | 'ready' | 'closed' | 'dead'
 
@@ -33,7 +33,7 @@ export const legalStates: Readonly<Record<CallKind, readonly State[]>> = {
   set: ['created', 'negotiating'],
   opt: ['negotiating'],
   command: ['ready'],
-  shutdown: ['negotiating', 'ready'],
+  shutdown: ['negotiating', 'ready', 'dead'],
   ask: ['negotiating', 'ready', 'closed'],
   locate: ['connecting', 'negotiating', 'ready', 'closed', 'dead'],
 }

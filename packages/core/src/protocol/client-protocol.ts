@@ -1,11 +1,6 @@
-import {
-  NbdClosedError,
-  NbdError,
-  NbdNegotiationError,
-  NbdProtocolError,
-  NbdTransportError,
-} from '../errors.js'
+import { NbdClosedError, NbdNegotiationError, NbdProtocolError, NbdTransportError } from '../errors.js'
 import { Cmd, Opt } from '../wire/constants.js'
+import { connectionLost } from './connection-lost.js'
 import { discardedBytesLine, phaseLine } from './debug/format-handshake.js'
 import { disconnectLine } from './debug/format-transmission.js'
 import { Trace } from './debug/trace.js'
@@ -140,6 +135,18 @@ export class ClientProtocol<C extends Command> {
     return this.#transmission.isDisconnecting
   }
 
+  /** Set while the connection ends because a reply announced that the server shuts down, and not because the caller asked. */
+  get shutdownReply(): Error | undefined {
+    return this.#transmission.shutdownReply
+  }
+
+  /** What the handshake awaits and what has arrived: `in the greeting: expected 16 bytes, received 0`. */
+  get handshakeProgress(): string {
+    const where = `in ${this.#negotiation.pendingReply}`
+    if (this.#handshake.isAwaitingTls) return where
+    return `${where}: expected ${this.#handshake.wanted} bytes, received ${this.#receiveBuffer.length}`
+  }
+
   get stats(): Stats {
     return { ...this.#stats }
   }
@@ -170,30 +177,7 @@ export class ClientProtocol<C extends Command> {
 
   /** The peer sent its last byte. */
   ended(): void {
-    this.#hasPeerEnded = true
-    switch (this.#phase) {
-      case 'opening':
-      case 'haggling':
-        this.#abortHandshake(
-          this.#disconnectError(
-            `during the handshake, in ${this.#negotiation.pendingReply}: ${this.#missingBytes}`,
-          ),
-        )
-        return
-      case 'negotiating':
-        this.fail(this.#disconnectError('during the handshake, between two options'))
-        return
-      case 'transmission':
-        this.#endTransmission()
-        return
-      case 'aborting':
-      case 'disconnecting':
-        this.#end('closed', () => unanswered('the connection was shut down'))
-        return
-      case 'closed':
-      case 'dead':
-        return
-    }
+    this.#connectionEnded(undefined)
   }
 
   /** The connection that `startTls` asked for is there: from here on, bytes are what was encrypted. */
@@ -201,15 +185,15 @@ export class ClientProtocol<C extends Command> {
     this.#finishStep(this.#handshake.tlsStarted())
   }
 
-  /** The connection is gone. */
+  /** The connection is closed, and the transport reports why. */
   disconnected(error?: Error): void {
-    // After the goodbye nothing can be lost: some servers reset the connection instead of closing it.
-    if (error === undefined || this.#phase === 'aborting' || this.#phase === 'disconnecting') {
-      this.ended()
-      return
-    }
+    this.#connectionEnded(error)
+  }
+
+  /** The TLS handshake failed. */
+  tlsFailed(error: Error): void {
     this.#hasPeerEnded = true
-    this.#abortHandshake(error instanceof NbdError ? error : this.#connectionError(error))
+    this.fail(this.#handshakeError(error))
   }
 
   // --- from the caller -----------------------------------------------------------------------------------
@@ -432,14 +416,47 @@ export class ClientProtocol<C extends Command> {
 
   // --- within: the end -----------------------------------------------------------------------------------
 
-  /** The server may end between two replies; in one, it broke. */
-  #endTransmission(): void {
-    if (this.#transmission.isBetweenReplies) {
-      this.#end('closed', () => unanswered('the server closed the connection'))
-      this.#events.push({ kind: 'close' })
-    } else {
-      this.fail(this.#disconnectError(`in ${this.#transmission.progress}`))
+  /** The peer sent its last byte, or (with a cause) the connection broke. */
+  #connectionEnded(cause: Error | undefined): void {
+    this.#hasPeerEnded = true
+    switch (this.#phase) {
+      case 'opening':
+      case 'haggling':
+        this.#abortHandshake(this.#handshakeError(cause))
+        return
+      case 'negotiating':
+        this.fail(this.#connectionLost('during the handshake, between two options', cause))
+        return
+      case 'transmission':
+        this.#endTransmission(cause)
+        return
+      case 'aborting':
+      case 'disconnecting':
+        this.#endAfterDisconnect()
+        return
+      case 'closed':
+      case 'dead':
+        return
     }
+  }
+
+  #endTransmission(cause: Error | undefined): void {
+    const { isBetweenReplies, progress, inFlight } = this.#transmission
+    const error = this.#connectionLost(isBetweenReplies ? this.#commandsInFlight : `in ${progress}`, cause)
+    if (cause !== undefined || inFlight > 0) {
+      this.fail(error)
+      return
+    }
+    this.#enterDead(error)
+    // Nothing is unanswered: a server that is a child process gets the time to exit.
+    this.#events.push({ kind: 'close' })
+  }
+
+  /** Every command was answered before NBD_CMD_DISC: no end that follows loses anything, a reset included. */
+  #endAfterDisconnect(): void {
+    const reply = this.#transmission.shutdownReply
+    if (reply === undefined) this.#end('closed', () => unanswered('the connection was shut down'))
+    else this.#enterDead(serverShutDown(this.#address, reply))
   }
 
   #enterDead(error: Error): void {
@@ -471,26 +488,39 @@ export class ClientProtocol<C extends Command> {
     return this.#failure ?? new NbdClosedError('the connection is closed')
   }
 
-  get #missingBytes(): string {
-    return `expected ${this.#handshake.wanted} bytes, received ${this.#receiveBuffer.length}`
-  }
-
-  #disconnectError(when: string): NbdTransportError {
-    return new NbdTransportError(`${this.#address}: the server disconnected ${when}`, {
-      errno: 'ENOTCONN',
-      operation: 'read',
-      address: this.#address,
-    })
-  }
-
-  /** For a connection that does not say it in our words. */
-  #connectionError(cause: Error): NbdTransportError {
-    return new NbdTransportError(`${this.#address}: the connection broke: ${cause.message}`, {
-      operation: 'read',
-      address: this.#address,
+  /** An error of TLS, or of a peer that breaks the protocol, explains itself. */
+  #handshakeError(cause: Error | undefined): Error {
+    if (cause instanceof NbdTransportError && cause.operation === 'tls') return cause
+    return this.#connectionLost(
+      `during the handshake, ${this.handshakeProgress}`,
       cause,
-    })
+      this.#disconnectHint,
+    )
   }
+
+  #connectionLost(where: string, cause: Error | undefined, hint?: string): Error {
+    if (cause instanceof NbdProtocolError) return cause
+    return connectionLost({ address: this.#address, where, cause, hint })
+  }
+
+  /** Why a server may disconnect instead of an answer. */
+  get #disconnectHint(): string {
+    const unauthorised = 'the server may not authorise this client'
+    return this.#negotiation.hasSentOption
+      ? `${unauthorised}, or may not know the option (requestExtendedHeaders, requestStructuredReplies)`
+      : unauthorised
+  }
+
+  get #commandsInFlight(): string {
+    const { inFlight, oldest } = this.#transmission
+    if (inFlight === 0) return 'with no command in flight'
+    if (oldest === undefined) return `with ${inFlight} commands that were not sent`
+    return `with ${oldest}${inFlight === 1 ? '' : ` and ${inFlight - 1} more`} in flight`
+  }
+}
+
+function serverShutDown(address: string, cause: Error): NbdClosedError {
+  return new NbdClosedError(`${address}: the server shut down`, { cause, isConnectionLost: true })
 }
 
 function unanswered(reason: string): NbdClosedError {

@@ -6,7 +6,7 @@
  * - `haggling`: the option that the caller picked was sent, its reply is awaited
  * - `transmission`: commands
  * - `aborting`, `disconnecting`: said goodbye while negotiating or in transmission, the server's end is awaited
- * - `closed`: ended in order
+ * - `closed`: ended as the caller asked for
  * - `dead`: ended otherwise; absorbs whatever still comes
  */
 export type Phase =
@@ -24,7 +24,7 @@ export const edges: Readonly<Record<Phase, readonly Phase[]>> = {
   opening: ['negotiating', 'transmission', 'dead'],
   negotiating: ['haggling', 'aborting', 'dead'],
   haggling: ['negotiating', 'transmission', 'dead'],
-  transmission: ['disconnecting', 'closed', 'dead'],
+  transmission: ['disconnecting', 'dead'],
   aborting: ['closed', 'dead'],
   disconnecting: ['closed', 'dead'],
   closed: [],

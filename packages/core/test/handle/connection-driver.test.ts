@@ -216,20 +216,20 @@ describe('the contract of a connection leaves these moments open', () => {
     const flushing = rejection(handle.flush())
     await settled()
     connection.receiver.closed()
-    expect(await flushing).toHaveProperty('code', 'ERR_NBD_CLOSED')
-    await handle.closed
-    expect(handle.state).toBe('closed')
+    expect(await flushing).toMatchObject({ code: 'ERR_NBD_TRANSPORT', isConnectionLost: true })
+    expect(await rejection(handle.closed)).toBe(await flushing)
+    expect(handle.state).toBe('dead')
   })
 
   test('an error of the connection in other words than ours is wrapped', async () => {
     const { handle, connection } = await ready()
-    const cause = new Error('read ECONNRESET')
+    const cause = new Error('the modem sighed')
     connection.receiver.closed(cause)
     expect(await rejection(handle.closed)).toMatchObject({
       code: 'ERR_NBD_TRANSPORT',
       operation: 'read',
       address: 'hand:',
-      message: 'hand:: the connection broke: read ECONNRESET',
+      message: 'hand:: the connection was lost with no command in flight: the modem sighed',
       cause,
     })
   })
@@ -293,13 +293,12 @@ describe('a long read goes straight into the memory of the caller', () => {
 test('destroy while the connection still closes, after the server closed: it closes at once', async () => {
   const { handle, connection } = await ready()
   connection.receiver.ended()
-  expect(handle.state).toBe('closed')
+  expect(handle.state).toBe('dead')
   expect(connection.calls).toEqual(['close'])
   handle.destroy()
   expect(connection.calls).toEqual(['close', 'destroy'])
   connection.receiver.closed()
-  await handle.closed
-  expect(handle.state).toBe('closed')
+  expect(await rejection(handle.closed)).toMatchObject({ isConnectionLost: true })
 })
 
 test('a handle that was destroyed reads nothing any more', async () => {

@@ -2,7 +2,6 @@ import { describe, expect, test } from '@jest/globals'
 import {
   type Connection,
   Handle,
-  NbdClosedError,
   NbdNegotiationError,
   NbdProtocolError,
   NbdServerError,
@@ -272,7 +271,7 @@ describe('the server fails a command', () => {
   })
 
   // spec: client/disconnect/leave-on-shutdown
-  test('ESHUTDOWN: the command fails, what was not sent fails, and the client leaves in order', async () => {
+  test('B2: ESHUTDOWN: the command fails, what was not sent fails, and the client leaves: the connection is lost', async () => {
     const { handle, server } = await ready({}, { limits: { inFlightCommands: 1 } })
     const pending = [handle.flush(), handle.trim(1, 0)].map(rejection)
     server.refuse(await server.request(Cmd.Flush), ErrorValue.ESHUTDOWN)
@@ -281,31 +280,47 @@ describe('the server fails a command', () => {
     expect(dropped).toMatchObject({
       code: 'ERR_NBD_CLOSED',
       message: 'the server is shutting down: the command was not sent',
+      ...{ errno: 'ENOTCONN', isConnectionLost: true, cause: refused },
     })
+    const lost = { code: 'ERR_NBD_CLOSED', errno: 'ENOTCONN', isConnectionLost: true, cause: refused }
+    expect(await rejection(handle.pread(1, 0))).toMatchObject(lost)
     await server.farewell()
-    await handle.closed
+    const end = await rejection(handle.closed)
+    expect(end).toMatchObject({ ...lost, message: 'in-process:: the server shut down' })
+    expect(handle.state).toBe('dead')
+    expect(await rejection(handle.pread(1, 0))).toMatchObject({ ...lost, cause: end })
+    await handle.shutdown()
+  })
+
+  test('after ESHUTDOWN, shutdown() is the end that the caller asked for', async () => {
+    const { handle, server } = await ready()
+    const flushing = rejection(handle.flush())
+    server.refuse(await server.request(Cmd.Flush), ErrorValue.ESHUTDOWN)
+    await flushing
+    const leaving = handle.shutdown()
+    await server.farewell()
+    await Promise.all([leaving, handle.closed])
     expect(handle.state).toBe('closed')
   })
 })
 
 describe('the server goes', () => {
-  test('between two replies: closed, and what is in flight or in line fails with an NbdClosedError', async () => {
+  test('B2: between two replies: dead, and what is in flight or queued fails with one NbdTransportError', async () => {
     const { handle, server } = await ready({}, { limits: { inFlightCommands: 1 } })
     const pending = [handle.pread(1, 0), handle.flush()].map(rejection)
     await server.request(Cmd.Read)
     server.endOfFile()
     for (const error of await Promise.all(pending)) {
-      expect(error).toBeInstanceOf(NbdClosedError)
       expect(error).toMatchObject({
-        name: 'NbdClosedError',
-        code: 'ERR_NBD_CLOSED',
+        name: 'NbdTransportError',
+        code: 'ERR_NBD_TRANSPORT',
         errno: 'ENOTCONN',
-        message: 'the server closed the connection before the command was answered',
+        isConnectionLost: true,
+        message: 'in-process:: the server disconnected with pread of 1 bytes at 0 and 1 more in flight',
       })
+      expect(error).toBe(await rejection(handle.closed))
     }
-    await handle.closed
-    expect(handle).toMatchObject({ state: 'closed', inFlight: 0 })
-    expect(handle.info.size).toBe(1048576n)
+    expect(handle).toMatchObject({ state: 'dead', inFlight: 0 })
     await server.disconnected()
   })
 
@@ -339,13 +354,17 @@ describe('the server goes', () => {
     expect(await rejection(handle.closed)).toBe(error)
   })
 
-  test('by a reset: dead, everything fails with that error of the transport', async () => {
+  test('F9: by a reset: dead, everything fails with ENOTCONN, and the reset is the cause', async () => {
     const { handle, server } = await ready()
     const pending = [handle.pread(512, 0), handle.flush()].map(rejection)
     await server.request(Cmd.Read)
     server.reset()
     const [error, other] = await Promise.all(pending)
-    expect(error).toMatchObject({ code: 'ERR_NBD_TRANSPORT', errno: 'ECONNRESET', operation: 'read' })
+    expect(error).toMatchObject({
+      ...{ code: 'ERR_NBD_TRANSPORT', errno: 'ENOTCONN', operation: 'read', isConnectionLost: true },
+      message: 'in-process:: the server disconnected with pread of 512 bytes at 0 and 1 more in flight',
+      cause: expect.objectContaining({ errno: 'ECONNRESET' }),
+    })
     expect(other).toBe(error)
     expect(await rejection(handle.closed)).toBe(error)
     expect(handle.state).toBe('dead')

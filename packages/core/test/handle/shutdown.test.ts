@@ -101,7 +101,7 @@ describe('in ready', () => {
     expect(await rejection(handle.shutdown())).toMatchObject({
       code: 'ERR_NBD_STATE',
       errno: 'EINVAL',
-      message: 'shutdown: invalid state closed: it is legal in negotiating and ready only',
+      message: 'shutdown: invalid state closed: it is legal in negotiating and ready and dead only',
     })
   })
 
@@ -121,20 +121,26 @@ describe('in ready', () => {
     await server.request(Cmd.Flush)
     server.reset()
     const [flushed, left] = await Promise.all(pending)
-    expect(flushed).toHaveProperty('errno', 'ECONNRESET')
+    expect(flushed).toMatchObject({
+      ...{ errno: 'ENOTCONN', isConnectionLost: true },
+      cause: expect.objectContaining({ errno: 'ECONNRESET' }),
+    })
     expect(left).toBe(flushed)
     expect(handle.state).toBe('dead')
   })
 
-  test('a server that closes by itself meanwhile: closed, and the command fails', async () => {
+  test('B2: a server that closes while a command is in flight: both fail, and the connection is lost', async () => {
     const { handle, server } = await ready()
     const flushing = rejection(handle.flush())
-    const leaving = handle.shutdown()
+    const leaving = rejection(handle.shutdown())
     await server.request(Cmd.Flush)
     server.endOfFile()
-    expect(await flushing).toHaveProperty('code', 'ERR_NBD_CLOSED')
-    await leaving
-    expect(handle.state).toBe('closed')
+    expect(await flushing).toMatchObject({ errno: 'ENOTCONN', isConnectionLost: true })
+    expect(await leaving).toBe(await flushing)
+    expect(handle.state).toBe('dead')
+    // There is nothing left to do.
+    await handle.shutdown()
+    await handle[Symbol.asyncDispose]()
   })
 
   test('a reply that was under way is read to its end first', async () => {

@@ -38,7 +38,7 @@ const table = `
   cache               -           -           -            ready   -       -
   flush               -           -           -            ready   -       -
 
-  shutdown            -           -           closed       closed  -       -
+  shutdown            -           -           closed       closed  -       dead
   asyncDispose        dead        dead        closed       closed  closed  dead
   destroy             dead        dead        dead         dead    closed  dead
 
@@ -81,7 +81,7 @@ export const legality: Readonly<Record<string, string>> = {
   trim: 'ready',
   cache: 'ready',
   flush: 'ready',
-  shutdown: 'negotiating and ready',
+  shutdown: 'negotiating and ready and dead',
   info: 'negotiating and ready and closed',
   session: 'negotiating and ready and closed',
   canMetaContext: 'negotiating and ready and closed',

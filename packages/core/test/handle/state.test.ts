@@ -69,12 +69,6 @@ const stages: Readonly<Record<State, Readonly<Record<string, () => Promise<Stage
       await Promise.all([handle.shutdown(), server.farewell()])
       return { handle, server }
     },
-    'after the server hung up': async () => {
-      const { handle, server } = await ready()
-      await server.hangUp()
-      await handle.closed
-      return { handle, server }
-    },
   },
   dead: {
     'after a failed dial': async () => {
@@ -93,8 +87,18 @@ const stages: Readonly<Record<State, Readonly<Record<string, () => Promise<Stage
       await rejection(handle.closed)
       return { handle, server }
     },
+    'after the server closed': async () => {
+      const { handle, server } = await ready()
+      await server.hangUp()
+      await rejection(handle.closed)
+      return { handle, server }
+    },
   },
 }
+
+/** The ways into `dead` that are a lost connection, and the calls that would use the connection. */
+const lossesOfConnection = ['after the connection broke', 'after the server closed']
+const usesConnection = (call: string): boolean => ['ready', 'negotiating'].includes(legality[call] ?? '')
 
 const cases = cells().flatMap(({ call, state, next }) =>
   Object.entries(stages[state]).map(([how, stage]) => ({ call, state, how, next, stage })),
@@ -155,7 +159,7 @@ describe('an illegal call', () => {
   const illegal = cases.filter(({ next }) => next === undefined)
 
   // spec: client/haggling/one-option-at-a-time, client/go/nothing-after
-  test.each(illegal)('$call in $state ($how) is refused', async ({ call, state, stage }) => {
+  test.each(illegal)('$call in $state ($how) is refused', async ({ call, state, how, stage }) => {
     const { handle, server } = await stage()
     const { bytesFromClient } = server
     const { stats, inFlight } = handle
@@ -165,16 +169,26 @@ describe('an illegal call', () => {
     }
 
     const error = await refusal(() => calls[call]?.(handle, server), synchronous.has(call))
-    const isUnknown = call === 'info' && state === 'negotiating'
-    const why = isUnknown
-      ? 'the export is not known: optInfo() and optGo() ask for it'
-      : `it is legal in ${legality[call]} only`
-    expect(error).toBeInstanceOf(NbdStateError)
-    expect(error).toMatchObject({
-      code: 'ERR_NBD_STATE',
-      errno: state === 'created' ? 'ENOTCONN' : 'EINVAL',
-      message: `${call}: invalid state ${state}: ${why}`,
-    })
+    if (lossesOfConnection.includes(how) && usesConnection(call)) {
+      // B2: it is no mistake of the caller.
+      const cause = (await rejection(handle.closed)) as Error
+      expect(error).toMatchObject({
+        ...{ code: 'ERR_NBD_CLOSED', errno: 'ENOTCONN', isConnectionLost: true, cause },
+        message: `${call}: the connection is lost: ${cause.message}`,
+      })
+    } else {
+      const isUnknown = call === 'info' && state === 'negotiating'
+      const why = isUnknown
+        ? 'the export is not known: optInfo() and optGo() ask for it'
+        : `it is legal in ${legality[call]} only`
+      expect(error).toBeInstanceOf(NbdStateError)
+      expect(error).toMatchObject({
+        code: 'ERR_NBD_STATE',
+        errno: state === 'created' ? 'ENOTCONN' : 'EINVAL',
+        isConnectionLost: false,
+        message: `${call}: invalid state ${state}: ${why}`,
+      })
+    }
 
     await settled()
     expect(handle.state).toBe(state)

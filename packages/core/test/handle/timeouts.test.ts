@@ -16,6 +16,7 @@ async function pass(ms: number): Promise<void> {
 }
 
 const timeout = (message: string, operation = 'read', address = 'in-process:'): object => ({
+  isConnectionLost: operation !== 'dial',
   name: 'NbdTransportError',
   code: 'ERR_NBD_TRANSPORT',
   errno: 'ETIMEDOUT',
@@ -79,10 +80,19 @@ describe('dialMs', () => {
 
 describe('handshakeMs', () => {
   test.each([
-    ['a greeting that never comes', async () => {}],
-    ['a greeting that breaks off', async (server: ScriptedServer) => server.send(octets('4e 42 44 4d'))],
+    [
+      'a greeting that never comes',
+      'the greeting: expected 16 bytes, received 0: the server may be busy with another client, or may not speak NBD',
+      async () => {},
+    ],
+    [
+      'a greeting that breaks off',
+      'the greeting: expected 16 bytes, received 4',
+      async (server: ScriptedServer) => server.send(octets('4e 42 44 4d')),
+    ],
     [
       'an option that is never answered',
+      'the reply to NBD_OPT_STRUCTURED_REPLY: expected 20 bytes, received 0',
       async (server: ScriptedServer) => {
         await server.greet()
         await server.refuseExtendedHeaders()
@@ -91,12 +101,13 @@ describe('handshakeMs', () => {
     ],
     [
       'the last option',
+      'the reply to NBD_OPT_GO: expected 20 bytes, received 0',
       async (server: ScriptedServer) => {
         await server.open()
         await server.option(Opt.Go)
       },
     ],
-  ])('ends %s', async (_, play) => {
+  ])('C2: ends %s, and names what it awaited and what had come', async (_, awaited, play) => {
     const server = new ScriptedServer()
     const handle = new Handle({ timeouts: { handshakeMs: 100 } })
     const connecting = handle.connect(server.transport)
@@ -107,7 +118,7 @@ describe('handshakeMs', () => {
     await pass(1)
     const error = await rejection(connecting)
     expect(error).toMatchObject(
-      timeout('in-process:: the handshake was not done within 100 ms (timeouts.handshakeMs)'),
+      timeout(`in-process:: the handshake was not done within 100 ms (timeouts.handshakeMs), in ${awaited}`),
     )
     expect(handle.state).toBe('dead')
     expect(await rejection(handle.closed)).toBe(error)
@@ -139,7 +150,9 @@ describe('handshakeMs', () => {
     await server.option(Opt.List)
     await pass(100)
     expect(await listing).toMatchObject(
-      timeout('in-process:: optList was not done within 100 ms (timeouts.handshakeMs)'),
+      timeout(
+        'in-process:: optList was not done within 100 ms (timeouts.handshakeMs), in the reply to NBD_OPT_LIST: expected 20 bytes, received 0',
+      ),
     )
     expect(handle.state).toBe('dead')
   })
@@ -161,9 +174,11 @@ describe('requestMs', () => {
     await server.request(Cmd.Read)
     await pass(200)
     const [error, other] = await Promise.all(pending)
-    expect(error).toMatchObject(
-      timeout('in-process:: pread of 4096 bytes at 512 made no progress for 100 ms (timeouts.requestMs)'),
-    )
+    // B2: ENOTCONN as for every lost connection, and the timeout is the cause.
+    expect(error).toMatchObject({
+      ...timeout('in-process:: pread of 4096 bytes at 512 made no progress for 100 ms (timeouts.requestMs)'),
+      ...{ errno: 'ENOTCONN', cause: expect.objectContaining({ errno: 'ETIMEDOUT' }) },
+    })
     expect(other).toBe(error)
     expect(handle.state).toBe('dead')
     expect(await rejection(handle.closed)).toBe(error)
@@ -223,7 +238,7 @@ describe('requestMs', () => {
     await server.request(Cmd.Flush)
     await pass(200)
     const [error, other] = await Promise.all(pending)
-    expect(error).toHaveProperty('errno', 'ETIMEDOUT')
+    expect(error).toMatchObject({ errno: 'ENOTCONN', cause: expect.objectContaining({ errno: 'ETIMEDOUT' }) })
     expect(other).toBe(error)
   })
 })

@@ -883,7 +883,13 @@ describe('a wish that comes after the end', () => {
           protocol.fail(new NbdTransportError('gone', { operation: 'read', address: 'test:' })),
         ),
     ],
-    ['closed', (play) => play.act((protocol) => protocol.ended())],
+    [
+      'closed',
+      (play) => {
+        play.act((protocol) => protocol.disconnect())
+        play.act((protocol) => protocol.ended())
+      },
+    ],
   ]
 
   test.each(ends)('to send a command fails it, once (%s)', (phase, end) => {

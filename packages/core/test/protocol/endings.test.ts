@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { NbdClosedError, NbdError, NbdServerError, NbdTransportError } from '@nbdjs/core'
+import { NbdClosedError, NbdProtocolError, NbdServerError, NbdTransportError } from '@nbdjs/core'
 import type { Command } from '../../src/protocol/transmission/command.js'
 import { repeated } from '../bytes.js'
 import { Play } from './protocol-harness.js'
@@ -156,12 +156,13 @@ describe.each(Object.entries(everySession))('in the session %s', (_, session) =>
       const { length } = play.output
       const error = broken()
       play.act((protocol) => protocol.disconnected(error))
-      expectEnd(play, saidGoodbye ? 'closed' : cut.ending === 'closed' ? 'NbdTransportError' : cut.ending)
+      expectEnd(play, cut.ending === 'closed' && !saidGoodbye ? 'NbdTransportError' : cut.ending)
       if (saidGoodbye || isOver) continue
       // Nobody is there for a goodbye.
       expect([endsIn(play), play.output.length]).toEqual(['destroy', length])
       const { failure } = play.protocol
-      expect(failure === error || failure?.cause === error).toBe(true)
+      // Behind a refusal by NBD_OPT_EXPORT_NAME there is a lost connection, and behind that the native error.
+      expect([failure?.cause, (failure?.cause as Error | undefined)?.cause]).toContain(error)
     }
   })
 
@@ -187,13 +188,25 @@ test('there are enough places where a server can end', () => {
   expect(counts.reduce((sum, count) => sum + count)).toBeGreaterThan(2000)
 })
 
-describe('the end of the server’s bytes says where it was', () => {
+describe('C1: the end of the server’s bytes, or a reset, says where it was', () => {
   const messageAt = (session: Session, cut: Omit<Cut, 'ending'>): string | undefined => {
     const play = playTo(session, { ...cut, ending: 'closed' })
     play.act((protocol) => protocol.ended())
-    return play.protocol.failure?.message
+    const { failure } = play.protocol
+    // C1: a reset has the same words, and stays behind as the cause.
+    const reset = playTo(session, { ...cut, ending: 'closed' })
+    const cause = broken()
+    reset.act((protocol) => protocol.disconnected(cause))
+    expect(reset.protocol.failure?.message).toBe(failure?.message)
+    if (failure instanceof NbdTransportError) {
+      expect(failure).toMatchObject({ errno: 'ENOTCONN', isConnectionLost: true })
+      expect(reset.protocol.failure).toMatchObject({ errno: 'ENOTCONN', isConnectionLost: true, cause })
+    }
+    return failure?.message
   }
   const handshake = 'test:: the server disconnected during the handshake'
+  const unauthorised = 'the server may not authorise this client'
+  const hint = `${unauthorised}, or may not know the option (requestExtendedHeaders, requestStructuredReplies)`
 
   test.each<[string, Session, number, number, string]>([
     [
@@ -201,26 +214,26 @@ describe('the end of the server’s bytes says where it was', () => {
       sessions.automatic,
       0,
       0,
-      `${handshake}, in the greeting: expected 16 bytes, received 0`,
+      `${handshake}, in the greeting: expected 16 bytes, received 0: ${unauthorised}`,
     ],
     [
       'in the greeting',
       sessions.automatic,
       0,
       17,
-      `${handshake}, in the greeting: expected 2 bytes, received 1`,
+      `${handshake}, in the greeting: expected 2 bytes, received 1: ${unauthorised}`,
     ],
     [
       ...(['in an oldstyle greeting', sessions.oldstyle, 0, 100] as const),
-      `${handshake}, in the greeting: expected 136 bytes, received 84`,
+      `${handshake}, in the greeting: expected 136 bytes, received 84: ${unauthorised}`,
     ],
     [
       ...(['before a reply', sessions.automatic, 1, 0] as const),
-      `${handshake}, in the reply to NBD_OPT_STRUCTURED_REPLY: expected 20 bytes, received 0`,
+      `${handshake}, in the reply to NBD_OPT_STRUCTURED_REPLY: expected 20 bytes, received 0: ${hint}`,
     ],
     [
       ...(['in the data of a reply', sessions.automatic, 2, 25] as const),
-      `${handshake}, in the reply to NBD_OPT_GO: expected 12 bytes, received 5`,
+      `${handshake}, in the reply to NBD_OPT_GO: expected 12 bytes, received 5: ${hint}`,
     ],
     [
       ...(['instead of a grant', sessions.exportName, 3, 0] as const),
@@ -228,11 +241,11 @@ describe('the end of the server’s bytes says where it was', () => {
     ],
     [
       ...(['in a grant', sessions.exportName, 3, 1] as const),
-      `${handshake}, in the reply to NBD_OPT_EXPORT_NAME: expected 9 bytes, received 0`,
+      `${handshake}, in the reply to NBD_OPT_EXPORT_NAME: expected 9 bytes, received 0: ${hint}`,
     ],
     [
       ...(['in its zeroes', sessions.exportNameWithZeroes, 3, 133] as const),
-      `${handshake}, in the reply to NBD_OPT_EXPORT_NAME: expected 124 bytes, received 123`,
+      `${handshake}, in the reply to NBD_OPT_EXPORT_NAME: expected 124 bytes, received 123: ${hint}`,
     ],
     [
       ...(['in the header of a reply', sessions.structured, 4, 3] as const),
@@ -268,14 +281,14 @@ describe('commands on their way', () => {
     expect(play.settled).toEqual(play.commands)
   })
 
-  test('fail as unanswered when the server closes between two replies', () => {
+  test('F9: fail with ENOTCONN, one error for all, when the server closes between two replies', () => {
     const play = playTo(sessions.structured, { step: 4, count: 0, ending: 'closed' })
     play.act((protocol) => protocol.ended())
     for (const { error } of play.settled) {
-      expect(error).toBeInstanceOf(NbdClosedError)
+      expect(error).toBe(play.protocol.failure)
       expect(error).toMatchObject({
-        message: 'the server closed the connection before the command was answered',
-        errno: 'ENOTCONN',
+        message: 'test:: the server disconnected with pread of 30 bytes at 1000 and 4 more in flight',
+        ...{ errno: 'ENOTCONN', isConnectionLost: true },
       })
     }
     expect(play.settled).toEqual(play.commands)
@@ -298,17 +311,24 @@ describe('an error of the connection', () => {
     play.act((protocol) => protocol.disconnected(cause))
     expect(play.protocol.failure).toBeInstanceOf(NbdTransportError)
     expect(play.protocol.failure).toMatchObject({
-      message: 'test:: the connection broke: the cat sat on the modem',
+      message:
+        'test:: the connection was lost with pread of 30 bytes at 1000 and 4 more in flight: the cat sat on the modem',
       ...{ operation: 'read', address: 'test:', cause },
     })
   })
 
-  test('that is one of ours is told as it is', () => {
-    for (const error of [broken(), new NbdClosedError('gone')]) {
-      expect(error).toBeInstanceOf(NbdError)
+  test('that is one of ours is the cause of the one that is reported', () => {
+    for (const cause of [broken(), new NbdClosedError('gone')]) {
       const play = playTo(sessions.structured, { step: 4, count: 0, ending: 'closed' })
-      play.act((protocol) => protocol.disconnected(error))
-      expect(play.protocol.failure).toBe(error)
+      play.act((protocol) => protocol.disconnected(cause))
+      expect(play.protocol.failure).toMatchObject({ errno: 'ENOTCONN', isConnectionLost: true, cause })
     }
+  })
+
+  test('that reports a breach of the protocol is reported as it is', () => {
+    const error = new NbdProtocolError('plaintext under TLS')
+    const play = playTo(sessions.structured, { step: 4, count: 0, ending: 'closed' })
+    play.act((protocol) => protocol.disconnected(error))
+    expect(play.protocol.failure).toBe(error)
   })
 })

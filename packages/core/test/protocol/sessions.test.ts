@@ -143,7 +143,8 @@ const expected: Readonly<Record<string, Transcript>> = {
     ],
   },
   transmissionShutdown: {
-    ...inOrder,
+    phases: ['transmission', 'disconnecting', 'dead'],
+    ends: ['close'],
     outcomes: [plain],
     sent: [
       ...['flags 3', 'NBD_OPT_STRUCTURED_REPLY', go],

@@ -22,7 +22,12 @@ import type { Play, PlayOptions } from './protocol-harness.js'
 import { flush, read, trim, write } from './transmission/commands.js'
 
 /** What it means when the server's bytes end: `closed`, or `dead` with the error of this class. */
-export type Ending = 'closed' | 'NbdTransportError' | 'NbdNegotiationError' | 'NbdProtocolError'
+export type Ending =
+  | 'closed'
+  | 'NbdTransportError'
+  | 'NbdNegotiationError'
+  | 'NbdProtocolError'
+  | 'NbdClosedError'
 
 export type Step =
   | {
@@ -66,7 +71,7 @@ function grant(noZeroes: boolean): Step {
 
 /** One whole message of the transmission phase. */
 function reply(bytes: Uint8Array | ((play: Play) => Uint8Array)): Step {
-  return { server: toBytes(bytes), before: 'closed', within: 'NbdTransportError' }
+  return { server: toBytes(bytes), before: 'NbdTransportError', within: 'NbdTransportError' }
 }
 
 /** Bytes that come after our goodbye, to an end that was ours. */
@@ -305,7 +310,8 @@ export const transmissionShutdown: Session = {
     failure('b', Done, 108, 'bye'),
     data('a', Done, 0, pattern(8)),
   ],
-  end: 'closed',
+  // The caller did not ask for it.
+  end: 'NbdClosedError',
 }
 
 /** Long reads and a long write: data in place and in batches. */

@@ -59,8 +59,10 @@ export class Negotiation {
   /** How many replies to the present option have data, and how much. */
   replies = 0
   replyBytes = 0
-  /** What the server owes us, for the message when it does not come. */
+  /** What the server has to send next, for the message when it does not come. */
   pendingReply = 'the greeting'
+  /** Whether any option was sent. */
+  hasSentOption = false
 
   constructor(
     settings: NegotiationSettings,

@@ -30,6 +30,7 @@ export function sendOption(negotiation: Negotiation, option: number, data: Uint8
   negotiation.stats.chunksSent++
   negotiation.replies = 0
   negotiation.replyBytes = 0
+  negotiation.hasSentOption = true
   negotiation.pendingReply = `the reply to ${optName(option)}`
   negotiation.trace.log(optionLine, option, data)
   negotiation.send(encodeOption(option, data))

@@ -1,4 +1,4 @@
-import { NbdClosedError, NbdServerError, NbdUsageError } from '../../errors.js'
+import { NbdClosedError, type NbdErrorDetails, NbdServerError, NbdUsageError } from '../../errors.js'
 import type { ReplyMode } from '../../wire/reply.js'
 import type { Trace } from '../debug/trace.js'
 import type { Limits } from '../limits.js'
@@ -40,6 +40,9 @@ export class Transmission<C extends Command> {
   /** Bytes of the stream whose memory the connection has given back. */
   #flushed = 0
   #isDisconnecting = false
+  /** The caller asked for the disconnect. */
+  #isDisconnectRequested = false
+  #shutdownReply: NbdServerError | undefined
 
   constructor(ground: SharedState) {
     const { limits, stats, trace } = ground
@@ -62,6 +65,11 @@ export class Transmission<C extends Command> {
   /** No more commands are taken. */
   get isDisconnecting(): boolean {
     return this.#isDisconnecting
+  }
+
+  /** The reply that announced that the server shuts down, unless the caller has asked for the disconnect too. */
+  get shutdownReply(): NbdServerError | undefined {
+    return this.#isDisconnectRequested ? undefined : this.#shutdownReply
   }
 
   /** Nothing of a reply has arrived: the one place where the server may stop. */
@@ -117,7 +125,8 @@ export class Transmission<C extends Command> {
   /** Takes no more commands. With `abandonPending`, those that were not yet sent fail instead of being sent. */
   disconnect(abandonPending: boolean): void {
     this.#isDisconnecting = true
-    if (abandonPending) this.#dropWaiting('the connection is being shut down')
+    this.#isDisconnectRequested = true
+    if (abandonPending) this.#dropWaiting('the connection is being shut down', {})
   }
 
   // --- what comes out ------------------------------------------------------------------------------------
@@ -193,7 +202,8 @@ export class Transmission<C extends Command> {
   #handleShutdownReply(error: Error): void {
     if (!(error instanceof NbdServerError) || error.errno !== 'ESHUTDOWN') return
     this.#isDisconnecting = true
-    this.#dropWaiting('the server is shutting down')
+    this.#shutdownReply ??= error
+    this.#dropWaiting('the server is shutting down', { cause: error, isConnectionLost: true })
   }
 
   #settleUnlent(): void {
@@ -202,8 +212,8 @@ export class Transmission<C extends Command> {
     for (const command of answered) if (command.lentUntil <= this.#flushed) this.#settle(command)
   }
 
-  #dropWaiting(reason: string): void {
-    this.fail(this.#requests.drain(), new NbdClosedError(`${reason}: the command was not sent`))
+  #dropWaiting(reason: string, details: NbdErrorDetails): void {
+    this.fail(this.#requests.drain(), new NbdClosedError(`${reason}: the command was not sent`, details))
   }
 
   #settle(command: C): void {
