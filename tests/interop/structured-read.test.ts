@@ -201,12 +201,12 @@ describe.each(installations)('%s', (installation) => {
         ['data', MiB, 64 * KiB],
         ['hole', MiB + 64 * KiB, 8 * MiB - 64 * KiB],
       ])
-      expect(whole.error).toMatchObject({ code: 'ERR_NBD_CLOSED', errno: 'ENOTCONN' })
-      expect((whole.error as Error).message).toBe(
-        'the server closed the connection before the command was answered',
-      )
-      await nbd.closed
-      expect(nbd.state).toBe('closed')
+      expect(whole.error).toMatchObject({
+        ...{ code: 'ERR_NBD_TRANSPORT', errno: 'ENOTCONN', isConnectionLost: true },
+        message: expect.stringContaining('the server disconnected with preadStructured of'),
+      })
+      await expect(nbd.closed).rejects.toBe(whole.error)
+      expect(nbd.state).toBe('dead')
     })
   })
 

@@ -93,15 +93,17 @@ describe.each(Object.entries(ways))('over %s', (_, way) => {
     })
   })
 
-  it('closes in order, from either side', async () => {
+  it('closes in order from the side of the client; B2: from that of the server the connection is lost', async () => {
     await using server = serverWith()
     const transport = await way(server)
     const leaving = await connect(transport, required)
     await leaving.shutdown()
     expect(leaving.state).toBe('closed')
     const left = await connect(transport, required)
-    await Promise.all([server.close(), left.closed])
-    expect(left.state).toBe('closed')
+    const [lost] = await Promise.allSettled([left.closed, server.close()])
+    expect(lost).toMatchObject({ reason: { errno: 'ENOTCONN', isConnectionLost: true } })
+    expect(left.state).toBe('dead')
+    await left.shutdown()
     expect(server.connections).toBe(0)
   })
 
