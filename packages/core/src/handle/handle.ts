@@ -17,7 +17,7 @@ import {
   type ResolvedOptions,
   type StrictChecks,
 } from '../options.js'
-import { printable } from '../protocol/debug/trace.js'
+
 import type { ExportInfo } from '../protocol/export-info.js'
 import type { NegotiationSettings } from '../protocol/negotiation/negotiation.js'
 import type { Operation, OperationResults } from '../protocol/negotiation/operations.js'
@@ -27,6 +27,7 @@ import { SECRET } from '../protocol/secret.js'
 import type { Session, Stats } from '../protocol/session.js'
 import type { Bytes, ReadChunk } from '../protocol/transmission/command.js'
 import type { Extent, ExtentCollector } from '../protocol/transmission/extents.js'
+import { escapeUnprintable } from '../quote.js'
 import type { Connection, Transport, UriAddress } from '../transport.js'
 import { UpgradableConnection } from '../upgrade.js'
 import { formatConnectionUri } from '../uri/format.js'
@@ -731,7 +732,7 @@ export class Handle extends EventEmitter<HandleEvents> {
     this.#preConnectState = 'dead'
     this.#preConnectError = error
     if (this.listenerCount('debug') > 0) {
-      this.#emit('debug', `${this.name}: ${previous} -> dead: ${printable(error.message)}`)
+      this.#emit('debug', `${this.name}: ${previous} -> dead: ${escapeUnprintable(error.message)}`)
     }
     this.#emit('state', 'dead', previous)
     this.#emitDead(error)
