@@ -15,7 +15,6 @@ import { afterAll, afterEach, describe, expect, it } from '@jest/globals'
 import { NbdStateError, NbdTransportError, NbdUsageError } from '@nbdjs/core'
 import { memoryBackend, Server, type ServerClient, type ServerOptions } from '@nbdjs/server'
 import { SocketFolder } from '@nbdjs/testing'
-import { toPeer } from '../src/listen/listener.js'
 
 const folder = new SocketFolder()
 afterAll(() => folder.remove())
@@ -95,17 +94,6 @@ describe('listening on TCP', () => {
     const listening = make().listen(options as never)
     await expect(listening).rejects.toBeInstanceOf(NbdUsageError)
     await expect(listening).rejects.toThrow(message)
-  })
-
-  it.each([
-    ['192.0.2.1', '192.0.2.1'],
-    ['::ffff:192.0.2.1', '192.0.2.1'],
-    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
-    ['2001:db8::1', '2001:db8:0:0::/64'],
-    ['::1', '0:0:0:0::/64'],
-    ['fe80::1%eth0', 'fe80::1%eth0'],
-  ])('identifies the peer of %s', (address, peer) => {
-    expect(toPeer(address)).toBe(peer)
   })
 })
 

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, it } from '@jest/globals'
 import { NbdUsageError } from '@nbdjs/core'
 import { Server, type ServerOptions } from '@nbdjs/server'
@@ -6,6 +7,21 @@ import { resolveOptions } from '../src/options.js'
 const resolved = (options: Partial<ServerOptions>) => resolveOptions({ exports: {}, ...options })
 
 describe('the options of a server', () => {
+  it('are listed in README.md with their defaults', () => {
+    const { limits, timeouts } = resolved({})
+    const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
+    for (const [name, value] of Object.entries(limits)) {
+      const shown =
+        value % 2 ** 20 === 0
+          ? `${value % 2 ** 30 === 0 ? `${value / 2 ** 30} GiB` : `${value / 2 ** 20} MiB`}`
+          : value
+      expect(readme).toContain(`| \`limits.${name}\` | ${shown} |`)
+    }
+    for (const [name, value] of Object.entries(timeouts)) {
+      expect(readme).toContain(`| \`timeouts.${name}\` | ${value} |`)
+    }
+  })
+
   it('have every feature on but requireBlockSize', () => {
     const { features } = resolved({})
     const off = Object.entries(features).filter(([, isOn]) => !isOn)

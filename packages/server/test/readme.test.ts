@@ -9,6 +9,7 @@ import { Server } from '@nbdjs/server'
 import { noise } from './peer/noise.js'
 import { broken, flaky } from './readme/faulty.js'
 import { FileBackend } from './readme/file-backend.js'
+import { roundTrip } from './readme/in-process.js'
 import { striped } from './readme/striped.js'
 
 const read = (path: string): string => readFileSync(new URL(path, import.meta.url), 'utf8')
@@ -16,23 +17,35 @@ const read = (path: string): string => readFileSync(new URL(path, import.meta.ur
 const connected = (server: Server): Promise<Handle> =>
   connect(inProcess((connection) => server.accept(connection)))
 
-describe('README.md', () => {
-  it.each(['embedded', 'file-backend', 'striped', 'faulty'])(
-    'shows the example that is run here: %s',
-    (name) => {
-      expect(read('../README.md')).toContain(`\`\`\`ts\n${read(`readme/${name}.ts`)}\`\`\`\n`)
-    },
-  )
+describe('README.md and docs/embedded-server.md', () => {
+  const documents = {
+    embedded: '../README.md',
+    'in-process': '../README.md',
+    'file-backend': '../../../docs/embedded-server.md',
+    striped: '../../../docs/embedded-server.md',
+    faulty: '../../../docs/embedded-server.md',
+  }
 
-  it('has an embedded server that works', async () => {
-    const log = jest.spyOn(console, 'log').mockImplementation(() => {})
-    await import('./readme/embedded.js')
-    const lines = log.mock.calls.map(([line]) => line)
-    log.mockRestore()
-    expect(lines).toEqual([expect.stringMatching(/^listening: nbd:\/\/127.0.0.1:\d+$/), 'hello'])
+  it.each(Object.entries(documents))('contain the example that runs here: %s', (name, document) => {
+    expect(read(document)).toContain(`\`\`\`ts\n${read(`readme/${name}.ts`)}\`\`\`\n`)
   })
 
-  it('has a backend that works', async () => {
+  it('have a server that listens', async () => {
+    const listeners = process.listeners('SIGINT')
+    const log = jest.spyOn(console, 'log').mockImplementation(() => {})
+    await import('./readme/embedded.js')
+    const [line] = log.mock.calls.map(([text]) => String(text))
+    log.mockRestore()
+    expect(line).toMatch(/^listening on nbd:\/\/127.0.0.1:\d+$/)
+    // What Ctrl+C does.
+    for (const close of process.listeners('SIGINT').filter((one) => !listeners.includes(one))) close('SIGINT')
+  })
+
+  it('have a client in the same process', async () => {
+    expect(await roundTrip('hello')).toBe('hello')
+  })
+
+  it('have a backend that works', async () => {
     const path = join(tmpdir(), `nbdjs-readme-${process.pid}`)
     await writeFile(path, noise(100_000))
     const file = await open(path)
@@ -42,7 +55,7 @@ describe('README.md', () => {
     expect(Buffer.compare(await nbd.pread(50_000, 50_000), noise(100_000).subarray(50_000))).toBe(0)
     await expect(nbd.pread(2, 99_999)).rejects.toMatchObject({
       errno: 'EIO',
-      serverText: 'the file has shrunk',
+      serverText: 'the file is shorter than it was',
       errorOffset: 100_000n,
     })
     await nbd.shutdown()
@@ -50,24 +63,26 @@ describe('README.md', () => {
     await rm(path)
   })
 
-  it('has a metadata context that works', async () => {
+  it('have a metadata context that works', async () => {
     const contexts = { metaContexts: ['x-demo:stripes'] }
     const nbd = await connect(
       inProcess((connection) => striped.accept(connection)),
       contexts,
     )
     const status = await nbd.blockStatus(3 * 2 ** 20, 2 ** 20 - 512)
-    expect(status.get('x-demo:stripes')?.map(({ length, flags }) => [Number(length), flags])).toEqual([
-      [512, 0],
-      [2 ** 20, 1],
-      [2 ** 20, 2],
-      [2 ** 20, 0],
-    ])
+    expect(status.get('x-demo:stripes')?.map(({ length, flags }) => [Number(length), Number(flags)])).toEqual(
+      [
+        [512, 0],
+        [2 ** 20, 1],
+        [2 ** 20, 2],
+        [2 ** 20, 0],
+      ],
+    )
     await nbd.shutdown()
     await striped.close()
   })
 
-  it('has faults that work', async () => {
+  it('have faults that work', async () => {
     const nbd = await connected(flaky)
     expect(nbd.session.structuredReplies).toBe(false)
     const results = await Promise.allSettled([

@@ -1,7 +1,7 @@
 import type { FileHandle } from 'node:fs/promises'
 import { type Backend, ExportError, type Offset } from '@nbdjs/server'
 
-/** A file as an export, read-only because it has no `write`. */
+/** Exports a file, read-only because there is no method `write`. */
 export class FileBackend implements Backend {
   readonly size: number
   readonly #file: FileHandle
@@ -14,6 +14,6 @@ export class FileBackend implements Backend {
   async read(length: number, offset: Offset): Promise<Uint8Array> {
     const { bytesRead, buffer } = await this.#file.read(new Uint8Array(length), 0, length, Number(offset))
     if (bytesRead === length) return buffer
-    throw new ExportError('EIO', 'the file has shrunk', { offset: Number(offset) + bytesRead })
+    throw new ExportError('EIO', 'the file is shorter than it was', { offset: Number(offset) + bytesRead })
   }
 }

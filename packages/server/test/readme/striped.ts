@@ -1,6 +1,6 @@
 import { type MetaContextSource, memoryBackend, Server } from '@nbdjs/server'
 
-/** Which mebibyte it is, modulo 3. */
+/** The flags of each MiB are its number modulo 3. */
 const stripes: MetaContextSource = {
   *extents(_length, offset) {
     for (let at = Number(offset); ; ) {

@@ -231,7 +231,6 @@ describe('the handshake', () => {
   })
 })
 
-// spec: server/conventions/string-length
 it('G4: quotes the name of an unknown export in the error reply, and cuts it short', () => {
   const client = new RawClient().greet()
   const [reply] = client.inform(Opt.Info, `\u009b31m\u202e${'x'.repeat(4000)}`)
