@@ -52,7 +52,9 @@ describe.each(installations)('%s', (installation) => {
       await expect(map(uriTo(server))).rejects.toMatchObject({
         code: 1,
         stdout: '',
-        stderr: expect.stringMatching(/^NbdUsageError: blockStatus: .*no meta context was negotiated/),
+        stderr: expect.stringMatching(
+          /^NbdNegotiationError: meta context "base:allocation" of export "": meta contexts need structured replies/,
+        ),
       })
     })
   })

@@ -195,7 +195,7 @@ describe('a server', () => {
     expect(nbd.canMetaContext('base:allocation')).toBe(true)
     expect(await nbd.optStartTls()).toBe(true)
     expect(nbd.session).toMatchObject({ tls: true, structuredReplies: false, extendedHeaders: false })
-    expect(() => nbd.canMetaContext('base:allocation')).toThrow('no meta context was selected')
+    expect(() => nbd.canMetaContext('base:allocation')).toThrow('are not known')
     expect(await nbd.optStructuredReply()).toBe(true)
     await nbd.optGo()
     expect(nbd.info.metaContexts).toEqual(['base:allocation'])
