@@ -20,7 +20,7 @@ const partsOfCore: Readonly<Record<string, RegExp>> = {
   'transport.ts': /^$/,
   'errors.ts': /^quote\.ts$/,
   'quote.ts': /^$/,
-  'wire/': /^(wire\/|errors\.ts$)/,
+  'wire/': /^(wire\/|(errors|quote)\.ts$)/,
   'protocol/': /^((wire|protocol)\/|(argument-error|errors|quote)\.ts$)/,
   'handle/':
     /^((wire|protocol|handle)\/|(argument-error|errors|options|quote|tls|transport|upgrade)\.ts$|uri\/(format|rules)\.ts$|eventemitter3$)/,

@@ -1,6 +1,7 @@
 import { NbdProtocolError } from '../errors.js'
 import { hex, requireAtLeast, viewOf } from './bytes.js'
 import { Magic } from './constants.js'
+import { describeForeignGreeting } from './foreign-greeting.js'
 import { getU64, setU64, type U64 } from './u64.js'
 
 /** The kind of negotiation, from the two magic words of the greeting. */
@@ -18,18 +19,26 @@ export function decodeGreetingMagic(bytes: Uint8Array): GreetingKind {
   requireAtLeast('greeting', bytes, GREETING_MAGIC_LENGTH)
   const view = viewOf(bytes)
   const init = view.getBigUint64(0)
-  if (init !== Magic.Init) throw notNbd('NBDMAGIC', Magic.Init, init)
+  if (init !== Magic.Init) throw notNbd(bytes.subarray(0, GREETING_MAGIC_LENGTH))
   const style = view.getBigUint64(8)
   if (style === Magic.Option) return 'newstyle'
   if (style === Magic.Oldstyle) return 'oldstyle'
-  throw notNbd('IHAVEOPT or the oldstyle magic', Magic.Option, style)
+  const expected = 'IHAVEOPT or the oldstyle magic'
+  const received = hex(style, 16)
+  throw new NbdProtocolError(`greeting: expected ${expected} after NBDMAGIC, received ${received}`, {
+    expected,
+    received,
+  })
 }
 
-function notNbd(what: string, expected: bigint, received: bigint): NbdProtocolError {
-  return new NbdProtocolError(
-    `greeting: expected ${what} (${hex(expected, 16)}), received ${hex(received, 16)}: is this an NBD server?`,
-    { expected: hex(expected, 16), received: hex(received, 16) },
-  )
+function notNbd(bytes: Uint8Array): NbdProtocolError {
+  const { text: received, hint } = describeForeignGreeting(bytes)
+  const expected = 'NBDMAGIC'
+  return new NbdProtocolError(`greeting: expected ${expected}, received ${received}`, {
+    expected,
+    received,
+    hint,
+  })
 }
 
 /** Throws an `NbdProtocolError` if bytes are missing. */
