@@ -23,7 +23,7 @@ const partsOfCore: Readonly<Record<string, RegExp>> = {
   'wire/': /^(wire\/|(errors|quote)\.ts$)/,
   'protocol/': /^((wire|protocol)\/|(argument-error|errors|quote)\.ts$)/,
   'handle/':
-    /^((wire|protocol|handle)\/|(argument-error|errors|options|quote|tls|transport|upgrade)\.ts$|uri\/(format|rules)\.ts$|eventemitter3$)/,
+    /^((wire|protocol|handle)\/|(argument-error|errors|on-abort|options|quote|tls|transport|upgrade)\.ts$|uri\/(format|rules)\.ts$|eventemitter3$)/,
   'uri/': /^(uri\/|wire\/text\.ts$|(argument-error|check-options|errors|quote|transport)\.ts$)/,
   'in-process.ts': /^(check-options|errors|transport)\.ts$/,
   'upgrade.ts': /^(errors|tls|transport)\.ts$/,

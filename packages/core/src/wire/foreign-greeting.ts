@@ -10,9 +10,6 @@ const protocols: readonly { readonly start: RegExp; readonly server: string }[] 
   { start: /^(\+OK|\* OK)/, server: 'a mail server' },
 ]
 
-/** An alert or a handshake record of TLS 1.0 or newer (RFC 8446, "Record Layer"). */
-const tlsRecord = /^[\x15\x16]\x03[\x00-\x04]/
-
 /** What a server sent that is no greeting of NBD. */
 export interface ForeignGreeting {
   /** The bytes: as text in quotes if they are printable, else in hexadecimal. */
@@ -28,12 +25,19 @@ export interface ForeignGreeting {
  */
 export function describeForeignGreeting(bytes: Uint8Array): ForeignGreeting {
   const characters = String.fromCharCode(...bytes)
-  return { text: isText(bytes) ? quote(characters) : hexBytes(bytes), hint: hintOf(characters) }
+  const text = isText(bytes) ? quote(characters) : hexBytes(bytes)
+  return { text, hint: isTlsRecord(bytes) ? tlsHint : hintOf(characters) }
+}
+
+const tlsHint =
+  'the server speaks TLS from the first byte, while NBD begins in plaintext: check the port, or leave out the TLS proxy'
+
+/** An alert or a handshake record of TLS 1.0 or newer (RFC 8446, "Record Layer"). */
+function isTlsRecord([type, major]: Uint8Array): boolean {
+  return (type === 0x15 || type === 0x16) && major === 3
 }
 
 function hintOf(characters: string): string {
-  if (tlsRecord.test(characters))
-    return 'the server speaks TLS from the first byte, while NBD begins in plaintext: check the port, or leave out the TLS proxy'
   const found = protocols.find(({ start }) => start.test(characters))
   return `this is ${found?.server ?? 'not an NBD server'}: check the address and the port`
 }

@@ -1,0 +1,80 @@
+import { describe, expect, test } from '@jest/globals'
+import { connect, NbdProtocolError } from '@nbdjs/core'
+import { octets } from '../bytes.js'
+import { watchLeaks } from './leaks.js'
+import { ScriptedServer } from './scripted-server.js'
+import { rejection } from './settle-promises.js'
+
+watchLeaks()
+
+const text = (characters: string): Uint8Array => new TextEncoder().encode(characters)
+const check = 'check the address and the port'
+const cases: readonly (readonly [string, Uint8Array, string, string])[] = [
+  [
+    'an SSH server',
+    text('SSH-2.0-OpenSSH_9.2p1\r\n'),
+    '"SSH-2.0-OpenSSH_"',
+    `this is an SSH server: ${check}`,
+  ],
+  [
+    'an HTTP server',
+    text('HTTP/1.1 400 Bad Request\r\n'),
+    '"HTTP/1.1 400 Bad"',
+    `this is an HTTP server: ${check}`,
+  ],
+  ['a web page', text('<!DOCTYPE html><html>'), '"<!DOCTYPE html><"', `this is an HTTP server: ${check}`],
+  [
+    'a QEMU monitor',
+    text('{"QMP": {"version": {'),
+    '"{\\"QMP\\": {\\"versio"',
+    `this is a QEMU monitor: ${check}`,
+  ],
+  [
+    'a mail server',
+    text('220 mail.example ESMTP\r\n'),
+    '"220 mail.example"',
+    `this is an SMTP or FTP server: ${check}`,
+  ],
+  [
+    'another text',
+    text('hello\r\n\r\nwho are you'),
+    '"hello\\r\\n\\r\\nwho are"',
+    `this is not an NBD server: ${check}`,
+  ],
+  [
+    'a TLS server that sends an alert',
+    octets('15 03 03 00 02 02 28', '15 03 03 00 02 01 00', '00 00'),
+    '15 03 03 00 02 02 28 15 03 03 00 02 01 00 00 00',
+    'the server speaks TLS from the first byte, while NBD begins in plaintext: check the port, or leave out the TLS proxy',
+  ],
+  [
+    'binary bytes',
+    octets('4a 00 00 00 0a 35 2e 35', '2e 35 2d 31 30 2e 31 31'),
+    '4a 00 00 00 0a 35 2e 35 2e 35 2d 31 30 2e 31 31',
+    `this is not an NBD server: ${check}`,
+  ],
+  [
+    'an escape sequence',
+    text('\u001b]0;owned\u0007-------'),
+    '1b 5d 30 3b 6f 77 6e 65 64 07 2d 2d 2d 2d 2d 2d',
+    `this is not an NBD server: ${check}`,
+  ],
+]
+
+describe('C10: a greeting that is not NBD is shown and recognised', () => {
+  test.each(cases)('%s', async (_, bytes, received, hint) => {
+    const server = new ScriptedServer()
+    const connecting = rejection(connect(server.transport))
+    await server.dialled()
+    server.send(bytes)
+    const error = await connecting
+    expect(error).toBeInstanceOf(NbdProtocolError)
+    expect(error).toMatchObject({
+      message: `greeting: expected NBDMAGIC, received ${received}: ${hint}`,
+      expected: 'NBDMAGIC',
+      received,
+      hint,
+    })
+    await server.disconnected()
+  })
+})
