@@ -1,4 +1,4 @@
-import { Context, connectUri, describeExtentFlags, type Extent, NbdError } from '@nbdjs/core'
+import { connectUri, describeExtentFlags, type Extent, MetaContextName, NbdError } from '@nbdjs/core'
 import { tcp } from '@nbdjs/transport-tcp'
 import { unix } from '@nbdjs/transport-unix'
 import { vsock } from '@nbdjs/transport-vsock'
@@ -10,7 +10,7 @@ type Flags = Extent['flags']
  * `node examples/dist/map.js URI [CONTEXT]` prints the extents of an export in a meta context, like `nbdinfo --map`: one
  * line with the offset, the length, the flags and their names.
  */
-async function map(uri = '', context: string = Context.BaseAllocation): Promise<void> {
+async function map(uri = '', context: string = MetaContextName.BaseAllocation): Promise<void> {
   const transports = { tcp, unix, vsock }
   await using nbd = await connectUri(uri, { transports, metaContexts: [context] })
   const endOf = lineEnds(context)

@@ -1,4 +1,4 @@
-import type { ExportInfo, Session } from '@nbdjs/core'
+import type { ExportInfo, SessionInfo } from '@nbdjs/core'
 
 /** Called with each step of an example and its result. */
 export type Report = (step: string, result: string) => void
@@ -8,7 +8,7 @@ export const printReport: Report = (step, result) => {
 }
 
 /** Reports the properties of an export. */
-export function reportExport(info: ExportInfo, session: Session, report: Report): void {
+export function reportExport(info: ExportInfo, session: SessionInfo, report: Report): void {
   const { minimum, preferred, maximum } = info.blockSize
   const abilities = Object.entries(info).flatMap(([name, value]) =>
     name.startsWith('can') && value === true ? [name.slice(3)] : [],
@@ -22,7 +22,7 @@ export function reportExport(info: ExportInfo, session: Session, report: Report)
   if (preferred > 0) report('block sizes', `minimum ${minimum}, preferred ${preferred}, maximum ${maximum}`)
 }
 
-function replyKind({ extendedHeaders, structuredReplies }: Session): string {
+function replyKind({ extendedHeaders, structuredReplies }: SessionInfo): string {
   if (extendedHeaders) return 'extended'
   return structuredReplies ? 'structured' : 'simple'
 }

@@ -71,13 +71,13 @@ export const constants: Section<`LIBNBD_${string}`> = {
       names: ['LIBNBD_NAMESPACE_BASE', 'LIBNBD_NAMESPACE_QEMU'],
       ours: ["handle.optListMetaContext(['base:', 'qemu:'])"],
     },
-    { names: ['LIBNBD_CONTEXT_BASE_ALLOCATION'], ours: ['Context.BaseAllocation'] },
+    { names: ['LIBNBD_CONTEXT_BASE_ALLOCATION'], ours: ['MetaContextName.BaseAllocation'] },
     {
       names: ['LIBNBD_CONTEXT_QEMU_DIRTY_BITMAP'],
-      ours: ['Context.QemuDirtyBitmap'],
+      ours: ['MetaContextName.QemuDirtyBitmap'],
       note: 'the name of the bitmap follows it',
     },
-    { names: ['LIBNBD_CONTEXT_QEMU_ALLOCATION_DEPTH'], ours: ['Context.QemuAllocationDepth'] },
+    { names: ['LIBNBD_CONTEXT_QEMU_ALLOCATION_DEPTH'], ours: ['MetaContextName.QemuAllocationDepth'] },
     {
       names: ['LIBNBD_STATE_HOLE', 'LIBNBD_STATE_ZERO', 'LIBNBD_STATE_DIRTY'],
       ours: ['ExtentFlag.Hole', 'ExtentFlag.Zero', 'ExtentFlag.Dirty'],

@@ -1,6 +1,13 @@
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { describe, expect, it } from '@jest/globals'
-import { Context, connect, type Extent, ExtentFlag, type Handle, type HandleOptions } from '@nbdjs/core'
+import {
+  connect,
+  type Extent,
+  ExtentFlag,
+  type Handle,
+  type HandleOptions,
+  MetaContextName,
+} from '@nbdjs/core'
 import { noise } from './noise.js'
 import { describeWith } from './peers/describe-with.js'
 import { diskImage } from './peers/disk-image.js'
@@ -19,9 +26,9 @@ const KiB = 2 ** 10
 const MiB = 2 ** 20
 const GiB = 2 ** 30
 
-const allocation = Context.BaseAllocation
-const depth = Context.QemuAllocationDepth
-const bitmap = `${Context.QemuDirtyBitmap}since`
+const allocation = MetaContextName.BaseAllocation
+const depth = MetaContextName.QemuAllocationDepth
+const bitmap = `${MetaContextName.QemuDirtyBitmap}since`
 const metaContexts = [allocation]
 
 /** What qemu-img map tells of an image (qemu-img(1)). */
@@ -381,10 +388,10 @@ describe.each(installations)('%s', (installation) => {
         }
         const options = bitmaps.map((name) => `--bitmap=${name}`)
         const nbd = await start(await serve({ image, format: 'qcow2', options }), {
-          metaContexts: bitmaps.map((name) => `${Context.QemuDirtyBitmap}${name}`),
+          metaContexts: bitmaps.map((name) => `${MetaContextName.QemuDirtyBitmap}${name}`),
         })
         const dirtyIn = async (name: string): Promise<number[]> => {
-          const map = await statusMap(nbd, `${Context.QemuDirtyBitmap}${name}`)
+          const map = await statusMap(nbd, `${MetaContextName.QemuDirtyBitmap}${name}`)
           return map.filter(({ type }) => type === 1).map(({ offset }) => offset)
         }
         expect(await dirtyIn('a')).toEqual([0, MiB, 2 * MiB])

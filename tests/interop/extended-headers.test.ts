@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { expect, it } from '@jest/globals'
-import { Context, connect, ExtentFlag, Handle, type HandleOptions } from '@nbdjs/core'
+import { connect, ExtentFlag, Handle, type HandleOptions, MetaContextName } from '@nbdjs/core'
 import { firstDifference } from './first-difference.js'
 import { noise } from './noise.js'
 import { describeWith } from './peers/describe-with.js'
@@ -19,9 +19,9 @@ const KiB = 2 ** 10
 const MiB = 2 ** 20
 const GiB = 2 ** 30
 
-const allocation = Context.BaseAllocation
-const depth = Context.QemuAllocationDepth
-const bitmap = `${Context.QemuDirtyBitmap}since`
+const allocation = MetaContextName.BaseAllocation
+const depth = MetaContextName.QemuAllocationDepth
+const bitmap = `${MetaContextName.QemuDirtyBitmap}since`
 const metaContexts = [allocation, depth, bitmap]
 const dense = 0n
 const hole = ExtentFlag.Hole | ExtentFlag.Zero
@@ -137,7 +137,7 @@ describeWith('a large disk with extended headers', needs, () => {
     const refused = { code: 'ERR_NBD_SERVER', errno: 'EINVAL' }
     const far = Number.MAX_SAFE_INTEGER
     const text = expect.stringContaining('operation past EOF')
-    await expect(nbd.blockStatus(21 * GiB, 0)).rejects.toMatchObject({ ...refused, serverText: text })
+    await expect(nbd.blockStatus(21 * GiB, 0)).rejects.toMatchObject({ ...refused, serverMessage: text })
     await expect(nbd.blockStatus(far, 0, { contexts: [depth] })).rejects.toMatchObject(refused)
     await expect(nbd.zero(10 * GiB, 19 * GiB)).rejects.toMatchObject({
       ...refused,

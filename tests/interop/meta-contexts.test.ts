@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { Context, connect, Handle, type HandleOptions, NbdNegotiationError } from '@nbdjs/core'
+import { connect, Handle, type HandleOptions, MetaContextName, NbdNegotiationError } from '@nbdjs/core'
 import { describeWith } from './peers/describe-with.js'
 import { diskImage } from './peers/disk-image.js'
 import { installations } from './peers/installation.js'
@@ -12,9 +12,9 @@ import { qcow2Image } from './qcow2-image.js'
 import { transportTo } from './transport-to.js'
 
 const MiB = 2 ** 20
-const allocation = Context.BaseAllocation
-const depth = Context.QemuAllocationDepth
-const bitmaps = ['one', 'two'].map((name) => `${Context.QemuDirtyBitmap}${name}`)
+const allocation = MetaContextName.BaseAllocation
+const depth = MetaContextName.QemuAllocationDepth
+const bitmaps = ['one', 'two'].map((name) => `${MetaContextName.QemuDirtyBitmap}${name}`)
 
 /** A handle that is negotiating. */
 const haggle = async (server: ServerPeer, options: HandleOptions = {}): Promise<Handle> => {
@@ -281,7 +281,7 @@ describe.each(installations)('%s', (installation) => {
       expect(await list()).toEqual(all)
       expect(await list('base:')).toEqual([allocation])
       expect(await list('qemu:')).toEqual(all.filter((name) => name !== allocation))
-      expect(await list(Context.QemuDirtyBitmap)).toEqual(bitmaps)
+      expect(await list(MetaContextName.QemuDirtyBitmap)).toEqual(bitmaps)
       expect(await list('base:allocation', 'qemu:allocation-depth')).toEqual([allocation, depth])
       expect(await list('qemu:dirty-bitmap:two')).toEqual([bitmaps[1]])
       expect(await list('x-none:', 'base:none', 'qemu:dirty-bitmap:three')).toEqual([])

@@ -232,7 +232,7 @@ describe.each(installations)('%s', (installation) => {
         option: 'NBD_OPT_GO',
         reply: 'NBD_REP_ERR_UNKNOWN',
         errno: 'ENOENT',
-        serverText: expect.stringContaining('other'),
+        serverMessage: expect.stringContaining('other'),
       })
       nbd.setExportName('disk')
       nbd.setFullInfo(true)

@@ -184,7 +184,7 @@ describe.each(installations)('%s', (installation) => {
         code: 'ERR_NBD_SERVER',
         errno: 'EIO',
         command: 'preadStructured',
-        serverText: expect.stringContaining('reading from file failed'),
+        serverMessage: expect.stringContaining('reading from file failed'),
         errorOffset: undefined,
       })
       // An error without an offset is no chunk of the data.

@@ -23,7 +23,7 @@ it('every counterpart compiles against the public types', () => {
 
 /** The declarations that the code in spec/libnbd uses. */
 const preamble = `
-import { connect, connectUri, Context, ExtentFlag, Handle, isUri, negotiate } from '@nbdjs/core'
+import { connect, connectUri, MetaContextName, ExtentFlag, Handle, isUri, negotiate } from '@nbdjs/core'
 import type { HandleOptions, NbdError, ReadChunk, TlsProvider, Transport, UriTransports } from '@nbdjs/core'
 import { CommandFlag } from '@nbdjs/core/wire'
 import { nodeTls } from '@nbdjs/tls'

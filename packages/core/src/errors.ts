@@ -115,7 +115,7 @@ export interface NbdNegotiationErrorDetails extends NbdErrorDetails {
   /** The server's reply: `NBD_REP_ERR_UNKNOWN`. */
   readonly reply?: string | undefined
   /** What the server had to say about it, if anything. */
-  readonly serverText?: string | undefined
+  readonly serverMessage?: string | undefined
 }
 
 /** Client and server could not agree during the handshake. */
@@ -124,13 +124,13 @@ export class NbdNegotiationError extends NbdError {
   readonly code = 'ERR_NBD_NEGOTIATION'
   readonly option: string | undefined
   readonly reply: string | undefined
-  readonly serverText: string | undefined
+  readonly serverMessage: string | undefined
 
   constructor(message: string, details: NbdNegotiationErrorDetails = {}) {
     super(message, details)
     this.option = details.option
     this.reply = details.reply
-    this.serverText = details.serverText
+    this.serverMessage = details.serverMessage
   }
 }
 
@@ -144,7 +144,7 @@ export interface NbdServerErrorDetails extends NbdErrorDetails {
   readonly length: bigint
   /** Where exactly it failed, if the server reported it (NBD_REPLY_TYPE_ERROR_OFFSET). */
   readonly errorOffset?: bigint | undefined
-  readonly serverText?: string | undefined
+  readonly serverMessage?: string | undefined
   /** The error number of the reply. */
   readonly serverErrno: number
 }
@@ -157,7 +157,7 @@ export class NbdServerError extends NbdError {
   readonly offset: bigint
   readonly length: bigint
   readonly errorOffset: bigint | undefined
-  readonly serverText: string | undefined
+  readonly serverMessage: string | undefined
   /**
    * The error number as the server sent it, 1 to 2^32 - 1. The specification defines some ("Error values"); for any other
    * number `errno` is EINVAL and this is the only trace of it.
@@ -170,7 +170,7 @@ export class NbdServerError extends NbdError {
     this.offset = details.offset
     this.length = details.length
     this.errorOffset = details.errorOffset
-    this.serverText = details.serverText
+    this.serverMessage = details.serverMessage
     this.serverErrno = details.serverErrno
   }
 }

@@ -1,5 +1,5 @@
 /** Names of widely used meta contexts. */
-export const Context = {
+export const MetaContextName = {
   /** The allocation status ("`base:allocation` metadata context"): {@link ExtentFlag.Hole} and {@link ExtentFlag.Zero}. */
   BaseAllocation: 'base:allocation',
   /** The prefix of qemu's dirty bitmaps, followed by the name of a bitmap: {@link ExtentFlag.Dirty}. */
@@ -13,8 +13,8 @@ export const Context = {
  *
  * @example
  * ```ts
- * const map = await nbd.blockStatus(length, 0, { contexts: [Context.BaseAllocation] })
- * for (const { offset, length, flags } of map.get(Context.BaseAllocation) ?? []) {
+ * const map = await nbd.blockStatus(length, 0, { contexts: [MetaContextName.BaseAllocation] })
+ * for (const { offset, length, flags } of map.get(MetaContextName.BaseAllocation) ?? []) {
  *   if (!(flags & ExtentFlag.Zero)) await nbd.pread(length, offset)
  * }
  * ```
@@ -45,8 +45,8 @@ const depth = ['absent', 'local']
 export function describeExtentFlags(context: string, flags: number | bigint): string | undefined {
   const value = Number(flags)
   // "`base:allocation` metadata context": clients ignore flags that they do not know.
-  if (context === Context.BaseAllocation) return allocation[Number(BigInt(flags) & 3n)]
-  if (context.startsWith(Context.QemuDirtyBitmap)) return dirtiness[value]
-  if (context === Context.QemuAllocationDepth) return depth[value] ?? `backing depth ${flags}`
+  if (context === MetaContextName.BaseAllocation) return allocation[Number(BigInt(flags) & 3n)]
+  if (context.startsWith(MetaContextName.QemuDirtyBitmap)) return dirtiness[value]
+  if (context === MetaContextName.QemuAllocationDepth) return depth[value] ?? `backing depth ${flags}`
   return undefined
 }

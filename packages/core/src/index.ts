@@ -40,7 +40,7 @@ export {
   type NbdTransportErrorDetails,
   NbdUsageError,
 } from './errors.js'
-export { Context, describeExtentFlags, ExtentFlag } from './extent-flags.js'
+export { describeExtentFlags, ExtentFlag, MetaContextName } from './extent-flags.js'
 export type { CommandOptions } from './handle/commands.js'
 export type {
   BlockStatusOptions,
@@ -53,13 +53,13 @@ export type {
   ZeroOptions,
 } from './handle/handle.js'
 export { connect, Handle, negotiate } from './handle/handle.js'
-export type { State } from './handle/state.js'
+export type { HandleState } from './handle/state.js'
 export { onAbort } from './on-abort.js'
 export type { HandleOptions, HandshakeFlags, ResolvedOptions, StrictChecks, Timeouts } from './options.js'
 export type { BlockSizeInfo, ExportInfo } from './protocol/export-info.js'
 export type { Limits } from './protocol/limits.js'
 export type { ExportList } from './protocol/negotiation/opt-list.js'
-export type { Protocol, Session, Stats } from './protocol/session.js'
+export type { Protocol, SessionInfo, Stats } from './protocol/session.js'
 export type { Allocate, Bytes, ReadChunk } from './protocol/transmission/command.js'
 export type { Extent } from './protocol/transmission/extents.js'
 export { escapeUnprintable, quote } from './quote.js'

@@ -163,22 +163,22 @@ describe('B2: isConnectionLost', () => {
 
 describe('what each class tells besides', () => {
   test('NbdNegotiationError: option, reply and the text of the server', () => {
-    const told = { option: 'NBD_OPT_GO', reply: 'NBD_REP_ERR_UNKNOWN', serverText: 'no such export' }
+    const told = { option: 'NBD_OPT_GO', reply: 'NBD_REP_ERR_UNKNOWN', serverMessage: 'no such export' }
     expect(new NbdNegotiationError('no', told)).toMatchObject(told)
     expect(new NbdNegotiationError('no')).toMatchObject({
       option: undefined,
       reply: undefined,
-      serverText: undefined,
+      serverMessage: undefined,
     })
   })
 
   test('NbdServerError: the command, and where it failed', () => {
-    const told = { ...server, errorOffset: 2n ** 63n, serverText: 'bad sector' }
+    const told = { ...server, errorOffset: 2n ** 63n, serverMessage: 'bad sector' }
     expect(new NbdServerError('no', told)).toMatchObject(told)
     expect(new NbdServerError('no', server)).toMatchObject({
       ...server,
       errorOffset: undefined,
-      serverText: undefined,
+      serverMessage: undefined,
     })
   })
 

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { Context, describeExtentFlags, ExtentFlag } from '@nbdjs/core'
+import { describeExtentFlags, ExtentFlag, MetaContextName } from '@nbdjs/core'
 
 // spec: client/base-allocation/unknown-flags
 test.each([
@@ -10,12 +10,12 @@ test.each([
   ['base:allocation', 3n, 'hole,zero'],
   ['base:allocation', 4, 'data'],
   ['base:allocation', 2n ** 60n + 2n, 'zero'],
-  [`${Context.QemuDirtyBitmap}b0`, 0, 'clean'],
-  [`${Context.QemuDirtyBitmap}b0`, ExtentFlag.Dirty, 'dirty'],
-  [`${Context.QemuDirtyBitmap}b0`, 2, undefined],
-  [Context.QemuAllocationDepth, 0, 'absent'],
-  [Context.QemuAllocationDepth, 1, 'local'],
-  [Context.QemuAllocationDepth, 2, 'backing depth 2'],
+  [`${MetaContextName.QemuDirtyBitmap}b0`, 0, 'clean'],
+  [`${MetaContextName.QemuDirtyBitmap}b0`, ExtentFlag.Dirty, 'dirty'],
+  [`${MetaContextName.QemuDirtyBitmap}b0`, 2, undefined],
+  [MetaContextName.QemuAllocationDepth, 0, 'absent'],
+  [MetaContextName.QemuAllocationDepth, 1, 'local'],
+  [MetaContextName.QemuAllocationDepth, 2, 'backing depth 2'],
   ['x-mine:any', 1, undefined],
 ])('%s %p is %p', (context, flags, word) => {
   expect(describeExtentFlags(context, flags)).toBe(word)

@@ -1,4 +1,4 @@
-import { argumentError, Context, formatValue, type NbdUsageError, quote } from '@nbdjs/core'
+import { argumentError, formatValue, MetaContextName, type NbdUsageError, quote } from '@nbdjs/core'
 import { type BlockSizes, distance, encodeText, MAX_STRING_BYTES, type U64, u64 } from '@nbdjs/core/wire'
 import type { Awaitable, Backend, Extents, MetaContextSource } from './backend/backend.js'
 
@@ -160,8 +160,8 @@ function createMetaContexts(backend: Backend, size: U64, invalid: InvalidExport)
 
 function allocationContext(backend: Backend, size: U64): MetaContext {
   return {
-    name: Context.BaseAllocation,
-    namespace: namespaceOf(Context.BaseAllocation) as string,
+    name: MetaContextName.BaseAllocation,
+    namespace: namespaceOf(MetaContextName.BaseAllocation) as string,
     hasLongFlags: false,
     extents: (length, offset) =>
       backend.extents === undefined ? allData(size, offset) : backend.extents(length, offset),

@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals'
 import {
-  Context,
   connect,
   ExtentFlag,
   type HandleOptions,
+  MetaContextName,
   NbdProtocolError,
   negotiate,
   type ReadChunk,
@@ -93,9 +93,9 @@ describe.each(modes)('our own client, with %s', (name, options, exportSession) =
 
   it('D1: reads the extents that are not zero, without a conversion', async () => {
     const nbd = await session(options, exportSession)
-    const map = await nbd.blockStatus(BigInt(MiB), 0, { contexts: [Context.BaseAllocation] })
+    const map = await nbd.blockStatus(BigInt(MiB), 0, { contexts: [MetaContextName.BaseAllocation] })
     const read: [bigint, number][] = []
-    for (const { offset, length, flags } of map.get(Context.BaseAllocation) ?? []) {
+    for (const { offset, length, flags } of map.get(MetaContextName.BaseAllocation) ?? []) {
       if (!(flags & ExtentFlag.Zero)) read.push([offset, (await nbd.pread(length, offset)).length])
     }
     expect(read).toEqual([[65536n, 65536]])

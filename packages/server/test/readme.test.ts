@@ -55,7 +55,7 @@ describe('README.md and docs/embedded-server.md', () => {
     expect(Buffer.compare(await nbd.pread(50_000, 50_000), noise(100_000).subarray(50_000))).toBe(0)
     await expect(nbd.pread(2, 99_999)).rejects.toMatchObject({
       errno: 'EIO',
-      serverText: 'the file is shorter than it was',
+      serverMessage: 'the file is shorter than it was',
       errorOffset: 100_000n,
     })
     await nbd.shutdown()

@@ -24,7 +24,7 @@ import type { Operation, OperationResults } from '../protocol/negotiation/operat
 import type { ExportList } from '../protocol/negotiation/opt-list.js'
 import { isOver, type Phase } from '../protocol/phase.js'
 import { SECRET } from '../protocol/secret.js'
-import type { Session, Stats } from '../protocol/session.js'
+import type { SessionInfo, Stats } from '../protocol/session.js'
 import type { Bytes, ReadChunk } from '../protocol/transmission/command.js'
 import type { Extent, ExtentCollector } from '../protocol/transmission/extents.js'
 import { escapeUnprintable } from '../quote.js'
@@ -59,7 +59,7 @@ import {
 import { ConnectionDriver } from './connection-driver.js'
 import { dial } from './dial.js'
 import type { PendingCommand } from './pending-command.js'
-import { allowedDuringShutdown, type CallKind, legalStates, type State, stateOf } from './state.js'
+import { allowedDuringShutdown, type CallKind, type HandleState, legalStates, stateOf } from './state.js'
 
 /**
  * The events of a Handle, and what their listeners get. A listener may call the handle. One that throws does not
@@ -67,7 +67,7 @@ import { allowedDuringShutdown, type CallKind, legalStates, type State, stateOf 
  */
 export interface HandleEvents {
   /** Every change, in order. Where several come at once, `handle.state` is the last of them already. */
-  state: [next: State, previous: State]
+  state: [next: HandleState, previous: HandleState]
   /**
    * What goes over the wire, for people: a line for each frame, without the payload of reads and writes, and for each
    * change of phase. `nbd1: -> READ cookie=0x100000000 offset=0 length=4096`. What the peer says is escaped and cut.
@@ -181,7 +181,7 @@ export class Handle extends EventEmitter<HandleEvents> {
 
   // --- what is known -------------------------------------------------------------------------------------
 
-  get state(): State {
+  get state(): HandleState {
     return this.#driver === undefined ? this.#preConnectState : stateOf[this.#driver.protocol.phase]
   }
 
@@ -225,7 +225,7 @@ export class Handle extends EventEmitter<HandleEvents> {
   }
 
   /** What was agreed on. Legal in `negotiating`, `ready` and `closed`. */
-  get session(): Session {
+  get session(): SessionInfo {
     return this.#requireDriver('ask', 'session').protocol.session
   }
 

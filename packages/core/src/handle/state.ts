@@ -10,10 +10,10 @@ import type { Phase } from '../protocol/phase.js'
  * - `closed`: ended by `shutdown()` or `optAbort()`; what is known of the export can still be read
  * - `dead`: ended otherwise: the connection was lost, `destroy()` was called, or the dial or the handshake failed
  */
-export type State = 'created' | 'connecting' | 'negotiating' | 'ready' | 'closed' | 'dead'
+export type HandleState = 'created' | 'connecting' | 'negotiating' | 'ready' | 'closed' | 'dead'
 
 /** What the user sees of each phase of the conversation. A handle that says goodbye keeps its state until the end. */
-export const stateOf: Readonly<Record<Phase, State>> = {
+export const stateOf: Readonly<Record<Phase, HandleState>> = {
   opening: 'connecting',
   negotiating: 'negotiating',
   haggling: 'connecting',
@@ -28,7 +28,7 @@ export const stateOf: Readonly<Record<Phase, State>> = {
 export type CallKind = 'connect' | 'set' | 'opt' | 'command' | 'shutdown' | 'ask' | 'locate'
 
 /** In which states each kind of call is legal. */
-export const legalStates: Readonly<Record<CallKind, readonly State[]>> = {
+export const legalStates: Readonly<Record<CallKind, readonly HandleState[]>> = {
   connect: ['created'],
   set: ['created', 'negotiating'],
   opt: ['negotiating'],

@@ -17,7 +17,7 @@ import {
   type MetaContexts,
   type Outcome,
   type ProtocolEvent,
-  type Session,
+  type SessionInfo,
   type Stats,
   StatsCounter,
 } from './session.js'
@@ -121,7 +121,7 @@ export class ClientProtocol<C extends Command> {
     return this.#negotiation.extendedHeaders
   }
 
-  get session(): Session {
+  get session(): SessionInfo {
     return this.#negotiation.session()
   }
 

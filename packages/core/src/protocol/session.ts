@@ -4,7 +4,7 @@ import type { Phase } from './phase.js'
 export type Protocol = 'oldstyle' | 'newstyle' | 'newstyle-fixed'
 
 /** What client and server agreed on, besides the export. */
-export interface Session {
+export interface SessionInfo {
   readonly protocol: Protocol
   /** NBD_OPT_STARTTLS was agreed, and all since is encrypted. */
   readonly tls: boolean

@@ -165,7 +165,7 @@ describe('blockStatus', () => {
     expect(await rejection(second)).toMatchObject({
       name: 'NbdServerError',
       errno: 'EIO',
-      serverText: 'no map',
+      serverMessage: 'no map',
     })
     expect(handle.state).toBe('ready')
     expect(await rejection(second)).toBeInstanceOf(NbdServerError)

@@ -272,7 +272,7 @@ describe('structured replies', () => {
     const request = await server.request(Cmd.Read)
     server.send(encodeOffsetData(request, 0, 0, 2), octets('00 01'))
     server.send(encodeErrorChunk(request, Done, { value: ErrorValue.EIO, message: 'bad sector', offset: 2 }))
-    expect(await reading).toMatchObject({ errno: 'EIO', serverText: 'bad sector', errorOffset: 2n })
+    expect(await reading).toMatchObject({ errno: 'EIO', serverMessage: 'bad sector', errorOffset: 2n })
     expect(handle.state).toBe('ready')
     handle.destroy()
   })

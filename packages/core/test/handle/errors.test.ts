@@ -130,14 +130,14 @@ describe('the server refuses', () => {
       Rep.ErrUnknown,
       text('no export "disk7" here'),
       'NBD_OPT_GO of export "disk7": server replied NBD_REP_ERR_UNKNOWN: "no export \\"disk7\\" here": the server has no such export, or could not open it: optList() lists its exports, its log may say more',
-      { errno: 'ENOENT', reply: 'NBD_REP_ERR_UNKNOWN', serverText: 'no export "disk7" here' },
+      { errno: 'ENOENT', reply: 'NBD_REP_ERR_UNKNOWN', serverMessage: 'no export "disk7" here' },
     ],
     [
       'without a word',
       Rep.ErrPolicy,
       undefined,
       'NBD_OPT_GO of export "disk7": server replied NBD_REP_ERR_POLICY',
-      { errno: 'ENOTSUP', reply: 'NBD_REP_ERR_POLICY', serverText: undefined },
+      { errno: 'ENOTSUP', reply: 'NBD_REP_ERR_POLICY', serverMessage: undefined },
     ],
     [
       'and wants TLS',
@@ -174,7 +174,7 @@ describe('the server refuses', () => {
     const going = rejection(handle.optGo())
     await server.option(Opt.Go)
     server.reply(Opt.Go, Rep.ErrUnknown, text('no'))
-    expect(await going).toMatchObject({ code: 'ERR_NBD_NEGOTIATION', errno: 'ENOENT', serverText: 'no' })
+    expect(await going).toMatchObject({ code: 'ERR_NBD_NEGOTIATION', errno: 'ENOENT', serverMessage: 'no' })
     expect(handle.state).toBe('negotiating')
     handle.setExportName('disk8')
     const again = handle.optGo()
@@ -230,7 +230,7 @@ describe('the server fails a command', () => {
       offset: 65_536n,
       length: 4096n,
       errorOffset: undefined,
-      serverText: undefined,
+      serverMessage: undefined,
       serverErrno: value,
       isConnectionLost: false,
       message: `pread of 4096 bytes at 65536: server replied ${value === 4711 ? 'error 4711 (unknown to NBD, treated as EINVAL)' : errno}`,
@@ -249,7 +249,7 @@ describe('the server fails a command', () => {
     expect(await reading).toMatchObject({
       errno: 'EIO',
       errorOffset: 66_048n,
-      serverText: 'bad sector',
+      serverMessage: 'bad sector',
       message: 'pread of 4096 bytes at 65536: server replied EIO at offset 66048: "bad sector"',
     })
     handle.destroy()

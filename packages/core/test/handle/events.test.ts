@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, jest, test } from '@jest/globals'
-import { Handle, type State, type Transport } from '@nbdjs/core'
+import { Handle, type HandleState, type Transport } from '@nbdjs/core'
 import {
   Chunk,
   Cmd,
@@ -280,7 +280,7 @@ describe('a listener may call the handle', () => {
   test('pread when the connection is dead already, in the turn that made it ready: it rejects', async () => {
     const server = new ScriptedServer()
     const handle = new Handle()
-    const seen: [State, State][] = []
+    const seen: [HandleState, HandleState][] = []
     let reading: Promise<unknown> | undefined
     handle.on('state', (next) => {
       seen.push([next, handle.state])

@@ -1,4 +1,4 @@
-import { type Handle, NbdUsageError, type State } from '@nbdjs/core'
+import { type Handle, type HandleState, NbdUsageError } from '@nbdjs/core'
 import type { ScriptedServer } from './scripted-server.js'
 
 /**
@@ -162,9 +162,9 @@ export const synchronous: ReadonlySet<string> = new Set([
 
 interface Cell {
   readonly call: string
-  readonly state: State
+  readonly state: HandleState
   /** Undefined where the call is refused. */
-  readonly next: State | undefined
+  readonly next: HandleState | undefined
 }
 
 /** The table, cell by cell. */
@@ -173,12 +173,12 @@ export function cells(): Cell[] {
     .split('\n')
     .map((line) => line.trim().split(/\s+/))
     .filter((words) => words.length > 1)
-  const [, ...states] = head as [string, ...State[]]
+  const [, ...states] = head as [string, ...HandleState[]]
   return rows.flatMap(([call = '', ...results]) =>
     states.map((state, column) => ({
       call,
       state,
-      next: results[column] === '-' ? undefined : (results[column] as State),
+      next: results[column] === '-' ? undefined : (results[column] as HandleState),
     })),
   )
 }

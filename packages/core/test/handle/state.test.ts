@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { Handle, NbdStateError, type State, type Transport } from '@nbdjs/core'
+import { Handle, type HandleState, NbdStateError, type Transport } from '@nbdjs/core'
 import { Cmd, encodeListEntry, Opt, Rep } from '@nbdjs/core/wire'
 import { negotiating, ready } from './connected.js'
 import { watchLeaks } from './leaks.js'
@@ -18,7 +18,7 @@ const neverDialled: Transport = { address: 'never:', dial: () => new Promise(() 
 const refused: Transport = { address: 'none:', dial: () => Promise.reject(new Error('nobody listens')) }
 
 /** Every way into every state. */
-const stages: Readonly<Record<State, Readonly<Record<string, () => Promise<Stage>>>>> = {
+const stages: Readonly<Record<HandleState, Readonly<Record<string, () => Promise<Stage>>>>> = {
   created: {
     'just made': async () => ({ handle: new Handle(), server: new ScriptedServer() }),
   },
@@ -105,7 +105,7 @@ const cases = cells().flatMap(({ call, state, next }) =>
 )
 
 /** A server that grants whatever it is asked for. */
-async function serve(server: ScriptedServer, state: State, call: string): Promise<void> {
+async function serve(server: ScriptedServer, state: HandleState, call: string): Promise<void> {
   if (call === 'negotiate') return await server.open()
   if (state === 'created') await server.handshake()
   if (state !== 'negotiating') return await serveRequests(server)

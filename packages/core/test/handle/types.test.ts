@@ -13,11 +13,11 @@ import {
   Handle,
   type HandleEvents,
   type HandleOptions,
+  type HandleState,
   negotiate,
   type ReadChunk,
   type ShutdownOptions,
   type SignalOptions,
-  type State,
   type Stats,
   type StructuredReadOptions,
   type Transport,
@@ -147,19 +147,19 @@ test('negotiation, the end and what is known', () => {
   expectTypeOf<Handle['shutdown']>().toEqualTypeOf<(options?: ShutdownOptions) => Promise<void>>()
   expectTypeOf<Handle['destroy']>().toEqualTypeOf<(reason?: unknown) => void>()
   expectTypeOf<Handle['closed']>().toEqualTypeOf<Promise<void>>()
-  expectTypeOf<Handle['state']>().toEqualTypeOf<State>()
+  expectTypeOf<Handle['state']>().toEqualTypeOf<HandleState>()
   expectTypeOf<Handle['stats']>().toEqualTypeOf<Stats>()
   expectTypeOf<Handle['info']['size']>().toEqualTypeOf<bigint>()
   expectTypeOf<Handle>().toExtend<AsyncDisposable>()
 })
 
 test('listeners get what their event tells', () => {
-  expectTypeOf<HandleEvents['state']>().toEqualTypeOf<[next: State, previous: State]>()
+  expectTypeOf<HandleEvents['state']>().toEqualTypeOf<[next: HandleState, previous: HandleState]>()
   check(() => {
     const handle = new Handle()
     handle.on('state', (next, previous) => {
-      expectTypeOf(next).toEqualTypeOf<State>()
-      expectTypeOf(previous).toEqualTypeOf<State>()
+      expectTypeOf(next).toEqualTypeOf<HandleState>()
+      expectTypeOf(previous).toEqualTypeOf<HandleState>()
     })
     handle.on('debug', (message) => expectTypeOf(message).toEqualTypeOf<string>())
     handle.on('dead', (error) => expectTypeOf(error).toEqualTypeOf<Error>())

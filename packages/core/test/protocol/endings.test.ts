@@ -300,7 +300,7 @@ describe('commands on their way', () => {
     expect(play.command('c').error).toBeInstanceOf(NbdServerError)
     expect(play.command('c').state).toBe('sent')
     play.act((protocol) => protocol.ended())
-    expect(play.command('c').error).toMatchObject({ errno: 'EIO', serverText: 'bad sector' })
+    expect(play.command('c').error).toMatchObject({ errno: 'EIO', serverMessage: 'bad sector' })
   })
 })
 

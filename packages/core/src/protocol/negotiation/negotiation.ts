@@ -8,7 +8,7 @@ import {
   type MetaContexts,
   noMetaContexts,
   type Protocol,
-  type Session,
+  type SessionInfo,
   type StatsCounter,
 } from '../session.js'
 
@@ -179,7 +179,7 @@ export class Negotiation {
     return this.structuredReplies ? 'structured' : 'simple'
   }
 
-  session(): Session {
+  session(): SessionInfo {
     return Object.freeze({
       protocol: this.protocol,
       tls: this.tls,

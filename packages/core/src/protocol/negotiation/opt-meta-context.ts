@@ -150,7 +150,7 @@ function missingError(
     errno: 'ENOTSUP',
     option: optName(Opt.SetMetaContext),
     reply: refusal?.reply,
-    serverText: refusal?.serverText,
+    serverMessage: refusal?.serverMessage,
     hint: `${isMisspelt ? 'check the name, or ' : ''}pass requireMetaContexts: false to connect without it`,
     ...(refusal === undefined ? {} : { cause: refusal }),
   })

@@ -31,7 +31,7 @@ export function* negotiateTls(negotiation: Negotiation): HandshakeSteps<void> {
     errno: 'ENOTSUP',
     option: 'NBD_OPT_STARTTLS',
     reply: refusal?.reply,
-    serverText: refusal?.serverText,
+    serverMessage: refusal?.serverMessage,
     cause: refusal,
   })
 }

@@ -151,15 +151,15 @@ function negotiationError(
   reply: number,
   data: Uint8Array,
 ): NbdNegotiationError {
-  const serverText = data.length === 0 ? undefined : negotiation.mask(decodeErrorText(data))
-  const said = serverText === undefined ? '' : `: ${quote(serverText)}`
+  const serverMessage = data.length === 0 ? undefined : negotiation.mask(decodeErrorText(data))
+  const said = serverMessage === undefined ? '' : `: ${quote(serverMessage)}`
   const which = optionsOfExport.includes(option) ? ` of export ${negotiation.exportLabel}` : ''
   return new NbdNegotiationError(`${optName(option)}${which}: server replied ${repName(reply)}${said}`, {
     hint: hintOfReply.get(reply),
     errno: errnoOfReply.get(reply) ?? 'ENOTSUP',
     option: optName(option),
     reply: repName(reply),
-    serverText,
+    serverMessage,
   })
 }
 

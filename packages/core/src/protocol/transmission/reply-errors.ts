@@ -58,7 +58,7 @@ export function serverError(
     offset: BigInt(command.offset),
     length: BigInt(command.length),
     errorOffset: offset === undefined ? undefined : BigInt(offset),
-    serverText: message === '' ? undefined : message,
+    serverMessage: message === '' ? undefined : message,
     serverErrno: value,
   })
 }

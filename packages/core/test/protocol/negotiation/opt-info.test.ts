@@ -115,7 +115,7 @@ describe.each([
       ask(dialogue, anExport, ack)
       const error = thrownBy(() => ask(dialogue, ...replies))
       expect(error).toBeInstanceOf(NbdNegotiationError)
-      expect(error).toMatchObject({ errno, option: name, serverText: 'no' })
+      expect(error).toMatchObject({ errno, option: name, serverMessage: 'no' })
       expect(dialogue.negotiation.info).toBeUndefined()
     }
   })

@@ -73,7 +73,7 @@ describe('NBD_OPT_LIST', () => {
     for (const replies of [[refused], [entry('a'), refused]]) {
       const error = thrownBy(() => list(...replies))
       expect(error).toBeInstanceOf(NbdNegotiationError)
-      expect(error).toMatchObject({ errno, option: 'NBD_OPT_LIST', serverText: 'why' })
+      expect(error).toMatchObject({ errno, option: 'NBD_OPT_LIST', serverMessage: 'why' })
     }
   })
 

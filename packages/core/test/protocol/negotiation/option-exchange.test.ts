@@ -176,18 +176,18 @@ describe('an error reply', () => {
   ] as const)('%d is %s', (reply, errno, name, hint) => {
     expect(refused(reply)).toMatchObject({
       message: `NBD_OPT_LIST: server replied ${name}${hint}`,
-      ...{ errno, option: 'NBD_OPT_LIST', reply: name, serverText: undefined },
+      ...{ errno, option: 'NBD_OPT_LIST', reply: name, serverMessage: undefined },
       hint: hint === '' ? undefined : hint.slice(': '.length),
     })
     expect(refused(reply, encodeText('go "away"'))).toMatchObject({
       message: `NBD_OPT_LIST: server replied ${name}: "go \\"away\\""${hint}`,
-      ...{ errno, serverText: 'go "away"' },
+      ...{ errno, serverMessage: 'go "away"' },
     })
   })
 
   test('may have the longest text there is, and a text that is none', () => {
-    expect(refused(Rep.ErrPolicy, repeated(0x61, 4096)).serverText).toBe('a'.repeat(4096))
-    expect(refused(Rep.ErrPolicy, octets('ff 61')).serverText).toBe('\ufffda')
+    expect(refused(Rep.ErrPolicy, repeated(0x61, 4096)).serverMessage).toBe('a'.repeat(4096))
+    expect(refused(Rep.ErrPolicy, octets('ff 61')).serverMessage).toBe('\ufffda')
   })
 })
 

@@ -40,13 +40,13 @@ describe('the error of a command', () => {
     expect(error).toBeInstanceOf(NbdServerError)
     expect(error).toMatchObject({
       ...{ errno: 'EIO', command: 'pread', offset: 1_048_576n, length: 4096n },
-      ...{ errorOffset: 1_048_580n, serverText: 'bad sector' },
+      ...{ errorOffset: 1_048_580n, serverMessage: 'bad sector' },
     })
   })
 
   test('leaves out what was not told', () => {
     const error = serverError(command, { value: 5, message: '' }, context)
-    expect([error.errorOffset, error.serverText]).toEqual([undefined, undefined])
+    expect([error.errorOffset, error.serverMessage]).toEqual([undefined, undefined])
   })
 
   // "Error values": the table, and EINVAL for whatever is not in it.

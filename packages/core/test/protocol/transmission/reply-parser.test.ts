@@ -217,7 +217,7 @@ describe('an error chunk', () => {
     expect(replying.settled).toEqual([command])
     expect(command.error).toBeInstanceOf(NbdServerError)
     expect(command.error).toMatchObject({
-      ...{ errno: 'EIO', errorOffset: 514n, serverText: 'bad sector' },
+      ...{ errno: 'EIO', errorOffset: 514n, serverMessage: 'bad sector' },
       message: 'pread of 8 bytes at 512: server replied EIO at offset 514: "bad sector"',
     })
   })
@@ -257,7 +257,7 @@ describe('an error chunk', () => {
     waitingFor(command).arrive(
       encodeErrorChunk(cookieOf(command), Done, { value: 5, message: 'bad', offset }),
     )
-    expect(command.error).toMatchObject({ errno: 'EIO', errorOffset: undefined, serverText: 'bad' })
+    expect(command.error).toMatchObject({ errno: 'EIO', errorOffset: undefined, serverMessage: 'bad' })
   })
 
   test.each([512, 519])('knows its place at %d, at the border of the read', (offset) => {
@@ -273,7 +273,7 @@ describe('an error chunk', () => {
     const replying = new Replying()
     replying.send(command, other)
     replying.arrive(chunk(command, Done, type, octets('00 00 00 05  00 02  6e 6f  12 34')), none(other))
-    expect(command.error).toMatchObject({ errno: 'EIO', serverText: 'no' })
+    expect(command.error).toMatchObject({ errno: 'EIO', serverMessage: 'no' })
     expect(replying.settled).toEqual([command, other])
   })
 
@@ -287,7 +287,7 @@ describe('an error chunk', () => {
         concat(octets('00 00 00 05  10 00'), repeated(0x61, 4096), repeated(0, 100)),
       ),
     )
-    expect(command.error).toMatchObject({ serverText: 'a'.repeat(4096) })
+    expect(command.error).toMatchObject({ serverMessage: 'a'.repeat(4096) })
   })
 
   test.each([
