@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { filesIn, manifestOf, packageNames, readSource, type SourceFile } from './source-files.js'
+import { circlesIn, filesIn, manifestOf, packageNames, readSource, type SourceFile } from './source-files.js'
 
 /** What each package may import but its own files: a dependency goes one way. */
 const mayImport: Readonly<Record<string, RegExp>> = {
@@ -18,6 +18,12 @@ const mayImport: Readonly<Record<string, RegExp>> = {
 /** What each part of core may import: a path within `packages/core/src`, or a package. */
 const partsOfCore: Readonly<Record<string, RegExp>> = {
   'transport.ts': /^$/,
+  'extent-flags.ts': /^$/,
+  'on-abort.ts': /^$/,
+  'argument-error.ts': /^(errors|quote)\.ts$/,
+  'check-options.ts': /^(argument-error\.ts|zod\/mini)$/,
+  'options.ts':
+    /^((argument-error|check-options|errors|tls)\.ts|wire\/text\.ts|uri\/(nbd-uri|rules)\.ts|protocol\/(limits|transmission\/command)\.ts)$/,
   'errors.ts': /^quote\.ts$/,
   'quote.ts': /^$/,
   'wire/': /^(wire\/|(errors|quote)\.ts$)/,
@@ -73,6 +79,18 @@ describe.each(packageNames)('%s', (name) => {
     expect(foreign.filter(({ specifier }) => !mayImport[name]?.test(specifier))).toEqual([])
   })
 
+  it('has no circle of imports between its files, imports of types included', () => {
+    expect(circlesIn(filesIn(`packages/${name}/src`, '.ts'))).toEqual([])
+  })
+
+  it('puts text of a peer or a user into a message by quote() only', () => {
+    const files = filesIn(`packages/${name}/src`, '.ts').filter(
+      ({ path }) => path !== 'packages/core/src/quote.ts',
+    )
+    expect(mentions(files, ['stringify'])).toEqual([])
+    expect(files.flatMap(({ path, text }) => (text.includes('"${') ? [path] : []))).toEqual([])
+  })
+
   it('depends at run time on other packages of ours and on three of others', () => {
     const dependencies = Object.keys(manifestOf(name).dependencies ?? {})
     const known = /^(@nbdjs\/.+|zod|eventemitter3|ffi-rs)$/
@@ -96,6 +114,15 @@ describe('core', () => {
         .map((specifier) => `${path} imports ${specifier}`),
     )
     expect(wrong).toEqual([])
+  })
+
+  it('has a rule for each file but the two on top', () => {
+    const folder = 'packages/core/src/'
+    const parts = Object.keys(partsOfCore)
+    const others = filesIn('packages/core/src', '.ts')
+      .map(({ path }) => path.slice(folder.length))
+      .filter((path) => !parts.some((part) => path === part || (part.endsWith('/') && path.startsWith(part))))
+    expect(others.sort()).toEqual(['connect-uri.ts', 'index.ts'])
   })
 
   it.each(forms)('has no clock and no promise in its protocol (%s)', (_, folder, ending) => {

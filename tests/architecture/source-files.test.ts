@@ -1,5 +1,5 @@
 import { expect, it } from '@jest/globals'
-import { filesIn, parseSource } from './source-files.js'
+import { circlesIn, filesIn, parseSource } from './source-files.js'
 
 it('sees every way to import', () => {
   const text = `
@@ -37,4 +37,15 @@ it('sees names, async and await, and not what a comment or a text says', () => {
 
 it('refuses a folder without such a file', () => {
   expect(() => filesIn('packages/core/src/wire', '.js')).toThrow('There is no .js in packages/core/src/wire')
+})
+
+it('finds each circle of imports, imports of types included', () => {
+  const files = [
+    parseSource('a.ts', `import { b } from './b.js'`),
+    parseSource('b.ts', `import type { C } from './c.js'`),
+    parseSource('c.ts', `import './b.js'\nimport './d.js'`),
+    parseSource('d.ts', ''),
+  ]
+  expect(circlesIn(files)).toEqual(['b.ts -> c.ts -> b.ts'])
+  expect(circlesIn(files.slice(2))).toEqual([])
 })

@@ -13,6 +13,7 @@ export interface SourceFile {
   readonly imports: readonly string[]
   /** Every name in it, and `async` and `await` where it says so. */
   readonly names: ReadonlySet<string>
+  readonly text: string
 }
 
 export const packageNames: readonly string[] = readdirSync(join(repository, 'packages')).sort()
@@ -46,7 +47,22 @@ export const parseSource = (path: string, text: string): SourceFile => {
     ts.forEachChild(node, visit)
   }
   visit(tree)
-  return { path, imports, names }
+  return { path, imports, names, text }
+}
+
+/** The circles of imports between files: `a.ts -> b.ts -> a.ts`. */
+export const circlesIn = (files: readonly SourceFile[]): readonly string[] => {
+  const importsOf = new Map(files.map(({ path, imports }) => [path, imports]))
+  const circles: string[] = []
+  const finished = new Set<string>()
+  const visit = (path: string, above: readonly string[]): void => {
+    if (above.includes(path)) circles.push([...above.slice(above.indexOf(path)), path].join(' -> '))
+    if (finished.has(path) || above.includes(path)) return
+    for (const next of importsOf.get(path) ?? []) visit(next, [...above, path])
+    finished.add(path)
+  }
+  for (const { path } of files) visit(path, [])
+  return circles
 }
 
 const importedBy = (node: ts.Node): string | undefined => {

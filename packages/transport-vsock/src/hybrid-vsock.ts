@@ -63,7 +63,7 @@ class HybridVsockTransport implements Transport {
     connection.destroy()
     await connection.close()
     throw new NbdTransportError(
-      `dial of ${address} failed: sent "${line}", expected "OK <port>" in return, received ${quote(answer)}`,
+      `dial of ${address} failed: sent ${quote(line)}, expected "OK <port>" in return, received ${quote(answer)}`,
       { operation: 'dial', address, errno: 'EPROTO' },
     )
   }
