@@ -133,8 +133,6 @@ function tcpConnectOptions(
 function reportSteps(socket: net.Socket, host: string, onStep: DialOptions['onStep']): net.Socket {
   if (onStep === undefined) return socket
   if (net.isIP(host) === 0) onStep(`looking up ${quote(host)}`)
-  // Node 20 has no 'connectionAttempt' for the first address.
-  socket.once('lookup', (_error, ip) => onStep(`connecting to ${ip}`))
   return socket.on('connectionAttempt', (ip) => onStep(`connecting to ${ip}`))
 }
 
