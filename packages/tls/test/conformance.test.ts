@@ -20,7 +20,7 @@ const handleOf = (socket: net.Socket): { readonly bytesRead: number; readonly by
 
 /**
  * Waits until the client has a session ticket, which the server sends right after the handshake, and until each end
- * received what the other one sent. A write that meets a reset would hide the error of the read.
+ * received what the other one sent: libuv reports a reset that arrives with data as the end of the peer.
  */
 async function quiet({ sockets }: Pair, dialled: Link['connection']): Promise<void> {
   const { socket } = dialled as SocketConnection & { readonly socket: tls.TLSSocket }
