@@ -259,7 +259,7 @@ export class ConnectionDriver implements Receiver {
     const cancel = startTimeout(handshakeMs, () => {
       const { handshakeProgress, stats } = this.protocol
       const message = `${step} was not done within ${handshakeMs} ms (timeouts.handshakeMs), ${handshakeProgress}`
-      const hint = stats.bytesReceived === 0 ? SILENT_SERVER : undefined
+      const hint = stats.bytesReceived === 0 ? SILENT_SERVER : this.protocol.handshakeHint
       this.fail(this.#lossError(message, { errno: 'ETIMEDOUT', hint }))
     })
     const outcome = await new Promise<Outcome>((resolve) => this.#operationCallbacks.push(resolve))

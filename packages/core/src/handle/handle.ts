@@ -264,13 +264,15 @@ export class Handle extends EventEmitter<HandleEvents> {
     const isOn = this.#driver?.protocol.session.tls === true
     const ofProvider = isOn || tls !== 'disable' ? tlsProvider?.uri : undefined
     const { user, ...ofTls } = { ...ofProvider }
-    return formatConnectionUri({
+    const { exportName, secretExportName } = this.#settings
+    const text = formatConnectionUri({
       address: this.#address,
       tls: isOn || tls === 'require',
-      exportName: this.#settings.secretExportName ? SECRET : this.#settings.exportName,
+      exportName: secretExportName ? SECRET : exportName,
       user: uri?.user ?? user,
       tlsParameters: { ...ofTls, ...uri?.tlsParameters },
     })
+    return secretExportName ? text.replace(SECRET.replaceAll('*', '%2A'), SECRET) : text
   }
 
   // --- connecting and negotiating ------------------------------------------------------------------------

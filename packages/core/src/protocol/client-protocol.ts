@@ -1,5 +1,7 @@
 import { NbdClosedError, NbdNegotiationError, NbdProtocolError, NbdTransportError } from '../errors.js'
 import { Cmd, Opt } from '../wire/constants.js'
+import { describeForeignGreeting, type ForeignGreeting, isGreetingStart } from '../wire/foreign-greeting.js'
+import { GREETING_MAGIC_LENGTH } from '../wire/greeting.js'
 import { connectionLost } from './connection-lost.js'
 import { discardedBytesLine, phaseLine } from './debug/format-handshake.js'
 import { disconnectLine } from './debug/format-transmission.js'
@@ -144,7 +146,22 @@ export class ClientProtocol<C extends Command> {
   get handshakeProgress(): string {
     const where = `in ${this.#negotiation.pendingReply}`
     if (this.#handshake.isAwaitingTls) return where
-    return `${where}: expected ${this.#handshake.wanted} bytes, received ${this.#receiveBuffer.length}`
+    const received = `expected ${this.#handshake.wanted} bytes, received ${this.#receiveBuffer.length}`
+    const foreign = this.#foreignGreeting
+    return `${where}: ${received}${foreign === undefined ? '' : `: ${foreign.text}`}`
+  }
+
+  /** What to do about a server that does not go on, where its greeting tells. */
+  get handshakeHint(): string | undefined {
+    return this.#foreignGreeting?.hint
+  }
+
+  /** The beginning of a greeting that is not the beginning of NBD's. */
+  get #foreignGreeting(): ForeignGreeting | undefined {
+    const { view, start, length } = this.#receiveBuffer
+    if (this.#phase !== 'opening' || this.#handshake.wanted !== GREETING_MAGIC_LENGTH) return undefined
+    const bytes = new Uint8Array(view.buffer, start, length)
+    return isGreetingStart(bytes) ? undefined : describeForeignGreeting(bytes)
   }
 
   get stats(): Stats {
@@ -494,7 +511,7 @@ export class ClientProtocol<C extends Command> {
     return this.#connectionLost(
       `during the handshake, ${this.handshakeProgress}`,
       cause,
-      this.#disconnectHint,
+      this.handshakeHint ?? this.#disconnectHint,
     )
   }
 

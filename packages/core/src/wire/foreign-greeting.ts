@@ -29,6 +29,14 @@ export function describeForeignGreeting(bytes: Uint8Array): ForeignGreeting {
   return { text, hint: isTlsRecord(bytes) ? tlsHint : hintOf(characters) }
 }
 
+const MAGIC = 'NBDMAGIC'
+
+/** Whether these bytes, which may be none, can be the beginning of a greeting of NBD. */
+export function isGreetingStart(bytes: Uint8Array): boolean {
+  const start = bytes.subarray(0, MAGIC.length)
+  return start.every((byte, at) => byte === MAGIC.charCodeAt(at))
+}
+
 const tlsHint =
   'the server speaks TLS from the first byte, while NBD begins in plaintext: check the port, or leave out the TLS proxy'
 

@@ -1,4 +1,4 @@
-import { describe, expect, test } from '@jest/globals'
+import { describe, expect, jest, test } from '@jest/globals'
 import { connect, NbdProtocolError } from '@nbdjs/core'
 import { octets } from '../bytes.js'
 import { watchLeaks } from './leaks.js'
@@ -76,5 +76,47 @@ describe('C10: a greeting that is not NBD is shown and recognised', () => {
       hint,
     })
     await server.disconnected()
+  })
+})
+
+describe('C10: the beginning of a greeting that is not NBD is shown and recognised', () => {
+  test('where the server disconnects after a TLS alert', async () => {
+    const server = new ScriptedServer()
+    const connecting = rejection(connect(server.transport))
+    await server.dialled()
+    server.send(octets('15 03 03 00 02 02 28'))
+    server.endOfFile()
+    expect(await connecting).toMatchObject({
+      code: 'ERR_NBD_TRANSPORT',
+      message: expect.stringContaining(
+        'in the greeting: expected 16 bytes, received 7: 15 03 03 00 02 02 28: ',
+      ),
+      hint: expect.stringMatching(/^the server speaks TLS from the first byte/),
+    })
+  })
+
+  test('where the server waits, until the timeout', async () => {
+    const server = new ScriptedServer()
+    const connecting = rejection(connect(server.transport))
+    await server.dialled()
+    server.send(text('RFB 003.008\n'))
+    await jest.advanceTimersByTimeAsync(30_000)
+    expect(await connecting).toMatchObject({
+      errno: 'ETIMEDOUT',
+      message: expect.stringContaining(
+        'expected 16 bytes, received 12: "RFB 003.008\\n": this is a VNC server',
+      ),
+      hint: `this is a VNC server: ${check}`,
+    })
+  })
+
+  test('but not the beginning of a greeting of NBD', async () => {
+    const server = new ScriptedServer()
+    const connecting = rejection(connect(server.transport))
+    await server.dialled()
+    server.send(text('NBDMAGICIH'))
+    server.endOfFile()
+    const { message } = (await connecting) as Error
+    expect(message).toContain('in the greeting: expected 16 bytes, received 10: the server may not authorise')
   })
 })
