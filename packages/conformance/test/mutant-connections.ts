@@ -283,12 +283,53 @@ export const writeMutants: readonly MutantConnection[] = [
     'write: returns false while',
     /hangs: no progress for 200 ms, waiting for \d+ bytes at the peer; receiver 1: 0 bytes received, drained\(\) [12]x/,
     class extends ForwardingConnection {
+      #isLending = false
+      override write(chunks: readonly Uint8Array[]): boolean {
+        if (!this.#isLending) this.#isLending = !super.write(chunks)
+        return !this.#isLending
+      }
+      override drained(): void {
+        this.#isLending = false
+        super.drained()
+      }
+    },
+  ),
+  mutant(
+    'returns true from write() before the chunks are flushed',
+    "write: the memory is the caller's again",
+    /overwritten by the caller after true or drained\(\): byte 0 of 8388608: expected \d+, received 238/,
+    class extends ForwardingConnection {
+      override write(chunks: readonly Uint8Array[]): boolean {
+        super.write(chunks)
+        return true
+      }
+    },
+  ),
+  mutant(
+    'calls drained() before the chunks are flushed',
+    "write: the memory is the caller's again",
+    /overwritten by the caller after true or drained\(\): byte 0 of 8388608: expected \d+, received 238/,
+    class extends ForwardingConnection {
+      override write(chunks: readonly Uint8Array[]): boolean {
+        const canContinue = super.write(chunks)
+        if (!canContinue) soon(() => this.receiver.drained())
+        return canContinue
+      }
+      override drained(): void {}
+    },
+  ),
+  mutant(
+    'calls drained() only after large writes',
+    "write: the memory is the caller's again",
+    /hangs: no progress for 200 ms, waiting for drained\(\) after false/,
+    class extends ForwardingConnection {
       #length = 0
       override write(chunks: readonly Uint8Array[]): boolean {
-        this.#length += chunks[0]?.length ?? 0
-        if (this.#length < 1_000_000) return super.write(chunks)
-        soon(() => this.receiver.drained())
-        return false
+        this.#length = chunks[0]?.length ?? 0
+        return super.write(chunks)
+      }
+      override drained(): void {
+        if (this.#length > 16_384) super.drained()
       }
     },
   ),
@@ -328,6 +369,9 @@ export const writeMutants: readonly MutantConnection[] = [
       override destroy(reason?: Error): void {
         this.closed(reason)
         soon(() => void super.close())
+      }
+      override drained(): void {
+        this.receiver?.drained()
       }
       override ended(): void {}
       override closed(error?: Error): void {

@@ -96,6 +96,29 @@ export const writeScenarios: readonly ScenarioBody<Fixture>[] = [
     },
   },
   {
+    name: "write: the memory is the caller's again after true, and after drained()",
+    run: async (fixture) => {
+      const { connection, reader, recorder } = await fixture.startedLink()
+      // More than most paths hold, then many chunks that are flushed at once.
+      for (const length of [8 * MiB, ...Array.from({ length: 100 }, () => 1000)]) {
+        const sent = pattern(length, length)
+        const chunk = sent.slice()
+        const { drainedCount } = recorder
+        const isLent = !connection.write([chunk])
+        const returned = isLent
+          ? recorder.until(() => recorder.drainedCount > drainedCount)
+          : Promise.resolve()
+        const overwritten = returned.then(() => chunk.fill(0xee))
+        if (length > MiB) await fixture.quiet()
+        const [taken] = await Promise.all([
+          fixture.waitFor(`${length} bytes at the peer`, reader.take(length)),
+          fixture.waitFor('drained() after false', overwritten),
+        ])
+        checkBytes('at the peer, overwritten by the caller after true or drained()', taken, sent)
+      }
+    },
+  },
+  {
     name: 'write: ignored after close()',
     run: async (fixture) => {
       const { connection, peer, reader, recorder } = await fixture.startedLink()
