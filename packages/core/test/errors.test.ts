@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from '@jest/globals'
 import {
   type Errno,
@@ -14,7 +14,7 @@ import {
   type NbdTransportErrorDetails,
   NbdUsageError,
 } from '@nbdjs/core'
-import { transform } from 'esbuild'
+import { build } from 'esbuild'
 import { expectTypeOf } from 'expect-type'
 
 type ErrorsModule = Omit<typeof import('../src/errors.js'), 'errnoOf'>
@@ -257,9 +257,15 @@ const secondCopy = '../src/errors.js?second'
 
 /** The file as a bundler ships it: names of classes are shortened. */
 async function minifiedCopy(): Promise<ErrorsModule> {
-  const source = await readFile(new URL('../src/errors.ts', import.meta.url), 'utf8')
-  const { code } = await transform(source, { loader: 'ts', minify: true, format: 'esm', target: 'es2022' })
-  return import(`data:text/javascript,${encodeURIComponent(code)}`)
+  const { outputFiles } = await build({
+    entryPoints: [fileURLToPath(new URL('../src/errors.ts', import.meta.url))],
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    target: 'es2022',
+    write: false,
+  })
+  return import(`data:text/javascript,${encodeURIComponent(outputFiles[0]?.text ?? '')}`)
 }
 
 describe.each([
