@@ -38,6 +38,7 @@ export interface IntegerBounds {
 export interface OptionBuilders {
   /** `true` or `false`. */
   boolean(): Option<boolean | undefined>
+  /** `true` or `false`, with a default. */
   boolean(byDefault: boolean): Option<boolean>
   /**
    * One boolean for each name; one boolean in place of the object stands for all of them.
@@ -48,17 +49,21 @@ export interface OptionBuilders {
   ): Option<Readonly<Record<Name, boolean>>>
   /** A string, the empty one included. */
   string(): Option<string | undefined>
+  /** A string, with a default. */
   string(byDefault: string): Option<string>
   /** A safe integer within `bounds`. */
   integer(bounds?: IntegerBounds): Option<number | undefined>
+  /** A safe integer within `bounds`, with a default. */
   integer(bounds: IntegerBounds, byDefault: number): Option<number>
   /**
    * A number of milliseconds from `bounds.min` (default 0) to 2147483647: a longer timer fires at once.
    */
   milliseconds(byDefault?: undefined, bounds?: Pick<IntegerBounds, 'min'>): Option<number | undefined>
+  /** A number of milliseconds, with a default. */
   milliseconds(byDefault: number, bounds?: Pick<IntegerBounds, 'min'>): Option<number>
   /** One of the strings or numbers given. */
   oneOf<const Value extends string | number>(values: readonly Value[]): Option<Value | undefined>
+  /** One of the strings or numbers given, with a default. */
   oneOf<const Value extends string | number>(
     values: readonly Value[],
     byDefault: NoInfer<Value>,
@@ -67,13 +72,17 @@ export interface OptionBuilders {
   bytes(): Option<Uint8Array | undefined>
   /** An array each of whose items follows `item`. */
   array<Value>(item: Option<Value>): Option<readonly Exclude<Value, undefined>[] | undefined>
+  /** An array each of whose items follows `item`, with a default. */
   array<Value>(
     item: Option<Value>,
     byDefault: readonly Exclude<Value, undefined>[],
   ): Option<readonly Exclude<Value, undefined>[]>
   /** An object with options of its own. If it is absent it is checked as `{}`, and so filled with its defaults. */
   object<Shape extends OptionShape>(shape: Shape): Option<CheckedOptions<Shape>>
-  /** A function. */
+  /**
+   * A function.
+   * @typeParam Value The type of the function, which is not checked.
+   */
   function<Value extends (...args: never[]) => unknown>(): Option<Value | undefined>
   /** An AbortSignal, of any realm. */
   signal(): Option<AbortSignal | undefined>
@@ -83,6 +92,7 @@ export interface OptionBuilders {
    * @param check Whether a value is one. Prefer its members to `instanceof`, which is false for another realm.
    */
   instance<Value>(expected: string, check: (value: unknown) => boolean): Option<Value | undefined>
+  /** Any other type, with a default. */
   instance<Value>(expected: string, check: (value: unknown) => boolean, byDefault: Value): Option<Value>
   /** Anything: the caller checks it. */
   any(): Option<unknown>

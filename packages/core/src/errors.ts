@@ -33,9 +33,11 @@ export type NbdErrorCode =
   | 'ERR_NBD_TRANSPORT'
   | 'ERR_NBD_CLOSED'
 
+/** The details of a {@link NbdError}. */
 export interface NbdErrorDetails {
   /** The system error that corresponds, where there is one. */
   readonly errno?: Errno | undefined
+  /** The error that caused this one. */
   readonly cause?: unknown
   /** What the user can do about it. The constructor appends it to the message, after a colon. */
   readonly hint?: string | undefined
@@ -53,15 +55,19 @@ export interface NbdErrorDetails {
  * the package in one process.
  */
 export abstract class NbdError extends Error {
+  /** Identifies the class across copies of the package. */
   static readonly brand: symbol = Symbol.for('@nbdjs/NbdError')
 
+  /** Tests by the brand, so that errors of another copy of the package count. */
   static override [Symbol.hasInstance](value: unknown): boolean {
     // A subclass of a user's has no brand of its own; the prototype decides there.
     if (!Object.hasOwn(this, 'brand')) return Function.prototype[Symbol.hasInstance].call(this, value)
     return typeof value === 'object' && value !== null && this.brand in value
   }
 
+  /** Names the class. Stable across releases. */
   abstract readonly code: NbdErrorCode
+  /** The system error that corresponds, where there is one. */
   readonly errno: Errno | undefined
   /** What the user can do about it, where something is known. The message ends with it. */
   readonly hint: string | undefined
@@ -95,7 +101,9 @@ export abstract class NbdError extends Error {
 
 /** The caller passed an argument or an option that can never work. Nothing was sent. `errno` is EINVAL unless told. */
 export class NbdUsageError extends NbdError {
+  /** Identifies the class across copies of the package. */
   static override readonly brand: symbol = Symbol.for('@nbdjs/NbdUsageError')
+  /** Always `ERR_NBD_USAGE`. */
   readonly code = 'ERR_NBD_USAGE'
 
   constructor(message: string, details: NbdErrorDetails = {}) {
@@ -105,10 +113,13 @@ export class NbdUsageError extends NbdError {
 
 /** The call is not legal in the present state of the handle. Nothing was sent, the handle is as it was. */
 export class NbdStateError extends NbdError {
+  /** Identifies the class across copies of the package. */
   static override readonly brand: symbol = Symbol.for('@nbdjs/NbdStateError')
+  /** Always `ERR_NBD_STATE`. */
   readonly code = 'ERR_NBD_STATE'
 }
 
+/** The details of a {@link NbdNegotiationError}. */
 export interface NbdNegotiationErrorDetails extends NbdErrorDetails {
   /** The option that was refused: `NBD_OPT_GO`. */
   readonly option?: string | undefined
@@ -120,10 +131,15 @@ export interface NbdNegotiationErrorDetails extends NbdErrorDetails {
 
 /** Client and server could not agree during the handshake. */
 export class NbdNegotiationError extends NbdError {
+  /** Identifies the class across copies of the package. */
   static override readonly brand: symbol = Symbol.for('@nbdjs/NbdNegotiationError')
+  /** Always `ERR_NBD_NEGOTIATION`. */
   readonly code = 'ERR_NBD_NEGOTIATION'
+  /** The option that was rejected: `NBD_OPT_GO`. */
   readonly option: string | undefined
+  /** The server's reply: `NBD_REP_ERR_UNKNOWN`. */
   readonly reply: string | undefined
+  /** The server's message, if it sent one. */
   readonly serverMessage: string | undefined
 
   constructor(message: string, details: NbdNegotiationErrorDetails = {}) {
@@ -134,7 +150,9 @@ export class NbdNegotiationError extends NbdError {
   }
 }
 
+/** The details of a {@link NbdServerError}. */
 export interface NbdServerErrorDetails extends NbdErrorDetails {
+  /** The system error that corresponds to the error number. */
   readonly errno: Errno
   /** The command that failed: `pread`. */
   readonly command: string
@@ -144,6 +162,7 @@ export interface NbdServerErrorDetails extends NbdErrorDetails {
   readonly length: bigint
   /** Where exactly it failed, if the server reported it (NBD_REPLY_TYPE_ERROR_OFFSET). */
   readonly errorOffset?: bigint | undefined
+  /** The server's message, if it sent one. */
   readonly serverMessage?: string | undefined
   /** The error number of the reply. */
   readonly serverErrno: number
@@ -151,12 +170,19 @@ export interface NbdServerErrorDetails extends NbdErrorDetails {
 
 /** The server answered one command with an error. The connection lives, other commands are untouched. */
 export class NbdServerError extends NbdError {
+  /** Identifies the class across copies of the package. */
   static override readonly brand: symbol = Symbol.for('@nbdjs/NbdServerError')
+  /** Always `ERR_NBD_SERVER`. */
   readonly code = 'ERR_NBD_SERVER'
+  /** The command that failed: `pread`. */
   readonly command: string
+  /** The offset of the command, in bytes from the start of the export. */
   readonly offset: bigint
+  /** The length of the command in bytes. */
   readonly length: bigint
+  /** The offset of the failure, if the server reported it. */
   readonly errorOffset: bigint | undefined
+  /** The server's message, if it sent one. */
   readonly serverMessage: string | undefined
   /**
    * The error number as the server sent it, 1 to 2^32 - 1. The specification defines some ("Error values"); for any other
@@ -175,6 +201,7 @@ export class NbdServerError extends NbdError {
   }
 }
 
+/** The details of a {@link NbdProtocolError}. */
 export interface NbdProtocolErrorDetails extends NbdErrorDetails {
   /** What the specification asks for at this point. */
   readonly expected?: string | undefined
@@ -184,9 +211,13 @@ export interface NbdProtocolErrorDetails extends NbdErrorDetails {
 
 /** The peer broke the protocol. `errno` is EPROTO unless told. */
 export class NbdProtocolError extends NbdError {
+  /** Identifies the class across copies of the package. */
   static override readonly brand: symbol = Symbol.for('@nbdjs/NbdProtocolError')
+  /** Always `ERR_NBD_PROTOCOL`. */
   readonly code = 'ERR_NBD_PROTOCOL'
+  /** What the specification requires at this point. */
   readonly expected: string | undefined
+  /** What the peer sent. */
   readonly received: string | undefined
 
   constructor(message: string, details: NbdProtocolErrorDetails = {}) {
@@ -196,6 +227,7 @@ export class NbdProtocolError extends NbdError {
   }
 }
 
+/** The details of a {@link NbdTransportError}. */
 export interface NbdTransportErrorDetails extends NbdErrorDetails {
   /** What was being done: `dial`, `read`, `write`, `close`. */
   readonly operation: string
@@ -205,9 +237,13 @@ export interface NbdTransportErrorDetails extends NbdErrorDetails {
 
 /** The bytes could not be moved: the dial failed, the connection was lost, or a timeout passed. */
 export class NbdTransportError extends NbdError {
+  /** Identifies the class across copies of the package. */
   static override readonly brand: symbol = Symbol.for('@nbdjs/NbdTransportError')
+  /** Always `ERR_NBD_TRANSPORT`. */
   readonly code = 'ERR_NBD_TRANSPORT'
+  /** The operation that failed: `dial`, `read`, `write`, `close`. */
   readonly operation: string
+  /** The transport's address. */
   readonly address: string
 
   constructor(message: string, details: NbdTransportErrorDetails) {
@@ -222,7 +258,9 @@ export class NbdTransportError extends NbdError {
  * before the call. `errno` is ENOTCONN unless given.
  */
 export class NbdClosedError extends NbdError {
+  /** Identifies the class across copies of the package. */
   static override readonly brand: symbol = Symbol.for('@nbdjs/NbdClosedError')
+  /** Always `ERR_NBD_CLOSED`. */
   readonly code = 'ERR_NBD_CLOSED'
 
   constructor(message: string, details: NbdErrorDetails = {}) {

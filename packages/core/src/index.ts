@@ -60,7 +60,14 @@ export type { BlockSizeInfo, ExportInfo } from './protocol/export-info.js'
 export type { Limits } from './protocol/limits.js'
 export type { ExportList } from './protocol/negotiation/opt-list.js'
 export type { Protocol, SessionInfo, Stats } from './protocol/session.js'
-export type { Allocate, Bytes, ReadChunk } from './protocol/transmission/command.js'
+export type {
+  Allocate,
+  Bytes,
+  ReadChunk,
+  ReadDataChunk,
+  ReadErrorChunk,
+  ReadHoleChunk,
+} from './protocol/transmission/command.js'
 export type { Extent } from './protocol/transmission/extents.js'
 export { escapeUnprintable, quote } from './quote.js'
 export type { TlsHandover, TlsProvider, UriTls } from './tls.js'

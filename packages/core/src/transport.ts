@@ -39,7 +39,9 @@ export interface Transport {
 /** Where a server is, by the means of transport. `formatUri` of `@nbdjs/core` prints it. */
 export type UriAddress = TcpAddress | UnixAddress | VsockAddress
 
+/** A TCP address. */
 export interface TcpAddress {
+  /** Discriminates the kinds of addresses. */
   readonly transport: 'tcp'
   /** A name, an IPv4 address, or an IPv6 address without its brackets, perhaps with a zone: `fe80::1%eth0`. */
   readonly host: string
@@ -47,13 +49,17 @@ export interface TcpAddress {
   readonly port: number
 }
 
+/** A unix socket. */
 export interface UnixAddress {
+  /** Discriminates the kinds of addresses. */
   readonly transport: 'unix'
   /** A path, or a NUL and an abstract name. */
   readonly socketPath: string
 }
 
+/** A vsock address. */
 export interface VsockAddress {
+  /** Discriminates the kinds of addresses. */
   readonly transport: 'vsock'
   /** 0 to 2^32-1. */
   readonly cid: number
@@ -61,6 +67,7 @@ export interface VsockAddress {
   readonly port: number
 }
 
+/** The options of {@link Transport.dial}. */
 export interface DialOptions {
   /** Aborts the dial. It has no effect once `dial` has resolved. */
   readonly signal: AbortSignal

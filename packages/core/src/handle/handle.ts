@@ -80,15 +80,19 @@ export interface HandleEvents {
   dead: [error: Error]
 }
 
+/** The options of a call that takes a signal only. */
 export interface SignalOptions {
+  /** Aborts the call: it rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined
 }
 
+/** The options of {@link Handle.pwrite} and {@link Handle.trim}. */
 export interface WriteOptions extends CommandOptions {
   /** Reply only once the data is on stable storage (NBD_CMD_FLAG_FUA; needs `info.canFua`). */
   readonly fua?: boolean | undefined
 }
 
+/** The options of {@link Handle.zero}. */
 export interface ZeroOptions extends WriteOptions {
   /** Keep the range allocated (NBD_CMD_FLAG_NO_HOLE). */
   readonly noHole?: boolean | undefined
@@ -96,11 +100,13 @@ export interface ZeroOptions extends WriteOptions {
   readonly fastZero?: boolean | undefined
 }
 
+/** The options of {@link Handle.preadStructured}. */
 export interface StructuredReadOptions extends CommandOptions {
   /** One content chunk at most (NBD_CMD_FLAG_DF; needs `info.canDf`). The server may refuse with EOVERFLOW. */
   readonly df?: boolean | undefined
 }
 
+/** The options of {@link Handle.blockStatus}. */
 export interface BlockStatusOptions extends CommandOptions {
   /** Names out of `info.metaContexts`, at least one. Default: all of them. */
   readonly contexts?: readonly string[] | undefined
@@ -108,6 +114,7 @@ export interface BlockStatusOptions extends CommandOptions {
   readonly reqOne?: boolean | undefined
 }
 
+/** The options of {@link Handle.shutdown}. */
 export interface ShutdownOptions extends SignalOptions {
   /** Commands that were not yet sent fail with an NbdClosedError instead of being sent. */
   readonly abandonPending?: boolean | undefined
@@ -181,6 +188,7 @@ export class Handle extends EventEmitter<HandleEvents> {
 
   // --- what is known -------------------------------------------------------------------------------------
 
+  /** The state, which every call depends on: see {@link HandleState}. */
   get state(): HandleState {
     return this.#driver === undefined ? this.#preConnectState : stateOf[this.#driver.protocol.phase]
   }

@@ -14,19 +14,29 @@ export interface ExportInfo {
   readonly description: string | undefined
   /** In bytes. */
   readonly size: bigint
+  /** Whether writes are rejected. */
   readonly readOnly: boolean
+  /** Whether the storage is a rotating disk. */
   readonly rotational: boolean
+  /** Whether `flush` is supported. */
   readonly canFlush: boolean
+  /** Whether the flag `fua` is supported. */
   readonly canFua: boolean
+  /** Whether `trim` is supported. */
   readonly canTrim: boolean
+  /** Whether `zero` is supported. */
   readonly canZero: boolean
+  /** Whether the flag `fastZero` of `zero` is supported. */
   readonly canFastZero: boolean
+  /** Whether the flag `df` of `preadStructured` is supported. */
   readonly canDf: boolean
   /** Several connections see one another's writes after a flush: commands may be spread over them. */
   readonly canMultiConn: boolean
+  /** Whether `cache` is supported. */
   readonly canCache: boolean
   /** Block status may be asked for some of the meta contexts only (needs extended headers). */
   readonly canBlockStatusPayload: boolean
+  /** The block sizes. */
   readonly blockSize: BlockSizeInfo
   /** The names of the meta contexts that were negotiated for this export. */
   readonly metaContexts: readonly string[]

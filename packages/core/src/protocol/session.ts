@@ -5,6 +5,7 @@ export type Protocol = 'oldstyle' | 'newstyle' | 'newstyle-fixed'
 
 /** What client and server agreed on, besides the export. */
 export interface SessionInfo {
+  /** The kind of negotiation. */
   readonly protocol: Protocol
   /** NBD_OPT_STARTTLS was agreed, and all since is encrypted. */
   readonly tls: boolean
@@ -12,7 +13,9 @@ export interface SessionInfo {
   readonly structuredReplies: boolean
   /** NBD_OPT_EXTENDED_HEADERS was agreed: lengths and block status flags have 64 bits. */
   readonly extendedHeaders: boolean
+  /** The handshake flags that both sides set. */
   readonly handshakeFlags: {
+    /** NBD_FLAG_FIXED_NEWSTYLE: options other than NBD_OPT_EXPORT_NAME. */
     readonly fixedNewstyle: boolean
     /** NBD_FLAG_NO_ZEROES: no padding after the reply to NBD_OPT_EXPORT_NAME. */
     readonly noZeroes: boolean
@@ -38,7 +41,9 @@ export type Outcome =
 
 /** What was moved over a connection. Plain bytes of NBD, without what a transport or TLS adds. */
 export interface Stats {
+  /** Bytes sent to the server. */
   readonly bytesSent: number
+  /** Bytes received from the server. */
   readonly bytesReceived: number
   /** One for each option and each request, the disconnect included. */
   readonly chunksSent: number

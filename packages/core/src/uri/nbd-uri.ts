@@ -9,6 +9,7 @@ export type UriScheme = 'nbd' | 'nbds' | 'nbd+unix' | 'nbds+unix' | 'nbd+vsock' 
 
 /** What a scheme means. */
 export interface SchemeMeaning {
+  /** The kind of address. */
   readonly transport: UriTransport
   /** Whether TLS is required. If not, it is the client's choice. */
   readonly tls: boolean
@@ -152,6 +153,7 @@ export interface NbdUriInitCommon {
 
 /** The values of an `nbd://` or `nbds://` URI. */
 export interface NbdTcpUriInit extends NbdUriInitCommon {
+  /** Discriminates the kinds of addresses. */
   readonly transport: 'tcp'
   /**
    * A host name or an IP address, an IPv6 address without brackets.
@@ -167,6 +169,7 @@ export interface NbdTcpUriInit extends NbdUriInitCommon {
 
 /** The values of an `nbd+unix://` or `nbds+unix://` URI. */
 export interface NbdUnixUriInit extends NbdUriInitCommon {
+  /** Discriminates the kinds of addresses. */
   readonly transport: 'unix'
   /** The path of the socket, or a NUL and an abstract name. */
   readonly socketPath: string
@@ -174,6 +177,7 @@ export interface NbdUnixUriInit extends NbdUriInitCommon {
 
 /** The values of an `nbd+vsock://` or `nbds+vsock://` URI. */
 export interface NbdVsockUriInit extends NbdUriInitCommon {
+  /** Discriminates the kinds of addresses. */
   readonly transport: 'vsock'
   /**
    * 0 to 4294967295.

@@ -11,6 +11,7 @@ export interface BlockStatusLayout {
   readonly type: Chunk
   /** Bytes before the first descriptor. */
   readonly headLength: number
+  /** Bytes of one descriptor. */
   readonly descriptorLength: number
 }
 
@@ -25,7 +26,9 @@ export const blockStatusExt: BlockStatusLayout = {
 
 /** One descriptor of a chunk. Each begins where the one before ends. */
 export interface BlockDescriptor {
+  /** Bytes of the extent. */
   readonly length: U64
+  /** The status. Its meaning depends on the meta context. */
   readonly flags: U64
 }
 
@@ -60,7 +63,9 @@ export function encodeBlockStatus(
 
 /** Encodes the payload of a block status request with NBD_CMD_FLAG_PAYLOAD_LEN: the length and the context ids. */
 export interface BlockStatusFilter {
+  /** Bytes of the range. */
   readonly length: U64
+  /** The ids of the meta contexts. */
   readonly contextIds: readonly number[]
 }
 

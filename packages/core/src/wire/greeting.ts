@@ -77,6 +77,7 @@ export function decodeClientFlags(bytes: Uint8Array): number {
 export interface SizeAndFlags {
   /** Size of the export in bytes. */
   readonly size: U64
+  /** TransmissionFlag bits. */
   readonly transmissionFlags: number
 }
 

@@ -60,12 +60,15 @@ export {
   type SizeAndFlags,
 } from './greeting.js'
 export {
+  type BlockSizeInfoReply,
   type BlockSizes,
+  type DescriptionInfoReply,
   decodeErrorText,
   decodeInfo,
   decodeListEntry,
   decodeMetaContext,
   decodeOptionReplyHeader,
+  type ExportInfoReply,
   encodeInfoBlockSize,
   encodeInfoExport,
   encodeInfoText,
@@ -75,8 +78,10 @@ export {
   type InfoReply,
   type ListEntry,
   type MetaContext,
+  type NameInfoReply,
   OPTION_REPLY_HEADER_LENGTH,
   type OptionReplyHeader,
+  type UnknownInfoReply,
 } from './option-reply.js'
 export {
   decodeInfoRequest,

@@ -8,9 +8,11 @@ import { getU64, setU64 } from './u64.js'
 /** Bytes of the magic, the option, the reply type and the length ("Fixed newstyle negotiation"). */
 export const OPTION_REPLY_HEADER_LENGTH = 20
 
+/** The header of a reply to an option ("Fixed newstyle negotiation"). */
 export interface OptionReplyHeader {
   /** The option that is answered. */
   readonly option: number
+  /** The type of the reply. */
   readonly reply: number
   /** Bytes of data that follow. */
   readonly length: number
@@ -48,6 +50,7 @@ export function encodeOptionReply(
 
 /** One export in the replies to NBD_OPT_LIST (NBD_REP_SERVER). */
 export interface ListEntry {
+  /** The name of the export. */
   readonly name: string
   /** The description, empty if the server sent none. */
   readonly description: string
@@ -78,19 +81,57 @@ export function encodeListEntry({ name, description }: ListEntry): Uint8Array {
 
 /** The block sizes that a server advertises ("Size constraints"). */
 export interface BlockSizes {
+  /** Offsets and lengths must be multiples of it. */
   readonly minimum: number
+  /** The size of efficient requests. */
   readonly preferred: number
   /** The maximum payload; 0xffffffff for no limit. */
   readonly maximum: number
 }
 
+/** NBD_INFO_EXPORT: the size and the flags. */
+export interface ExportInfoReply extends SizeAndFlags {
+  /** Discriminates the types of information. */
+  readonly kind: 'export'
+}
+
+/** NBD_INFO_NAME: the canonical name. */
+export interface NameInfoReply {
+  /** Discriminates the types of information. */
+  readonly kind: 'name'
+  /** The canonical name of the export. */
+  readonly name: string
+}
+
+/** NBD_INFO_DESCRIPTION: the description. */
+export interface DescriptionInfoReply {
+  /** Discriminates the types of information. */
+  readonly kind: 'description'
+  /** The description of the export. */
+  readonly description: string
+}
+
+/** NBD_INFO_BLOCK_SIZE: the block sizes. */
+export interface BlockSizeInfoReply extends BlockSizes {
+  /** Discriminates the types of information. */
+  readonly kind: 'blockSize'
+}
+
+/** A type of information that the specification does not define. */
+export interface UnknownInfoReply {
+  /** Discriminates the types of information. */
+  readonly kind: 'unknown'
+  /** The code of the type. */
+  readonly type: number
+}
+
 /** The decoded data of NBD_REP_INFO. */
 export type InfoReply =
-  | ({ readonly kind: 'export' } & SizeAndFlags)
-  | { readonly kind: 'name'; readonly name: string }
-  | { readonly kind: 'description'; readonly description: string }
-  | ({ readonly kind: 'blockSize' } & BlockSizes)
-  | { readonly kind: 'unknown'; readonly type: number }
+  | ExportInfoReply
+  | NameInfoReply
+  | DescriptionInfoReply
+  | BlockSizeInfoReply
+  | UnknownInfoReply
 
 /** Decodes the data of NBD_REP_INFO. Throws an `NbdProtocolError` if a known type is malformed; unknown types are accepted. */
 export function decodeInfo(bytes: Uint8Array): InfoReply {
@@ -151,7 +192,9 @@ export function encodeInfoBlockSize({ minimum, preferred, maximum }: BlockSizes)
 
 /** One meta context that the server lists or has selected (NBD_REP_META_CONTEXT). */
 export interface MetaContext {
+  /** The id in replies to NBD_CMD_BLOCK_STATUS. */
   readonly id: number
+  /** The name: `base:allocation`. */
   readonly name: string
 }
 

@@ -6,7 +6,9 @@ import { decodeName, encodeText } from './text.js'
 /** Bytes of the magic, the option and the length of the data ("Newstyle negotiation"). */
 export const OPTION_HEADER_LENGTH = 16
 
+/** The header of an option ("Newstyle negotiation"). */
 export interface OptionHeader {
+  /** The code of the option. */
   readonly option: number
   /** Bytes of data that follow. */
   readonly length: number
@@ -42,6 +44,7 @@ export function decodeOptionHeader(bytes: Uint8Array): OptionHeader {
 
 /** The data of NBD_OPT_INFO and NBD_OPT_GO. */
 export interface InfoRequest {
+  /** The name of the export. */
   readonly exportName: string
   /** The types of information that the client requests. */
   readonly infos: readonly number[]
@@ -83,7 +86,9 @@ export function decodeInfoRequest(bytes: Uint8Array, option: number): InfoReques
 
 /** The data of NBD_OPT_LIST_META_CONTEXT and NBD_OPT_SET_META_CONTEXT. */
 export interface MetaContextRequest {
+  /** The name of the export. */
   readonly exportName: string
+  /** The names or queries of meta contexts. */
   readonly queries: readonly string[]
 }
 

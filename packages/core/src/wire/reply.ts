@@ -6,14 +6,20 @@ import { getU64, setU64, type U64 } from './u64.js'
 
 /** Bytes of the magic, the error and the cookie ("Simple reply message"). The parser reads the fields in place. */
 export const SIMPLE_REPLY_LENGTH = 16
+/** Offset of the error value in a simple reply. */
 export const SIMPLE_REPLY_ERROR = 4
+/** Offset of the cookie in a simple reply. */
 export const SIMPLE_REPLY_COOKIE = 8
 
 /** Bytes of the magic, flags, type, cookie and length ("Structured reply chunk message"). */
 export const CHUNK_HEADER_LENGTH = 20
+/** Offset of the flags in a chunk header. */
 export const CHUNK_FLAGS = 4
+/** Offset of the type in a chunk header. */
 export const CHUNK_TYPE = 6
+/** Offset of the cookie in a chunk header. */
 export const CHUNK_COOKIE = 8
+/** Offset of the payload length in a chunk header. */
 export const CHUNK_PAYLOAD_LENGTH = 16
 
 /**
@@ -21,12 +27,16 @@ export const CHUNK_PAYLOAD_LENGTH = 16
  * same as in a structured reply chunk.
  */
 export const EXTENDED_CHUNK_HEADER_LENGTH = 32
+/** Offset of the offset field in an extended chunk header. */
 export const EXTENDED_CHUNK_OFFSET = 16
+/** Offset of the payload length in an extended chunk header. */
 export const EXTENDED_CHUNK_PAYLOAD_LENGTH = 24
 
 /** The cookie of the request that a reply answers. */
 export interface Cookie {
+  /** The upper 32 bits. */
   readonly cookieHigh: number
+  /** The lower 32 bits. */
   readonly cookieLow: number
 }
 
@@ -78,8 +88,11 @@ export function encodeOffsetHole(cookie: Cookie, flags: number, offset: U64, len
 
 /** The fields of an error chunk. */
 export interface ErrorContent {
+  /** The error value. */
   readonly value: number
+  /** The server's message, or ''. */
   readonly message: string
+  /** The offset of the error, if it is known. */
   readonly offset?: U64
 }
 
@@ -107,8 +120,11 @@ export function encodeErrorPayload(error: ErrorContent): Uint8Array {
 
 /** The decoded payload of an error chunk. */
 export interface ErrorPayload {
+  /** The error value. */
   readonly value: number
+  /** The server's message, or ''. */
   readonly message: string
+  /** The offset of the error, if it is known. */
   readonly offset: U64 | undefined
 }
 
@@ -138,7 +154,9 @@ export type ReplyMode = 'simple' | 'structured' | 'extended'
 
 /** The layout of the header of a chunk. */
 export interface ChunkHeader {
+  /** The first word. */
   readonly magic: number
+  /** Bytes of the header. */
   readonly length: number
   /** Offset of the lower 32 bits of the payload length. */
   readonly payloadLengthAt: number
@@ -164,7 +182,9 @@ const extended: ChunkHeader = {
 
 /** The layout of replies in one mode. */
 export interface ReplyHeaders {
+  /** Whether simple replies are allowed. */
   readonly takesSimple: boolean
+  /** The layout of chunk headers, if there are chunks. */
   readonly chunk: ChunkHeader | undefined
   /** Bytes before the data of a read. */
   readonly dataHeadLength: number

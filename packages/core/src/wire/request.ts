@@ -9,12 +9,17 @@ export const EXTENDED_REQUEST_LENGTH = 32
 
 /** The header of a request. The payload of a write follows it. */
 export interface Request {
+  /** CommandFlag bits. */
   readonly flags: number
+  /** The code of the command. */
   readonly type: number
   /** The upper and lower half of the cookie, which is opaque to the server. */
   readonly cookieHigh: number
+  /** The lower half of the cookie. */
   readonly cookieLow: number
+  /** Bytes from the start of the export. */
   readonly offset: U64
+  /** Bytes of the range. */
   readonly length: number
 }
 

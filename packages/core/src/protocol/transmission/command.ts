@@ -99,11 +99,35 @@ export function replyLength({ type, length }: Command): number {
   return type === Cmd.BlockStatus ? UNKNOWN_LENGTH : 0
 }
 
-/** One piece of the answer to a read, as the server sent it. */
-export type ReadChunk =
-  /** `data` is a view of the caller's buffer. */
-  | { readonly kind: 'data'; readonly offset: bigint; readonly data: Uint8Array }
-  /** `length` bytes read as zeroes; the buffer holds them already. */
-  | { readonly kind: 'hole'; readonly offset: bigint; readonly length: number }
-  /** Reading failed at `offset`. The whole command rejects with its first error in the end. */
-  | { readonly kind: 'error'; readonly offset: bigint; readonly error: Error }
+/** Data of a read. */
+export interface ReadDataChunk {
+  /** Discriminates the kinds of chunks. */
+  readonly kind: 'data'
+  /** The offset of the data, in bytes from the start of the export. */
+  readonly offset: bigint
+  /** A view of the caller's buffer. */
+  readonly data: Uint8Array
+}
+
+/** A range of a read that reads as zeroes. */
+export interface ReadHoleChunk {
+  /** Discriminates the kinds of chunks. */
+  readonly kind: 'hole'
+  /** The offset of the range, in bytes from the start of the export. */
+  readonly offset: bigint
+  /** Bytes of the range. The buffer holds zeroes there already. */
+  readonly length: number
+}
+
+/** A failure in a read. The promise of the read rejects with the first one, once the reply is complete. */
+export interface ReadErrorChunk {
+  /** Discriminates the kinds of chunks. */
+  readonly kind: 'error'
+  /** The offset of the failure, in bytes from the start of the export. */
+  readonly offset: bigint
+  /** The error that the server sent. */
+  readonly error: Error
+}
+
+/** A piece of the reply to a read, as the server sent it. */
+export type ReadChunk = ReadDataChunk | ReadHoleChunk | ReadErrorChunk
