@@ -4,6 +4,7 @@ import { type ReadingOptions, type SocketConnection, socketConnection } from './
 import type { OnReadOptions } from './socket-reader.js'
 import { transportError } from './transport-error.js'
 
+/** The options of {@link dialSocket}. */
 export interface DialSocketOptions extends ReadingOptions {
   /** The address that errors name. */
   readonly address: string
@@ -46,8 +47,11 @@ function open({ address, create, ...reading }: DialSocketOptions): SocketConnect
 }
 
 /**
- * Resolves when the socket emits `event`. The socket is left as it is when it rejects.
+ * Resolves when the socket emits `event`. When it rejects, the socket is unchanged: the caller must destroy it.
  *
+ * @param socket A socket that is connecting.
+ * @param event The event to wait for.
+ * @param signal Aborts the wait.
  * @throws the signal's own reason when aborted, the socket's own error when it fails, and an error with the code
  * ECONNRESET when it is closed without one.
  */

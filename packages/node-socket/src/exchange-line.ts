@@ -1,6 +1,7 @@
 import { argumentError, type Errno, NbdTransportError, onAbort, quote, type Receiver } from '@nbdjs/core'
 import { NodeSocketConnection, type SocketConnection } from './socket-connection.js'
 
+/** The options of {@link exchangeLine}. */
 export interface ExchangeLineOptions {
   /** Aborts the exchange: it then rejects with the signal's own reason. */
   readonly signal: AbortSignal

@@ -145,6 +145,7 @@ export class NodeSocketConnection implements SocketConnection {
   }
 }
 
+/** Options of a connection that reads into the receiver's memory. */
 export interface ReadingOptions {
   /**
    * The largest read, in bytes, at least 1. A smaller one lets the peer send more while the last bytes are processed.
@@ -177,6 +178,7 @@ export function socketConnection(
   return new NodeSocketConnection(address, socket, reader)
 }
 
+/** The options of {@link acceptedConnection}. */
 export interface AcceptedOptions {
   /**
    * Converts an error of the socket to the error that `Receiver.closed()` gets.

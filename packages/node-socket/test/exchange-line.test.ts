@@ -107,13 +107,13 @@ describe('exchangeLine', () => {
   it.each([
     ['', '0 bytes'],
     ['NO', '2 bytes "NO"'],
-  ])('rejects when the peer closes after %j', async (answer, told) => {
+  ])('rejects when the peer closes after %j', async (answer, text) => {
     peer.end(answer)
     const error = await failureOf(exchangeLine(connection, 'CONNECT 1', limits))
     expect(error).toMatchObject({ operation: 'dial', errno: 'ECONNRESET' })
     expect(error.message).toBe(
       'dial of test: failed: sent "CONNECT 1", expected a line in return, but ' +
-        `the peer closed the connection after ${told}`,
+        `the peer closed the connection after ${text}`,
     )
     expect(connection.socket.closed).toBe(true)
   })

@@ -1,6 +1,6 @@
 import type { Connection, Receiver } from '@nbdjs/core'
 
-/** Lets the client send a word and the server answer it, then both close. Rejects with what breaks the client. */
+/** The client sends a word, the server answers it, then both close. Rejects with the error of the client. */
 export async function exchange({
   client,
   server,

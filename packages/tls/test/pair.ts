@@ -13,7 +13,7 @@ export interface Pair {
 
 const listenOptions = { allowHalfOpen: true, pauseOnConnect: true } as const
 
-/** Over TCP on the loopback interface, as the transports and the server make them. */
+/** A pair over TCP on the loopback interface, as the transports and the server make it. */
 export async function tcpPair(): Promise<Pair> {
   const listener = net.createServer(listenOptions).listen(0, '127.0.0.1')
   await once(listener, 'listening')
@@ -29,7 +29,7 @@ export async function tcpPair(): Promise<Pair> {
   return { client, server, sockets: { client: client.socket, server: socket } }
 }
 
-/** The same connection, of a kind that nobody knows. */
+/** The same connection, but not a Node socket. */
 export const disguised = (connection: Connection): Connection => ({
   start: (receiver) => connection.start(receiver),
   write: (chunks) => connection.write(chunks),
@@ -37,7 +37,7 @@ export const disguised = (connection: Connection): Connection => ({
   destroy: (reason) => connection.destroy(reason),
 })
 
-/** What the core hands over. */
+/** What the core passes to a provider. */
 export const handover = (connection: Connection, more: Partial<TlsHandover> = {}): TlsHandover => ({
   connection,
   original: connection,
@@ -52,7 +52,7 @@ export interface Upgraded {
   readonly server: Connection
 }
 
-/** Both ends of a pair, upgraded. Rejects with what failed at the client. */
+/** Upgrades both ends of a pair. Rejects with the error of the client. */
 export async function upgraded(
   pair: Pair,
   client: TlsProvider,

@@ -148,9 +148,12 @@ describe('a server', () => {
     ['optional', 'disable', false],
     ['optional', 'require', true],
     ['required', 'require', true],
-  ] as const)('with TLS %s and a client with TLS %s: TLS is %p', async (mode, wish, result) => {
+  ] as const)('with TLS %s and a client with TLS %s: TLS is %p', async (mode, clientMode, result) => {
     await using server = serverWith({ tls: mode })
-    await using nbd = await connect((await ways['unix']?.(server)) as Transport, { tls: wish, tlsProvider })
+    await using nbd = await connect((await ways['unix']?.(server)) as Transport, {
+      tls: clientMode,
+      tlsProvider,
+    })
     expect(nbd.session.tls).toBe(result)
     expect(await nbd.pread(4, 0)).toEqual(new Uint8Array(4))
   })
@@ -162,9 +165,9 @@ describe('a server', () => {
       'TLS is required (option tls), but NBD_OPT_STARTTLS: server replied NBD_REP_ERR_UNSUP',
     ],
     ['required', 'disable', 'the server requires TLS'],
-  ] as const)('with TLS %s and a client with TLS %s: no', async (mode, wish, message) => {
+  ] as const)('with TLS %s and a client with TLS %s: no', async (mode, clientMode, message) => {
     await using server = serverWith({ tls: mode })
-    const connecting = connect((await ways['unix']?.(server)) as Transport, { tls: wish, tlsProvider })
+    const connecting = connect((await ways['unix']?.(server)) as Transport, { tls: clientMode, tlsProvider })
     await expect(connecting).rejects.toThrow(message)
   })
 

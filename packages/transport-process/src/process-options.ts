@@ -9,6 +9,7 @@ import {
 
 /** A process that a dial started. */
 export interface Subprocess {
+  /** The process id. */
   readonly pid: number
   /**
    * Sends a signal to the process. Its connection ends when the process ends.

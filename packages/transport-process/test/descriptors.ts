@@ -1,7 +1,7 @@
 import { fstatSync } from 'node:fs'
 import { DataType, load, open } from 'ffi-rs'
 
-/** Descriptors that Node knows nothing of, as a native module makes them. */
+/** Descriptors that Node did not open, as a native module makes them. */
 
 const library = '@nbdjs/transport-process/test:libc'
 // An empty path means dlopen(NULL): the symbols that the process has already.
@@ -26,7 +26,7 @@ export function socketPair(kind: keyof typeof type = 'stream'): [number, number]
   return [pair[0] as number, pair[1] as number]
 }
 
-/** A TCP socket that is connected to nobody. */
+/** A TCP socket that is not connected. */
 export const looseSocket = (): number => call('socket', AF_INET, type.stream, 0)
 
 export const close = (fd: number): number => call('close', fd)

@@ -97,7 +97,7 @@ describe('a dial that fails', () => {
     ],
   ]
 
-  it.each(refusals)('because it %s leaves it to the caller', async (_, make, errno, told) => {
+  it.each(refusals)('because it %s leaves it to the caller', async (_, make, errno, text) => {
     const descriptor = make()
     const wasOpen = isOpen(descriptor)
     const transport = fd(descriptor)
@@ -105,7 +105,7 @@ describe('a dial that fails', () => {
       const error = await failureOf(transport)
       expect(error).toBeInstanceOf(NbdTransportError)
       expect(error).toMatchObject({
-        message: `dial of fd:${descriptor} failed: ${told(descriptor)}`,
+        message: `dial of fd:${descriptor} failed: ${text(descriptor)}`,
         errno,
         operation: 'dial',
         address: `fd:${descriptor}`,

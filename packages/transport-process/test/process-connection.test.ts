@@ -45,12 +45,12 @@ describe('a process that ends by itself', () => {
     ['echo last >&2; kill -SEGV $$', 'was killed by SIGSEGV: "last"'],
     ['exit 0', `exited with code 0 before it sent a byte: ${hint}`],
     ['echo "usage: server" >&2', `exited with code 0 before it sent a byte: "usage: server": ${hint}`],
-  ])('%s: is the error of its connection', async (script, told) => {
+  ])('%s: is the error of its connection', async (script, text) => {
     const { receiver, pid } = await serverOf(script)
     const error = await receiver.closedWith
     expect(error).toBeInstanceOf(NbdTransportError)
     expect(error).toMatchObject({
-      message: `read of ${address} failed: the process ${told}`,
+      message: `read of ${address} failed: the process ${text}`,
       operation: 'read',
       address,
       errno: 'ECONNRESET',

@@ -6,7 +6,7 @@ import type { Transport } from '@nbdjs/core'
 
 const relay = fileURLToPath(new URL('./relay.mjs', import.meta.url))
 
-/** A listener of the suite's to which each process of a transport passes on what it gets. */
+/** A listener of the suite: each process of a transport relays its bytes to it. */
 export async function relayed(
   way: 'command' | 'activation',
   transport: (argv: readonly string[]) => Transport,

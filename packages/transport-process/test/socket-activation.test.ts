@@ -86,7 +86,7 @@ describe('a process that ends', () => {
       'exited with code 0 before it sent a byte: the server must stay in the foreground, and accept connections on descriptor 3 (LISTEN_FDS)',
     ],
     ['kill -KILL $$', 'was killed by SIGKILL'],
-  ])('%s: before it accepts, is the error', async (script, told) => {
+  ])('%s: before it accepts, is the error', async (script, text) => {
     const { receiver } = await started(socketActivation(['/bin/sh', '-c', script])).catch((error) => ({
       receiver: { closedWith: error },
     }))
@@ -94,7 +94,7 @@ describe('a process that ends', () => {
     expect(error).toBeInstanceOf(NbdTransportError)
     // If it exits early enough, the dial fails.
     expect(error.message).toMatch(/^(dial|read) of activation:\/bin\/sh failed: the process /)
-    expect(error.message.endsWith(`the process ${told}`)).toBe(true)
+    expect(error.message.endsWith(`the process ${text}`)).toBe(true)
     expect(error.errno).toMatch(/^(ECONNRESET|ECONNREFUSED)$/)
   })
 

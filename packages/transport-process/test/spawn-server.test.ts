@@ -100,11 +100,11 @@ describe('findProgram rejects', () => {
     ['none', 'ENOENT', (path: string) => `there is no program "none" in PATH "${path}"`],
     ['plain', 'EACCES', (path: string) => `"plain" cannot be executed in PATH "${path}"`],
     ['folder', 'EACCES', (path: string) => `"folder" cannot be executed in PATH "${path}"`],
-  ])('%s: %s', async (name, errno, told) => {
+  ])('%s: %s', async (name, errno, text) => {
     const searchPath = name === 'folder' ? join(folder, 'second') : join(folder, 'first')
     const error = await refusal(name, searchPath)
     expect(error).toBeInstanceOf(NbdTransportError)
-    const message = `dial of command:x failed: ${errno}: ${told(searchPath)}`
+    const message = `dial of command:x failed: ${errno}: ${text(searchPath)}`
     expect(error).toMatchObject({ message, errno, operation: 'dial', address })
   })
 

@@ -7,7 +7,7 @@ export const hasIpv6: boolean = Object.values(os.networkInterfaces())
   .flat()
   .some((entry) => entry?.address === '::1')
 
-/** Nobody listens there: the port is reserved for a service that is long dead. */
+/** No server listens there: the port is reserved for an obsolete service. */
 export const deadPort = 1
 
 /** Listens on a port that the system chooses. */
@@ -22,7 +22,7 @@ export interface SilentPort {
   close(): Promise<void>
 }
 
-// Its backlog takes two connections and nobody ever accepts one: the kernel drops what asks next.
+// Its backlog holds two connections, and none is accepted: the kernel drops the next one.
 const listener = `
   const server = require('net').createServer()
   server.listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () =>

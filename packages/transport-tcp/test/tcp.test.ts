@@ -196,10 +196,10 @@ describe('usage', () => {
     ['10809', '"10809"'],
     [10809n, '10809n'],
     [null, 'null'],
-  ])('rejects the port %p', (port, told) => {
+  ])('rejects the port %p', (port, text) => {
     const make = (): unknown => tcp('localhost', port as number)
     expect(make).toThrow(NbdUsageError)
-    expect(make).toThrow(`tcp: port: expected an integer from 1 to 65535, received ${told}`)
+    expect(make).toThrow(`tcp: port: expected an integer from 1 to 65535, received ${text}`)
   })
 
   it.each([
@@ -207,10 +207,10 @@ describe('usage', () => {
     [undefined, 'host: expected a host name or an IP address, received undefined'],
     ['a\0b', 'host: expected a host name without NUL, received "a\\u0000b"'],
     ['[::1]', 'host: expected an IPv6 address without brackets, received "[::1]"'],
-  ])('rejects the host %j', (host, told) => {
+  ])('rejects the host %j', (host, text) => {
     const make = (): unknown => tcp(host as string)
     expect(make).toThrow(NbdUsageError)
-    expect(make).toThrow(`tcp: ${told}`)
+    expect(make).toThrow(`tcp: ${text}`)
   })
 
   it.each([
@@ -229,10 +229,10 @@ describe('usage', () => {
       { nodelay: true },
       "unknown option 'nodelay', expected one of family, keepAliveMs, attemptTimeoutMs, lookup",
     ],
-  ])('rejects the options %j', (options, told) => {
+  ])('rejects the options %j', (options, text) => {
     const make = (): unknown => tcp('localhost', 10809, options as never)
     expect(make).toThrow(NbdUsageError)
-    expect(make).toThrow(`tcp: ${told}`)
+    expect(make).toThrow(`tcp: ${text}`)
   })
 })
 

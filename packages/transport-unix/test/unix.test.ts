@@ -120,9 +120,9 @@ if (process.platform === 'linux') {
     })
 
     it('have no NUL in the message of a failed dial', async () => {
-      const error = await failureOf(unix('\0nbdjs-nobody').dial({ signal }))
+      const error = await failureOf(unix('\0nbdjs-no-server').dial({ signal }))
       expect(error.message).toBe(
-        'dial of unix:@nbdjs-nobody failed: connect ECONNREFUSED @nbdjs-nobody: is a server listening there?',
+        'dial of unix:@nbdjs-no-server failed: connect ECONNREFUSED @nbdjs-no-server: is a server listening there?',
       )
     })
   })

@@ -18,8 +18,8 @@ async function everythingFrom(peer: Socket): Promise<Buffer> {
   return Buffer.concat(chunks)
 }
 
-describe('adopt, by the script', () => {
-  /** A socket without a descriptor of the system's: the scripted one is closed with it. */
+describe('adoptDescriptor, with scripted system calls', () => {
+  /** A socket without a real descriptor: the scripted one is closed with it. */
   const openSocket =
     (syscalls: ScriptedSyscalls): OpenSocket =>
     (fd) => {
@@ -65,7 +65,7 @@ describe('adopt, by the script', () => {
     expect(again.run).toThrow(`dial of vsock://2:10809 failed: ${syscall} ${errno}`)
   })
 
-  it('leaves nothing open when Node refuses the descriptor', () => {
+  it('leaves nothing open when Node rejects the descriptor', () => {
     const failure = new TypeError('Unsupported fd type: UNKNOWN')
     const { syscalls, run } = adoptBy({}, () => {
       throw failure
@@ -76,8 +76,8 @@ describe('adopt, by the script', () => {
   })
 })
 
-// The family of the descriptor makes no difference to the event loop: a TCP socket stands for the vsock here.
-describeOnLinux('adopt, for real', () => {
+// The family of the descriptor makes no difference to the event loop: a TCP socket replaces the vsock here.
+describeOnLinux('adoptDescriptor, with real sockets', () => {
   const { signal } = new AbortController()
   const syscalls = inetSyscalls()
   let server: InetServer
@@ -132,7 +132,7 @@ describeOnLinux('adopt, for real', () => {
     expect(await receiver.closedWith).toBeUndefined()
   })
 
-  it('holds back a writer that is faster than its peer, and loses nothing', async () => {
+  it('applies back-pressure to a writer, and loses nothing', async () => {
     const { connection, peer, receiver } = await dial()
     connection.start(receiver)
     const chunk = new Uint8Array(1024 * 1024).fill(7)
@@ -147,7 +147,7 @@ describeOnLinux('adopt, for real', () => {
     await closed
   })
 
-  it('tells that the peer reset the connection', async () => {
+  it('reports a reset of the peer', async () => {
     const { connection, peer, receiver } = await dial()
     connection.start(receiver)
     peer.resetAndDestroy()

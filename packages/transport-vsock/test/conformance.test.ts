@@ -7,8 +7,8 @@ import { inetSyscalls } from './inet.js'
 import { describeOnLinux } from './on-linux.js'
 import { platformOf } from './platforms.js'
 
-// What is not of the family AF_VSOCK, but real otherwise: the sockets of a TCP port, adopted as vsocks are. The
-// vsock itself passes the same suite in tests/vsock-vm.
+// Real, except for the family: sockets of a TCP port, adopted as vsocks are. The vsock itself passes the same suite in
+// tests/vsock-vm.
 
 const loopback = (port: number, syscalls: Syscalls = inetSyscalls()): VsockTransport =>
   new VsockTransport(
@@ -37,7 +37,7 @@ const setup: TransportSetup = {
 
   async silent() {
     const { server, port } = await listening()
-    // TCP answers by itself; the kernel's news of it is held back.
+    // TCP answers by itself: poll hides it.
     server.on('connection', (socket) => socket.destroy())
     const transport = loopback(port, { ...inetSyscalls(), pollWritable: () => ({ value: 0 }) })
     return { transport, close: () => new Promise((resolve) => server.close(() => resolve())) }

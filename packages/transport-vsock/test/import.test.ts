@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { build } from 'esbuild'
 
-// The package is bundled to a place where ffi-rs fails to load, as on a system that it has no binary for. So no
-// dial gets as far as a vsock.
+// The package is bundled to a folder where ffi-rs fails to load, as on a system without a binary of it. Therefore no dial
+// reaches a vsock.
 const folder = mkdtempSync(join(tmpdir(), 'transport-vsock-'))
 
 beforeAll(async () => {
@@ -42,7 +42,7 @@ function run(prelude: string): string {
 }
 
 describe('the package', () => {
-  it('can be imported without ffi-rs, and says what is missing when it is needed', () => {
+  it('can be imported without ffi-rs, and reports it missing at a dial', () => {
     const [first, second] = run('').split('\n')
     expect(first).toBe('4 hybrid-vsock:/run/vm.sock:1 false')
     expect(second).toContain('ffi-rs, which makes the system calls, could not be loaded (no binary)')

@@ -30,7 +30,7 @@ describeOnLinux('socketpair, dup3 and close', () => {
     const other = openSync('/dev/null', 'r')
     expect(syscalls.dup3(other, left)).toEqual({ value: left })
     expect(fstatSync(left).isCharacterDevice()).toBe(true)
-    // The pair has lost its left end.
+    // The left end of the pair is closed.
     expect(readSync(right, answer)).toBe(0)
 
     closeSync(other)
@@ -84,7 +84,7 @@ describeOnLinux('poll, SO_ERROR and getpeername', () => {
     return 'none'
   }
 
-  it('tell that a connection stands', async () => {
+  it('report a connection', async () => {
     expect(syscalls.getpeername(fd)).toEqual({ errno: 'ENOTCONN' })
     const accepted = server.accept()
     expect(inetConnect(fd, server.port)).toEqual({ errno: 'EINPROGRESS' })
@@ -94,7 +94,7 @@ describeOnLinux('poll, SO_ERROR and getpeername', () => {
     ;(await accepted).destroy()
   })
 
-  it('tell why there is none', async () => {
+  it('report why there is none', async () => {
     const { port } = server
     await server.stop()
     expect(inetConnect(fd, port)).toEqual({ errno: 'EINPROGRESS' })
@@ -103,7 +103,7 @@ describeOnLinux('poll, SO_ERROR and getpeername', () => {
     expect(syscalls.getpeername(fd)).toEqual({ errno: 'ENOTCONN' })
   })
 
-  it('fail on what is no socket', () => {
+  it('fail on a descriptor that is not a socket', () => {
     const file = openSync('/dev/null', 'r')
     expect(syscalls.pendingError(file)).toEqual({ errno: 'ENOTSOCK' })
     expect(syscalls.getpeername(file)).toEqual({ errno: 'ENOTSOCK' })
@@ -111,9 +111,9 @@ describeOnLinux('poll, SO_ERROR and getpeername', () => {
   })
 })
 
-// No vsock is connected on the machine that runs the tests: what answers there is nobody's business.
+// No vsock is connected on the machine that runs the tests: a hypervisor might answer.
 describeOnLinux('vsockSocket', () => {
-  it('opens a vsock with the timeout that is set, or says that this system has none', () => {
+  it('opens a vsock and sets its timeout, or reports that this system has none', () => {
     const { value: fd, errno } = syscalls.vsockSocket()
     if (fd === undefined) {
       expect(['EAFNOSUPPORT', 'EPERM', 'EACCES']).toContain(errno)
@@ -133,7 +133,7 @@ describeOnLinux('vsockSocket', () => {
 })
 
 describeOnLinux('localCid', () => {
-  it('fails on what is not the device', () => {
+  it('fails on another device', () => {
     const file = openSync('/dev/null', 'r')
     expect(syscalls.localCid(file)).toEqual({ errno: 'ENOTTY' })
     closeSync(file)

@@ -1,5 +1,5 @@
 import { describe } from '@jest/globals'
 
-/** For what is made of Linux's own system calls; on another system it is shown as skipped. */
+/** For tests of Linux system calls; on another system they are skipped. */
 export const describeOnLinux: typeof describe | typeof describe.skip =
   process.platform === 'linux' ? describe : describe.skip

@@ -3,7 +3,7 @@ import type { Syscalls } from '../src/syscalls.js'
 
 type Versions = Partial<Platform['runtime']['versions']>
 
-/** A process on any system: with the given system calls, or with none that can be loaded. */
+/** A process on any system, with the given system calls. */
 export function platformOf(
   platform: NodeJS.Platform,
   loadSyscalls: () => Syscalls,
@@ -15,7 +15,7 @@ export function platformOf(
   }
 }
 
-/** For platforms on which nothing native may be loaded. */
+/** For platforms on which no native code may be loaded. */
 export function loadNothing(): never {
   throw new Error('native code was loaded where it cannot help')
 }

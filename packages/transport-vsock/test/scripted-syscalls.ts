@@ -3,10 +3,10 @@ import type { SocketpairResult, SyscallResult, Syscalls } from '../src/syscalls.
 
 type Call = keyof Syscalls
 
-/** An answer: an error's name, a value, or something to do before one is given (abort, say). */
+/** A result: the name of an error, a value, or a function that returns one (and aborts, for example). */
 export type Answer = Errno | number | (() => Errno | number)
 
-/** What each call answers, one after the other; the last answer stays. A call that is not here succeeds. */
+/** The results of each call, in order; the last one repeats. A call without results succeeds. */
 export type Script = { readonly [call in Call]?: readonly Answer[] }
 
 const success: { readonly [call in Call]: number } = {
@@ -22,7 +22,7 @@ const success: { readonly [call in Call]: number } = {
   close: 0,
 }
 
-/** A kernel that answers as it is told, and keeps account of the descriptors. */
+/** System calls with scripted results. It keeps account of the descriptors. */
 export class ScriptedSyscalls implements Syscalls {
   /** Every call in order, by name. */
   readonly calls: Call[] = []

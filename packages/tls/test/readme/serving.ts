@@ -1,7 +1,7 @@
 import { memoryBackend, Server } from '@nbdjs/server'
 import { nodeTlsServer } from '@nbdjs/tls'
 
-/** Serves a disk to whoever knows a key in the file. */
+/** Serves a disk to clients that know a key in the file. */
 export function serve(pskFile: string): Server {
   return new Server({
     exports: { '': memoryBackend(4096) },
