@@ -31,7 +31,7 @@ const depth = MetaContextName.QemuAllocationDepth
 const bitmap = `${MetaContextName.QemuDirtyBitmap}since`
 const metaContexts = [allocation]
 
-/** What qemu-img map tells of an image (qemu-img(1)). */
+/** The output of `qemu-img map` (qemu-img(1)). */
 interface ImageExtent {
   readonly start: number
   readonly length: number
@@ -51,14 +51,14 @@ const joined = (extents: readonly NbdinfoExtent[]): NbdinfoExtent[] => {
   return runs
 }
 
-/** The same in the terms of `base:allocation`. */
+/** The same as extents of `base:allocation`. */
 const allocationOf = ({ start, length, zero, data }: ImageExtent): NbdinfoExtent => ({
   offset: start,
   length,
   type: Number((data ? 0n : ExtentFlag.Hole) | (zero ? ExtentFlag.Zero : 0n)),
 })
 
-/** The same in the terms of `qemu:allocation-depth`. */
+/** The same as extents of `qemu:allocation-depth`. */
 const depthOf = ({ start, length, present, depth }: ImageExtent): NbdinfoExtent => ({
   offset: start,
   length,
@@ -81,7 +81,7 @@ describe.each(installations)('%s', (installation) => {
 
   describeWith('the map of an nbdkit', { programs: ['nbdkit', 'nbdinfo'], installation }, () => {
     const serve = (options: Omit<NbdkitOptions, 'installation'>) => nbdkit({ installation, ...options })
-    /** A disk of 1 MiB with these extents, in the words of nbdkit-sh-plugin(3). */
+    /** A disk of 1 MiB with these extents, in the format of nbdkit-sh-plugin(3). */
     const withExtents = (lines: string, more: Partial<NbdkitOptions> = {}): Promise<ServerPeer> =>
       serve({
         plugin: 'eval',
@@ -96,7 +96,7 @@ describe.each(installations)('%s', (installation) => {
     const start = async (server: ServerPeer, options: HandleOptions = {}): Promise<Handle> =>
       connect(transportTo(server), { metaContexts, ...options })
 
-    it('shows what was written to memory', async () => {
+    it('shows the written ranges', async () => {
       const server = await serve({ plugin: 'memory', parameters: ['64M'] })
       const nbd = await start(server)
       expect(await expectMapOfNbdinfo(server, nbd)).toEqual([
@@ -112,7 +112,7 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
-    it('is put together where an extent is longer than 32 bits can say', async () => {
+    it('is complete if an extent is longer than 2^32 bytes', async () => {
       const server = await serve({ plugin: 'memory', parameters: ['9G'] })
       const nbd = await start(server)
       await nbd.pwrite(noise(KiB), 8 * GiB)
@@ -125,14 +125,14 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
-    it('is the same however large the disk and however many its extents', async () => {
+    it('matches nbdinfo for large disks and many extents', async () => {
       const server = await serve({ plugin: 'sparse-random', parameters: ['size=64G', 'seed=1', 'percent=1'] })
       const nbd = await start(server)
       expect((await expectMapOfNbdinfo(server, nbd)).length).toBeGreaterThan(100)
       await nbd.shutdown()
     })
 
-    it('is one piece of data where extents are not told', async () => {
+    it('is one extent of data if the server has no extents', async () => {
       const filters = ['noextents']
       const server = await serve({ plugin: 'memory', filters, parameters: ['64M'] })
       const nbd = await start(server)
@@ -149,10 +149,10 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
-    it('goes on where a reply ended that told of 2^20 extents, the most that it may hold', async () => {
+    it('continues after a reply with 2^20 extents, the maximum', async () => {
       const count = 2 ** 20
       const tail = 1000 * 512
-      // Alternating sectors up to 2^29, as many as one reply may hold; then one piece.
+      // Alternating sectors up to 2^29, the maximum of one reply, then one extent.
       const sectors = `awk 'BEGIN { for (i = 0; i < ${count + 1}; i++) print i * 512, 512, 2 - i % 2 }'`
       const script = `extents=if [ $4 = 0 ]; then ${sectors}; else echo $4 ${tail}; fi`
       const parameters = [`get_size=echo ${count * 512 + tail}`, 'pread=exit 1', script]
@@ -167,7 +167,7 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     }, 60_000)
 
-    it('tells each combination of the flags apart', async () => {
+    it('has each combination of the flags', async () => {
       const server = await withExtents(
         'echo 0 4096; echo 4096 4096 hole; echo 8192 4096 zero; echo 12288 1M hole,zero',
       )
@@ -177,7 +177,7 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
-    it('is asked from any byte on, and the last extent may reach further', async () => {
+    it('can begin at any byte, and the last extent may end later', async () => {
       const nbd = await start(await withExtents('echo 0 4096; echo 4096 4096 hole; echo 8192 1M zero'))
       const ask = async (length: number, offset: number, reqOne = false): Promise<Extent[] | undefined> =>
         (await nbd.blockStatus(length, offset, { reqOne })).get(allocation)
@@ -194,8 +194,8 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
-    it('grows by one extent a reply where the server tells no more', async () => {
-      // A script may tell of one byte of the range only, as long as it is the first one.
+    it('is complete if each reply has only one extent', async () => {
+      // A script may return an extent for only the first byte of the range.
       const server = await withExtents('echo $4 65536 $([ $(($4 / 65536 % 2)) = 0 ] && echo zero)')
       const nbd = await start(server)
       const first = await nbd.blockStatus(MiB, 0)
@@ -204,7 +204,7 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
-    it('keeps to the blocks of the server', async () => {
+    it('respects the block size of the server', async () => {
       const filters = ['blocksize-policy']
       const parameters = ['blocksize-minimum=4096', 'blocksize-preferred=65536', 'blocksize-maximum=32M']
       const policy = [...parameters, 'blocksize-error-policy=error']
@@ -222,7 +222,7 @@ describe.each(installations)('%s', (installation) => {
       await lax.shutdown()
     })
 
-    it('fails with the error of a script, and goes on', async () => {
+    it('fails with the error of a script, and the handle continues', async () => {
       const nbd = await start(
         await withExtents("if [ $4 -ge 4096 ]; then echo 'EIO no map' >&2; exit 1; fi; echo 0 1M"),
       )
@@ -242,14 +242,14 @@ describe.each(installations)('%s', (installation) => {
       ['that does not begin where it was asked for', 'echo 512 1M'],
       ['with a gap', 'echo 0 512; echo 1024 512'],
       ['that has nothing to tell', 'true'],
-    ])('fails where nbdkit finds a list wrong %s', async (_, lines) => {
+    ])('fails if nbdkit rejects the extents %s', async (_, lines) => {
       const nbd = await start(await withExtents(lines))
       await expect(nbd.blockStatus(MiB, 0)).rejects.toMatchObject({ code: 'ERR_NBD_SERVER' })
       expect(await nbd.pread(512, 0)).toEqual(new Uint8Array(512))
       await nbd.shutdown()
     })
 
-    it('is refused by the server where the client does not look: past the end, and of no bytes', async () => {
+    it('is rejected by the server if the client checks nothing: past the end, and of 0 bytes', async () => {
       const server = await serve({ plugin: 'memory', parameters: ['1M'] })
       const nbd = await start(server, { strict: { bounds: false, zeroSize: false } })
       const refused = { code: 'ERR_NBD_SERVER', errno: 'EINVAL', command: 'blockStatus' }
@@ -260,7 +260,7 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
-    it('is told to many who ask at once, each for its own part', async () => {
+    it('is right for many requests in flight', async () => {
       const nbd = await start(await withExtents('echo 0 512K; echo 512K 512K hole,zero'))
       const offsets = Array.from({ length: 64 }, (_, index) => index * 16 * KiB)
       const answers = await Promise.all(offsets.map((at) => nbd.blockStatus(16 * KiB, at, { reqOne: true })))
@@ -284,7 +284,7 @@ describe.each(installations)('%s', (installation) => {
         const { stdout } = await qemuImg(installation, 'map', '-f', format, '--output=json', '-U', image)
         return JSON.parse(stdout) as ImageExtent[]
       }
-      /** An image of 20 GiB upon another one, each with data, zeroes and trimmed places, the upper one with a bitmap. */
+      /** An image of 20 GiB with a backing file, both with data, zeroes and trimmed ranges, and a bitmap. */
       const layeredImage = async (): Promise<string> => {
         const base = await qcow2Image(installation, { size: 20 * GiB })
         await changeImage(installation, base, async (nbd) => {
@@ -320,7 +320,7 @@ describe.each(installations)('%s', (installation) => {
         await nbd.shutdown()
       })
 
-      it('has an end that is no multiple of a block', async () => {
+      it('may end inside a block', async () => {
         const server = await serve({ image: diskImage(MiB + 100) })
         const nbd = await start(server)
         const map = await expectMapOfNbdinfo(server, nbd)
@@ -328,7 +328,7 @@ describe.each(installations)('%s', (installation) => {
         await nbd.shutdown()
       })
 
-      it('shows a qcow2 image in each of its contexts, as nbdinfo and qemu-img do', async () => {
+      it('matches nbdinfo and qemu-img for a qcow2 image in all contexts', async () => {
         const image = await layeredImage()
         const options = ['--allocation-depth', '--bitmap=since']
         const server = await serve({ image, format: 'qcow2', options })
@@ -357,7 +357,7 @@ describe.each(installations)('%s', (installation) => {
         await nbd.shutdown()
       })
 
-      it('tells of all contexts in one reply, or of those that are named', async () => {
+      it('has all contexts in one reply, or the requested ones', async () => {
         const image = await layeredImage()
         const options = ['--allocation-depth', '--bitmap=since']
         const names = [allocation, depth, bitmap]
@@ -379,7 +379,7 @@ describe.each(installations)('%s', (installation) => {
         await nbd.shutdown()
       })
 
-      it('has as many bitmaps as one likes', async () => {
+      it('can have many bitmaps', async () => {
         const image = await qcow2Image(installation, { size: 16 * MiB })
         const bitmaps = ['a', 'b', 'c d']
         for (const [index, name] of bitmaps.entries()) {

@@ -164,7 +164,7 @@ for (const kind of kindsOfServer) {
       expect(nbd.state).toBe('closed')
     })
 
-    it('fails what is in flight when the server dies, and is dead', async () => {
+    it('fails all commands in flight if the server dies, and is dead', async () => {
       const { server } = await kind.start('unix', 64 * MiB)
       const nbd = await connect(transportTo(server), { exportName })
       await nbd.pwrite(noise(4096), 0)
@@ -180,7 +180,7 @@ for (const kind of kindsOfServer) {
       await expect(nbd.pread(1, 0)).rejects.toMatchObject({ code: 'ERR_NBD_STATE' })
     })
 
-    it('is closed when the server goes while nothing is in flight', async () => {
+    it('is closed if the server exits while no command is in flight', async () => {
       const { server } = await kind.start('unix', MiB)
       const nbd = await connect(transportTo(server), { exportName })
       await nbd.pwrite(noise(4096), 0)

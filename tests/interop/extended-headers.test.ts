@@ -26,12 +26,12 @@ const metaContexts = [allocation, depth, bitmap]
 const dense = 0n
 const hole = ExtentFlag.Hole | ExtentFlag.Zero
 
-/** The only server of others' that knows extended headers is a qemu-nbd from 8.2 on. */
+/** The only other server with extended headers is qemu-nbd since 8.2. */
 const installation: Installation = 'newest'
 const needs = { programs: ['qemu-img', 'qemu-nbd'], installation } as const
 
 describeWith('a large disk with extended headers', needs, () => {
-  /** A qcow2 image of 20 GiB, all hole, with every context that qemu-nbd has. */
+  /** A qcow2 image of 20 GiB without data, with all contexts of qemu-nbd. */
   const serve = async (): Promise<ServerPeer> => {
     const image = await qcow2Image(installation, { size: 20 * GiB })
     await qemuImg(installation, 'bitmap', '--add', '-g', '65536', image, 'since')
@@ -47,7 +47,7 @@ describeWith('a large disk with extended headers', needs, () => {
   })
 
   // libnbd: nbd_get_structured_replies_negotiated, nbd_get_extended_headers_negotiated
-  it('agrees to them, and to structured replies with them', async () => {
+  it('accepts them, and structured replies with them', async () => {
     const nbd = await start()
     expect(nbd.session).toMatchObject({ structuredReplies: true, extendedHeaders: true })
     expect(nbd.info).toMatchObject({ canDf: true, canBlockStatusPayload: true })
@@ -57,7 +57,7 @@ describeWith('a large disk with extended headers', needs, () => {
   })
 
   // libnbd: nbd_block_status_64
-  it('tells the status of more than 4 GiB in one extent', async () => {
+  it('returns more than 4 GiB in one extent', async () => {
     const nbd = await start()
     const all = await nbd.blockStatus(nbd.info.size, 0)
     expect(all).toEqual(
@@ -70,7 +70,7 @@ describeWith('a large disk with extended headers', needs, () => {
     await nbd.shutdown()
   })
 
-  it('zeroes and trims more than 4 GiB by one request', async () => {
+  it('zeroes and trims more than 4 GiB in one request', async () => {
     const nbd = await start()
     const status = async (context: string) =>
       (await nbd.blockStatus(20 * GiB, 0, { contexts: [context] })).get(context)
@@ -103,12 +103,12 @@ describeWith('a large disk with extended headers', needs, () => {
   })
 
   // libnbd: nbd_block_status_filter
-  it('is asked for some of its contexts only', async () => {
+  it('returns only the requested contexts', async () => {
     const nbd = await start()
     await nbd.pwrite(noise(64 * KiB), 6 * GiB)
     const { bytesReceived } = nbd.stats
     const deep = await nbd.blockStatus(20 * GiB, 0, { contexts: [depth] })
-    // A header of 32 bytes, a head of 8 and three extents of 16: the server told of nothing else.
+    // A header of 32 bytes, a context id and a count of 8, three extents of 16: nothing else was received.
     expect(nbd.stats.bytesReceived - bytesReceived).toBe(32 + 8 + 3 * 16)
     expect(deep).toEqual(
       new Map([
@@ -132,7 +132,7 @@ describeWith('a large disk with extended headers', needs, () => {
     await nbd.shutdown()
   })
 
-  it('refuses what lies beyond its end, whatever the length, and goes on', async () => {
+  it('rejects ranges beyond its end of any length, and continues', async () => {
     const nbd = await start({ strict: { bounds: false, zeroSize: false } })
     const refused = { code: 'ERR_NBD_SERVER', errno: 'EINVAL' }
     const far = Number.MAX_SAFE_INTEGER
@@ -148,7 +148,7 @@ describeWith('a large disk with extended headers', needs, () => {
     await expect(nbd.trim(far, 0)).rejects.toMatchObject({ ...refused, command: 'trim' })
     await expect(nbd.pread(1, 20 * GiB)).rejects.toMatchObject({ ...refused, command: 'pread' })
     await expect(nbd.pwrite(noise(2), 20 * GiB - 1)).rejects.toMatchObject({ ...refused, command: 'pwrite' })
-    // qemu-nbd caches no more at once than it reads.
+    // The maximum of a cache request of qemu-nbd is that of a read.
     await expect(nbd.cache(5 * GiB, 0)).rejects.toMatchObject({ ...refused, command: 'cache' })
     await expect(nbd.blockStatus(0, 0)).rejects.toMatchObject({ ...refused, command: 'blockStatus' })
     await nbd.cache(MiB, 0)
@@ -159,7 +159,7 @@ describeWith('a large disk with extended headers', needs, () => {
     expect(nbd.state).toBe('closed')
   })
 
-  it('has its longer lengths checked by the client too', async () => {
+  it('has its 64-bit lengths checked by the client too', async () => {
     const nbd = await start()
     await expect(nbd.zero(10 * GiB, 19 * GiB)).rejects.toMatchObject({ errno: 'ENOSPC' })
     await expect(nbd.blockStatus(21 * GiB, 0)).rejects.toMatchObject({ errno: 'EINVAL' })
@@ -171,7 +171,7 @@ describeWith('a large disk with extended headers', needs, () => {
     // libnbd: nbd_set_request_extended_headers
     ['the client does not ask for them', { requestExtendedHeaders: false }, true],
     ['the client asks for simple replies', { requestStructuredReplies: false }, false],
-  ] as const)('does without where %s', async (_, options, structuredReplies) => {
+  ] as const)('works without them if %s', async (_, options, structuredReplies) => {
     const nbd = await start(options)
     expect(nbd.session).toMatchObject({ structuredReplies, extendedHeaders: false })
     expect(nbd.info.canBlockStatusPayload).toBe(false)
@@ -188,7 +188,7 @@ describeWith('a large disk with extended headers', needs, () => {
   })
 
   // libnbd: nbd_opt_extended_headers, nbd_aio_opt_extended_headers
-  it('is asked for them by hand, before and after structured replies', async () => {
+  it('accepts them as a separate step, before and after structured replies', async () => {
     for (const hasStructuredReplies of [false, true]) {
       const nbd = new Handle({ requestStructuredReplies: false })
       await nbd.negotiate(transportTo(await serve()))
@@ -203,7 +203,7 @@ describeWith('a large disk with extended headers', needs, () => {
     }
   })
 
-  it('reads and writes as ever, many at once', async () => {
+  it('reads and writes with many commands in flight', async () => {
     const nbd = await start()
     const length = 16 * KiB
     const pieces = Array.from({ length: 128 }, () => noise(length))
@@ -225,8 +225,8 @@ describeWith('a large disk with extended headers', needs, () => {
   })
 })
 
-describeWith('a server that is told of a bad sector', needs, () => {
-  it('fails a write and a flush over extended replies, and nothing else', async () => {
+describeWith('a server with a bad sector', needs, () => {
+  it('fails only a write and a flush, with extended replies', async () => {
     const image = diskImage(MiB)
     const fail = (index: number, what: string, errno: number): string =>
       `file.inject-error.${index}.event=none,file.inject-error.${index}.iotype=${what},file.inject-error.${index}.errno=${errno}`
@@ -248,12 +248,12 @@ describeWith('a server that is told of a bad sector', needs, () => {
   })
 })
 
-describeWith('what libnbd says of it', { programs: ['nbdinfo', 'qemu-nbd'], installation }, () => {
+describeWith('a server described by libnbd', { programs: ['nbdinfo', 'qemu-nbd'], installation }, () => {
   // libnbd: nbd_can_block_status_payload
-  it('is what we say', async () => {
+  it('is described in the same way by nbdjs', async () => {
     const server = await qemuNbd({ installation, image: diskImage(20 * GiB) })
     const report = await nbdinfo(uriTo(server), { installation })
-    // qemu-nbd offers the filter to those who have selected a context, as nbdinfo has.
+    // qemu-nbd offers the filter only after the selection of a context, which nbdinfo makes.
     const nbd = await connect(transportTo(server), { metaContexts: [allocation] })
     expect(report).toMatchObject({
       structured: nbd.session.structuredReplies,
@@ -268,7 +268,7 @@ describeWith('what libnbd says of it', { programs: ['nbdinfo', 'qemu-nbd'], inst
 
 for (const older of installations) {
   describeWith(`an nbdkit (${older})`, { programs: ['nbdkit'], installation: older }, () => {
-    it('knows no extended headers, and is asked for structured replies instead', async () => {
+    it('has no extended headers, and structured replies are used', async () => {
       const server = await nbdkit({ installation: older, plugin: 'null', parameters: ['20G'] })
       const nbd = await connect(transportTo(server), { metaContexts: [allocation] })
       expect(nbd.session).toMatchObject({ structuredReplies: true, extendedHeaders: false })
@@ -279,7 +279,7 @@ for (const older of installations) {
       await nbd.shutdown()
     })
 
-    it('says no by hand too, and keeps what was agreed on', async () => {
+    it('rejects them as a separate step too, and the session keeps its features', async () => {
       const server = await nbdkit({ installation: older, plugin: 'null', parameters: ['1M'] })
       const nbd = new Handle()
       await nbd.negotiate(transportTo(server))

@@ -16,7 +16,7 @@ const allocation = MetaContextName.BaseAllocation
 const depth = MetaContextName.QemuAllocationDepth
 const bitmaps = ['one', 'two'].map((name) => `${MetaContextName.QemuDirtyBitmap}${name}`)
 
-/** A handle that is negotiating. */
+/** A handle in the state `negotiating`. */
 const haggle = async (server: ServerPeer, options: HandleOptions = {}): Promise<Handle> => {
   const nbd = new Handle(options)
   await nbd.negotiate(transportTo(server))
@@ -29,7 +29,7 @@ const noContext = {
   message: 'blockStatus: no meta context was negotiated (see the option metaContexts)',
 }
 
-/** The handle is in transmission, and knows that there is no block status to be had. */
+/** Checks that the handle is in transmission without block status. */
 const expectNoStatus = async (nbd: Handle): Promise<void> => {
   expect(nbd.state).toBe('ready')
   expect(nbd.info.metaContexts).toEqual([])
@@ -51,7 +51,7 @@ describe.each(installations)('%s', (installation) => {
     nbdkit({ installation, plugin: 'memory', parameters: ['1M'], ...more })
 
   describeWith('the contexts of nbdkit', { programs: ['nbdkit'], installation }, () => {
-    /** Two exports, `first` and `second`, and no others. */
+    /** Exactly two exports, `first` and `second`. */
     const twoExports = (): Promise<ServerPeer> =>
       nbdkit({
         installation,
@@ -63,7 +63,7 @@ describe.each(installations)('%s', (installation) => {
         ],
       })
 
-    it('are selected on the way, those that there are', async () => {
+    it('are selected during connect, if they exist', async () => {
       const metaContexts = ['x-none:such', allocation, allocation]
       const nbd = await connect(transportTo(await memory()), { metaContexts, requireMetaContexts: false })
       expect(nbd.info.missingMetaContexts).toEqual(['x-none:such'])
@@ -81,17 +81,20 @@ describe.each(installations)('%s', (installation) => {
       ['selecting is off', { metaContexts: [allocation], requestMetaContext: false }],
       ['there are simple replies only', { metaContexts: [allocation], requestStructuredReplies: false }],
       ['it is plain newstyle', { metaContexts: [allocation], handshakeFlags: { fixedNewstyle: false } }],
-    ] satisfies readonly (readonly [string, HandleOptions])[])('are none where %s', async (_, options) => {
-      const nbd = await connect(transportTo(await memory()), { ...options, requireMetaContexts: false })
-      await expectNoStatus(nbd)
-      await nbd.shutdown()
-    })
+    ] satisfies readonly (readonly [string, HandleOptions])[])(
+      'are not available if %s',
+      async (_, options) => {
+        const nbd = await connect(transportTo(await memory()), { ...options, requireMetaContexts: false })
+        await expectNoStatus(nbd)
+        await nbd.shutdown()
+      },
+    )
 
     it.each([
       ['oldstyle', ['--oldstyle']],
       ['plain newstyle', ['--mask-handshake=0']],
       ['simple replies', ['--no-sr']],
-    ])('A4: are none where the server speaks %s, which fails unless it is allowed', async (_, options) => {
+    ])('A4: are not available with %s, which fails unless it is allowed', async (_, options) => {
       const transport = transportTo(await memory({ options }))
       await expect(connect(transport, { metaContexts: [allocation] })).rejects.toMatchObject({
         code: 'ERR_NBD_NEGOTIATION',
@@ -107,9 +110,9 @@ describe.each(installations)('%s', (installation) => {
     // libnbd: nbd_add_meta_context, nbd_clear_meta_contexts, nbd_opt_list_meta_context
     // libnbd: nbd_aio_opt_list_meta_context, nbd_opt_list_meta_context_queries
     // libnbd: nbd_aio_opt_list_meta_context_queries
-    it('are listed by query, which selects nothing', async () => {
+    it('are listed by query, without a selection', async () => {
       const nbd = await haggle(await memory(), { metaContexts: ['x-none:such'], requireMetaContexts: false })
-      // The queries that were asked for, unless others are given; none at all ask for everything.
+      // The queries of the handle, unless others are given. An empty list requests all contexts.
       expect(await nbd.optListMetaContext()).toEqual([])
       expect(await nbd.optListMetaContext([])).toEqual([allocation])
       expect(await nbd.optListMetaContext([allocation])).toEqual([allocation])
@@ -124,7 +127,7 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
-    it('are listed in between without a word about the export being lost', async () => {
+    it('are listed without losing what is known about the export', async () => {
       const nbd = await haggle(await memory(), { metaContexts: [allocation] })
       const info = await nbd.optInfo()
       expect(info.metaContexts).toEqual([allocation])
@@ -138,12 +141,12 @@ describe.each(installations)('%s', (installation) => {
 
     // libnbd: nbd_set_request_meta_context, nbd_opt_set_meta_context_queries
     // libnbd: nbd_aio_opt_set_meta_context_queries, nbd_can_meta_context
-    it('are selected by hand, and hold if nothing is asked for on the way', async () => {
+    it('are selected as a separate step, and stay if connect selects none', async () => {
       const nbd = await haggle(await memory(), { requestMetaContext: false })
       expect(nbd.canMetaContext(allocation)).toBe(false)
       expect(await nbd.optSetMetaContext([allocation])).toEqual([allocation])
       expect(nbd.canMetaContext(allocation)).toBe(true)
-      // Too late: `requestMetaContext` is off.
+      // Without effect, because `requestMetaContext` is off.
       nbd.addMetaContext('x-none:such')
       await nbd.optGo()
       await expectStatus(nbd, allocation)
@@ -161,7 +164,7 @@ describe.each(installations)('%s', (installation) => {
           nbd.setRequestMetaContext(true)
         },
       ],
-    ])('hold no longer after %s', async (_, change) => {
+    ])('are discarded after %s', async (_, change) => {
       const options = { requestMetaContext: false, requireMetaContexts: false }
       const nbd = await haggle(await memory(), options)
       expect(await nbd.optSetMetaContext([allocation])).toEqual([allocation])
@@ -171,7 +174,7 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
-    it('hold when nothing is asked for on the way, though that is on', async () => {
+    it('stay if the list of the handle is empty', async () => {
       const nbd = await haggle(await memory())
       await nbd.optSetMetaContext([allocation])
       await nbd.optGo()
@@ -179,7 +182,7 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
-    it('are known after optInfo, and chosen anew by optGo', async () => {
+    it('are known after optInfo, and selected again by optGo', async () => {
       const nbd = await haggle(await twoExports(), { exportName: 'first', metaContexts: [allocation] })
       expect(() => nbd.canMetaContext(allocation)).toThrow('are not known')
       expect((await nbd.optInfo()).metaContexts).toEqual([allocation])
@@ -191,20 +194,20 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
-    it('of one export are not those of another', async () => {
+    it('belong to one export only', async () => {
       const options = { exportName: 'first', metaContexts: [allocation] }
       const nbd = await haggle(await twoExports(), { ...options, strict: { commands: false } })
       await nbd.optInfo()
       nbd.setRequestMetaContext(false)
       nbd.setExportName('second')
       expect((await nbd.optGo()).metaContexts).toEqual([])
-      // The server sees it in the same way.
+      // The server rejects it too.
       await expect(nbd.blockStatus(512, 0)).rejects.toMatchObject({ code: 'ERR_NBD_SERVER', errno: 'EINVAL' })
       expect(await nbd.pread(512, 0)).toEqual(new Uint8Array(512))
       await nbd.shutdown()
     })
 
-    it('are there at the second attempt, after a name that the server refuses', async () => {
+    it('are selected in a second attempt after a rejected name', async () => {
       const options = { exportName: 'third', metaContexts: [allocation] }
       const nbd = await haggle(await twoExports(), options)
       await expect(nbd.optGo()).rejects.toBeInstanceOf(NbdNegotiationError)
@@ -217,7 +220,7 @@ describe.each(installations)('%s', (installation) => {
     })
 
     // libnbd: nbd_opt_set_meta_context, nbd_aio_opt_set_meta_context
-    it('need structured replies, which may come late', async () => {
+    it('need structured replies, which may be negotiated late', async () => {
       const options = { requestStructuredReplies: false, metaContexts: [allocation] }
       const nbd = await haggle(await memory(), options)
       const { bytesSent } = nbd.stats
@@ -237,7 +240,7 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
-    it('cannot be asked for where there is one option only', async () => {
+    it('cannot be requested if only NBD_OPT_EXPORT_NAME exists', async () => {
       const nbd = await haggle(await memory({ options: ['--mask-handshake=0'] }), {
         metaContexts: [allocation],
         requireMetaContexts: false,
@@ -288,7 +291,7 @@ describe.each(installations)('%s', (installation) => {
       await nbd.optAbort()
     })
 
-    it('are selected by their whole names, not by wildcard', async () => {
+    it('are selected by complete names, not by wildcard', async () => {
       const nbd = await haggle(await serve(), { exportName: 'disk', requestMetaContext: false })
       expect(await nbd.optSetMetaContext(['base:'])).toEqual([])
       expect(await nbd.optSetMetaContext(['x-none:such', allocation])).toEqual([allocation])
@@ -299,7 +302,7 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
-    it('belong to an export that there is', async () => {
+    it('need an existing export', async () => {
       const options = { exportName: 'other', metaContexts: [allocation] }
       const nbd = await haggle(await serve(), options)
       const unknown = { code: 'ERR_NBD_NEGOTIATION', reply: 'NBD_REP_ERR_UNKNOWN', errno: 'ENOENT' }
@@ -312,7 +315,7 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
-    it('are lost where a later selection fails', async () => {
+    it('are lost if a later selection fails', async () => {
       const nbd = await haggle(await serve(), { exportName: 'disk', requestMetaContext: false })
       expect(await nbd.optSetMetaContext([allocation])).toEqual([allocation])
       nbd.setExportName('other')
@@ -323,7 +326,7 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
-    it('F7: are void after another name, also once their own is back', async () => {
+    it('F7: are discarded after another name, even if the first name returns', async () => {
       const nbd = await haggle(await serve(), { exportName: 'disk', requestMetaContext: false })
       await nbd.optSetMetaContext([depth])
       nbd.setExportName('other')
@@ -335,7 +338,7 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
-    it('A4: fail the connection where a bitmap is misspelt, and the error lists what there is', async () => {
+    it('A4: fail the connection if a bitmap is misspelt, and the error lists the available ones', async () => {
       const transport = transportTo(await serve())
       const metaContexts = [allocation, 'qemu:dirty-bitmap:mistyped']
       await expect(connect(transport, { exportName: 'disk', metaContexts })).rejects.toMatchObject({
@@ -352,7 +355,7 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
-    it('A4: name the export where it is the export that is unknown', async () => {
+    it('A4: name the export if the export is unknown', async () => {
       const transport = transportTo(await serve())
       const options = { exportName: 'other', metaContexts: [allocation] }
       await expect(connect(transport, options)).rejects.toMatchObject({
@@ -361,7 +364,7 @@ describe.each(installations)('%s', (installation) => {
       })
     })
 
-    it('are refused in simple replies by the server where the client does not look', async () => {
+    it('are rejected with simple replies by the server if the client checks nothing', async () => {
       const options = { exportName: 'disk', strict: { commands: false }, requestStructuredReplies: false }
       const wanted = { metaContexts: [allocation], requireMetaContexts: false }
       const nbd = await connect(transportTo(await serve()), { ...options, ...wanted })
@@ -388,7 +391,7 @@ describeWith('nbd-server', { programs: ['nbd-server'], installation: 'host' }, (
     await nbd.shutdown()
   })
 
-  it('refuses to list and to select them, and goes on', async () => {
+  it('rejects their list and selection, and continues', async () => {
     const options = { exportName: 'disk', metaContexts: [allocation], requireMetaContexts: false }
     const nbd = await haggle(await serve(), options)
     const refused = { code: 'ERR_NBD_NEGOTIATION', errno: 'ENOTSUP' }

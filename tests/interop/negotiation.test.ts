@@ -20,7 +20,7 @@ const memory = (
   more: Omit<NbdkitOptions, 'installation' | 'plugin' | 'parameters'> = {},
 ): Promise<ServerPeer> => nbdkit({ installation, plugin: 'memory', parameters: ['1M'], ...more })
 
-/** Two exports, `first` and `second`, and no others. */
+/** Exactly two exports, `first` and `second`. */
 const twoExports = (installation: Installation): Promise<ServerPeer> =>
   nbdkit({
     installation,
@@ -34,8 +34,8 @@ const twoExports = (installation: Installation): Promise<ServerPeer> =>
   })
 
 describe.each(installations)('%s', (installation) => {
-  describeWith('nbdkit, by hand', { programs: ['nbdkit'], installation }, () => {
-    it('lists the exports, with their descriptions', async () => {
+  describeWith('nbdkit, step by step', { programs: ['nbdkit'], installation }, () => {
+    it('lists the exports with their descriptions', async () => {
       const nbd = new Handle()
       await nbd.negotiate(transportTo(await twoExports(installation)))
       expect(nbd.state).toBe('negotiating')
@@ -48,7 +48,7 @@ describe.each(installations)('%s', (installation) => {
       expect(nbd.state).toBe('closed')
     })
 
-    it('refuses to list, and negotiates on', async () => {
+    it('rejects the list, and the negotiation continues', async () => {
       const parameters = ['1M', 'exportname-list=error']
       const server = await nbdkit({ installation, plugin: 'memory', filters: ['exportname'], parameters })
       const nbd = new Handle()
@@ -63,7 +63,7 @@ describe.each(installations)('%s', (installation) => {
     })
 
     // libnbd: nbd_opt_info, nbd_opt_go
-    it('tells of one export and goes to another', async () => {
+    it('describes one export and connects to another', async () => {
       const nbd = new Handle({ exportName: 'first', fullInfo: true })
       await nbd.negotiate(transportTo(await twoExports(installation)))
       expect(() => nbd.info).toThrow('info')
@@ -82,7 +82,7 @@ describe.each(installations)('%s', (installation) => {
       expect(nbd.state).toBe('closed')
     })
 
-    it('has exports of any name, by hand and by URI', async () => {
+    it('accepts export names of any characters, in options and in URIs', async () => {
       const names = ['', 'ñ/日本/💾 x%2F+', '/lead/..//x', 'n'.repeat(4096)]
       const server = await nbdkit({
         installation,
@@ -108,7 +108,7 @@ describe.each(installations)('%s', (installation) => {
       }
     })
 
-    it('lists the files of a folder, but for one whose name is no string', async () => {
+    it('lists the files of a folder, except one whose name is not UTF-8', async () => {
       const folder = scratchFolder()
       writeFileSync(join(folder, 'disk é'), new Uint8Array(1024))
       // café in Latin-1
@@ -122,7 +122,7 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
-    it('refuses an unknown export, and takes another name after that', async () => {
+    it('rejects an unknown export, and accepts another name afterwards', async () => {
       const nbd = new Handle({ exportName: 'third' })
       await nbd.negotiate(transportTo(await twoExports(installation)))
       for (const refused of [() => nbd.optInfo(), () => nbd.optGo()]) {
@@ -136,7 +136,7 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
-    it('is left by shutdown too', async () => {
+    it('can be left by shutdown too', async () => {
       const nbd = new Handle()
       await nbd.negotiate(transportTo(await memory(installation)))
       await nbd.shutdown()
@@ -144,7 +144,7 @@ describe.each(installations)('%s', (installation) => {
       await nbd.closed
     })
 
-    it('agrees to structured replies when asked by hand', async () => {
+    it('accepts structured replies as a separate step', async () => {
       const nbd = new Handle({ requestStructuredReplies: false })
       await nbd.negotiate(transportTo(await memory(installation)))
       expect(nbd.session.structuredReplies).toBe(false)
@@ -157,7 +157,7 @@ describe.each(installations)('%s', (installation) => {
     })
   })
 
-  describeWith('nbdkit, held back', { programs: ['nbdkit'], installation }, () => {
+  describeWith('nbdkit with fewer features', { programs: ['nbdkit'], installation }, () => {
     const masks = [
       { mask: '0', protocol: 'newstyle', noZeroes: false },
       { mask: '1', protocol: 'newstyle-fixed', noZeroes: false },
@@ -182,7 +182,7 @@ describe.each(installations)('%s', (installation) => {
       expect(nbd.state).toBe('closed')
     })
 
-    it('goes by NBD_OPT_EXPORT_NAME where there is no other option, in opt mode too', async () => {
+    it('connects with NBD_OPT_EXPORT_NAME if there is no other option, in opt mode too', async () => {
       const nbd = new Handle()
       await nbd.negotiate(transportTo(await memory(installation, { options: ['--mask-handshake=0'] })))
       expect(nbd.state).toBe('negotiating')
@@ -224,7 +224,7 @@ describe.each(installations)('%s', (installation) => {
     const disk = (...options: readonly string[]): Promise<ServerPeer> =>
       qemuNbd({ installation, image: diskImage(2 ** 20), exportName: 'disk', options })
 
-    it('lists its export, and refuses others with its own words', async () => {
+    it('lists its export, and rejects others with its own message', async () => {
       const nbd = new Handle({ exportName: 'other' })
       await nbd.negotiate(transportTo(await disk('--description=The only one')))
       expect(await nbd.optList()).toEqual([{ name: 'disk', description: 'The only one' }])
@@ -240,7 +240,7 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
-    it('has a name and a description of any characters, and says no twice', async () => {
+    it('has a name and a description of any characters, and rejects twice', async () => {
       const [exportName, description] = ['ñ/日本 💾', 'd'.repeat(4096)]
       const image = diskImage(1_000_001)
       const options = [`--description=${description}`]
@@ -249,7 +249,7 @@ describe.each(installations)('%s', (installation) => {
       await nbd.negotiate(transportTo(server))
       expect(await nbd.optList()).toEqual([{ name: exportName, description }])
       const { session } = nbd
-      // Agreed already: qemu-nbd refuses, and what was agreed holds.
+      // Negotiated before: qemu-nbd rejects it, and the feature stays.
       expect(await nbd.optStructuredReply()).toBe(false)
       expect(await nbd.optExtendedHeaders()).toBe(false)
       expect(nbd.session).toEqual(session)
@@ -261,7 +261,7 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
-    it('is asked for the wrong export outside of opt mode: the handle is dead', async () => {
+    it('rejects a wrong export outside of opt mode: the handle is dead', async () => {
       const nbd = new Handle({ exportName: 'other' })
       await expect(nbd.connect(transportTo(await disk()))).rejects.toMatchObject({
         code: 'ERR_NBD_NEGOTIATION',
@@ -274,7 +274,7 @@ describe.each(installations)('%s', (installation) => {
       const nbd = new Handle({ exportName: 'disk' })
       expect((await nbd.connect(transportTo(await disk('--read-only')))).readOnly).toBe(true)
       await expect(nbd.pwrite(new Uint8Array(512), 0)).rejects.toMatchObject({ errno: 'EPERM' })
-      // F3: a read-only qemu-nbd offers no trim, and that is asked first.
+      // F3: a read-only qemu-nbd offers no trim, and that check comes first.
       await expect(nbd.trim(512, 0)).rejects.toMatchObject({ errno: 'EINVAL' })
       await nbd.shutdown()
     })
@@ -282,7 +282,7 @@ describe.each(installations)('%s', (installation) => {
 })
 
 describeWith('nbd-server', { programs: ['nbd-server'], installation: 'host' }, () => {
-  it('lists its exports where that is allowed', async () => {
+  it('lists its exports if that is allowed', async () => {
     const exports = { one: { exportname: diskImage(4096) }, two: { exportname: diskImage(8192) } }
     const nbd = new Handle()
     await nbd.negotiate(transportTo(await nbdServer({ exports, generic: { allowlist: 'true' } })))
@@ -294,7 +294,7 @@ describeWith('nbd-server', { programs: ['nbd-server'], installation: 'host' }, (
     expect(nbd.state).toBe('closed')
   })
 
-  it('tells of several exports, refuses one, and goes to another', async () => {
+  it('describes several exports, rejects one, and connects to another', async () => {
     const exports = {
       'first disk': { exportname: diskImage(4096), readonly: 'true' },
       'é/2': { exportname: diskImage(8193), flush: 'true', fua: 'true' },
@@ -313,7 +313,7 @@ describeWith('nbd-server', { programs: ['nbd-server'], installation: 'host' }, (
     expect(nbd.state).toBe('closed')
   })
 
-  it('forbids the list elsewhere', async () => {
+  it('rejects the list otherwise', async () => {
     const nbd = new Handle({ exportName: 'one' })
     await nbd.negotiate(transportTo(await nbdServer({ exports: { one: { exportname: diskImage(4096) } } })))
     await expect(nbd.optList()).rejects.toMatchObject({ reply: 'NBD_REP_ERR_POLICY' })
@@ -321,7 +321,7 @@ describeWith('nbd-server', { programs: ['nbd-server'], installation: 'host' }, (
     await nbd.shutdown()
   })
 
-  it('does not know the export', async () => {
+  it('rejects an unknown export', async () => {
     const nbd = new Handle({ exportName: 'three' })
     const server = await nbdServer({ exports: { one: { exportname: diskImage(4096) } } })
     await expect(nbd.connect(transportTo(server))).rejects.toMatchObject({

@@ -13,7 +13,7 @@ import { transportTo } from './transport-to.js'
 
 const MiB = 2 ** 20
 
-/** nbdkit's pattern below 4 GiB: each 8 bytes hold their own offset, big endian (nbdkit-pattern-plugin(1)). */
+/** The pattern of nbdkit below 4 GiB: each 8 bytes are their own offset, big-endian (nbdkit-pattern-plugin(1)). */
 const pattern = (offset: number, length: number): Uint8Array => {
   const first = offset - (offset % 8)
   const words = Math.ceil((offset + length - first) / 8)
@@ -22,7 +22,7 @@ const pattern = (offset: number, length: number): Uint8Array => {
   return new Uint8Array(view.buffer, offset - first, length)
 }
 
-/** The methods of nbdkit-sh-plugin(3) that a small disk needs. */
+/** The methods of nbdkit-sh-plugin(3) for a small disk. */
 const diskScript = `#!/bin/sh
 case "$1" in
   config) [ "$2" = disk ] && printf %s "$3" > "$tmpdir/disk" ;;
@@ -34,7 +34,7 @@ case "$1" in
 esac
 `
 
-/** What nbdkit's log filter saw: one text for each request, without time, connection and identity. */
+/** The requests in the output of nbdkit's log filter, without time, connection and id. */
 const requestsIn = (logFile: string): readonly string[] =>
   readFileSync(logFile, 'utf8')
     .split('\n')
@@ -54,7 +54,7 @@ describe.each(installations)('%s', (installation) => {
   ): Promise<Handle> => connect(transportTo(await serve(options)), handleOptions)
 
   describeWith('nbdkit', { programs: ['nbdkit'], installation }, () => {
-    it('shows its pattern wherever one looks, in one read or in many', async () => {
+    it('returns its pattern at every offset, in one read or in many', async () => {
       const nbd = await handleTo({ plugin: 'pattern', parameters: ['1G'] })
       for (const [offset, length] of [
         [0, 512],
@@ -74,7 +74,7 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
-    it('has an export of 2^63-1 bytes, and answers at its end', async () => {
+    it('exports 2^63-1 bytes, and can be read at the end', async () => {
       const nbd = await handleTo({ plugin: 'null', parameters: ['9223372036854775807'] })
       expect(nbd.info.size).toBe(2n ** 63n - 1n)
       expect(await nbd.pread(7, 2n ** 63n - 8n)).toEqual(new Uint8Array(7))
@@ -93,10 +93,10 @@ describe.each(installations)('%s', (installation) => {
 
     it.each([
       ...['EPERM', 'EIO', 'ENOMEM', 'EINVAL', 'ENOSPC', 'ESHUTDOWN'].map((errno) => [errno, errno] as const),
-      // nbdkit keeps these for other commands.
+      // nbdkit uses these errors for other commands.
       ...['EOVERFLOW', 'ENOTSUP'].map((errno) => [errno, 'EINVAL'] as const),
-    ])('fails one command with %s, told as %s, and no other', async (cause, errno) => {
-      // What lies below 1 MiB can be read.
+    ])('fails only one command with %s, reported as %s', async (cause, errno) => {
+      // The first MiB can be read.
       const pread = `pread=if [ $4 -lt ${MiB} ]; then head -c $3 /dev/zero; else echo '${cause} bad sector' >&2; exit 1; fi`
       const nbd = await handleTo({ plugin: 'eval', parameters: ['get_size=echo 2M', pread] })
       const good = nbd.pread(4096, 0)
@@ -140,7 +140,7 @@ describe.each(installations)('%s', (installation) => {
       },
     )
 
-    it('fails to zero where it would not be fast, and takes its time where it may', async () => {
+    it('rejects a slow zero with fastZero, and accepts it without', async () => {
       const zero = 'zero=case "$5" in *fast*) echo ENOTSUP >&2; exit 1;; esac'
       const nbd = await handleTo({
         plugin: 'eval',
@@ -159,7 +159,7 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
-    it('fails every other read or so, and the rest are right', async () => {
+    it('fails about every second read, and the others are right', async () => {
       const parameters = ['16M', 'error-pread=EIO', 'error-pread-rate=50%']
       const nbd = await handleTo({ plugin: 'pattern', filters: ['error'], parameters })
       const results = await Promise.allSettled(
@@ -176,7 +176,7 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
-    it('answers out of order: a write overtakes a slow read', async () => {
+    it('replies out of order: a write overtakes a slow read', async () => {
       const nbd = await handleTo({
         plugin: 'memory',
         filters: ['delay'],
@@ -190,7 +190,7 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
-    it('is aborted while it is slow, and the late reply harms nobody', async () => {
+    it('can be aborted while it is slow, and the late reply has no effect', async () => {
       const nbd = await handleTo({
         plugin: 'pattern',
         filters: ['delay'],
@@ -209,7 +209,7 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
-    it('answers what is in flight before a shutdown is done', async () => {
+    it('answers all commands in flight before a shutdown resolves', async () => {
       const nbd = await handleTo({
         plugin: 'pattern',
         filters: ['delay'],
@@ -223,7 +223,7 @@ describe.each(installations)('%s', (installation) => {
       expect(nbd.state).toBe('closed')
     })
 
-    it('makes no progress within the time that the caller grants', async () => {
+    it('times out after requestMs without progress', async () => {
       const filters = ['delay']
       const parameters = ['1M', 'delay-read=60']
       const nbd = await handleTo({ plugin: 'memory', filters, parameters }, { timeouts: { requestMs: 200 } })
@@ -233,7 +233,7 @@ describe.each(installations)('%s', (installation) => {
       await expect(nbd.closed).rejects.toMatchObject(dead)
     })
 
-    it('advertises block sizes, which hold on both sides', async () => {
+    it('advertises block sizes, which both sides check', async () => {
       const server = await serve({
         plugin: 'memory',
         filters: ['blocksize-policy'],
@@ -265,7 +265,7 @@ describe.each(installations)('%s', (installation) => {
       await lax.shutdown()
     })
 
-    it('knows nothing of extents, which a read does not mind', async () => {
+    it('can be read without extents', async () => {
       const nbd = await handleTo({ plugin: 'memory', filters: ['noextents'], parameters: ['64M'] })
       const data = noise(MiB)
       await nbd.pwrite(data, 32 * MiB)
@@ -275,7 +275,7 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
-    it('logs each request as it was meant, flags included', async () => {
+    it('logs each request with the right flags', async () => {
       const logFile = join(scratchFolder(), 'requests.log')
       const parameters = ['1M', `logfile=${logFile}`]
       const nbd = await handleTo({ plugin: 'memory', filters: ['log'], parameters })
@@ -305,7 +305,7 @@ describe.each(installations)('%s', (installation) => {
       expect(readFileSync(logFile, 'utf8')).toMatch(/Disconnect transactions=10/)
     })
 
-    it('reaches beyond the end where the client does not look', async () => {
+    it('rejects ranges beyond the end if the client checks nothing', async () => {
       const nbd = await handleTo(
         { plugin: 'memory', parameters: ['1M'] },
         { strict: { bounds: false, zeroSize: false } },
@@ -320,7 +320,7 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
-    it('offers nothing but to read', async () => {
+    it('can offer only reads', async () => {
       const nbd = await handleTo({
         plugin: 'eval',
         parameters: ['get_size=echo 1M', 'pread=head -c $3 /dev/zero'],
@@ -332,7 +332,7 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
-    it('refuses in its script to open the export', async () => {
+    it('can reject the export in its script', async () => {
       const parameters = ["open=echo 'EACCES not for you' >&2; exit 1", 'get_size=echo 1M', 'pread=exit 1']
       const nbd = new Handle()
       const connecting = nbd.connect(transportTo(await serve({ plugin: 'eval', parameters })))
@@ -340,7 +340,7 @@ describe.each(installations)('%s', (installation) => {
       expect(nbd.state).toBe('dead')
     })
 
-    it('runs a script that keeps its disk in a file', async () => {
+    it('can run a script that keeps its disk in a file', async () => {
       const folder = scratchFolder()
       const script = join(folder, 'disk.sh')
       writeFileSync(script, diskScript, { mode: 0o755 })
@@ -359,7 +359,7 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
-    it('serves two handles at once, which see one disk', async () => {
+    it('serves two handles at once with the same disk', async () => {
       const transport = transportTo(await serve({ plugin: 'memory', parameters: ['1M'] }))
       const [one, two] = await Promise.all([connect(transport), connect(transport)])
       expect(one.info.canMultiConn).toBe(true)
@@ -372,7 +372,7 @@ describe.each(installations)('%s', (installation) => {
       await two.shutdown()
     })
 
-    it('speaks oldstyle, without asking for an export', async () => {
+    it('connects with oldstyle, without an export name', async () => {
       const server = await serve({ plugin: 'memory', parameters: ['1M'], options: ['--oldstyle'] })
       const nbd = await connect(transportTo(server), { exportName: 'any' })
       expect(nbd.session).toMatchObject({ protocol: 'oldstyle', structuredReplies: false })

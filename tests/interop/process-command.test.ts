@@ -18,18 +18,18 @@ const nbdkitCommand = (installation: Installation, plugin: string, ...parameters
   ...parameters,
 ]
 
-/** nbd-server in inetd mode, which takes its descriptor 0 for both directions. */
+/** nbd-server in inetd mode, which uses descriptor 0 for both directions. */
 const nbdServerCommand = (image: string): string[] => {
   const configuration = join(scratchFolder(), 'nbd-server.conf')
   writeFileSync(configuration, '[generic]\n')
-  // -d: it would otherwise become a daemon first, and lose the socket.
+  // -d: otherwise it becomes a daemon and closes the socket.
   return [...commandLine('nbd-server', 'host'), '-d', '-C', configuration, '0', image]
 }
 
 describe.each(installations)('%s', (installation) => {
-  describeWith('nbdkit --single by command()', { programs: ['nbdkit'], installation }, () => {
+  describeWith('nbdkit --single, command()', { programs: ['nbdkit'], installation }, () => {
     // libnbd: nbd_connect_command, nbd_aio_connect_command
-    it('does the main job, and exits by itself', async () => {
+    it('reads and writes, and exits by itself', async () => {
       const { options, spawned } = watched()
       const nbd = await connect(command(nbdkitCommand(installation, 'memory', '16M'), options))
       expect(nbd.info.size).toBe(BigInt(16 * MiB))
@@ -37,7 +37,7 @@ describe.each(installations)('%s', (installation) => {
       await endWell(nbd, spawned)
     })
 
-    it('says goodbye while negotiating', async () => {
+    it('can be left while negotiating', async () => {
       const { options, spawned } = watched()
       const nbd = new Handle()
       await nbd.negotiate(command(nbdkitCommand(installation, 'memory', '1M'), options))
@@ -47,7 +47,7 @@ describe.each(installations)('%s', (installation) => {
       expect(spawned.filter(({ pid }) => isRunning(pid))).toEqual([])
     })
 
-    it('tells why it did not start', async () => {
+    it('rejects with its error output if it does not start', async () => {
       const { options, spawned } = watched()
       const nbd = new Handle()
       const argv = nbdkitCommand(installation, 'file', join(scratchFolder(), 'missing'))
@@ -62,22 +62,26 @@ describe.each(installations)('%s', (installation) => {
       expect(spawned.filter(({ pid }) => isRunning(pid))).toEqual([])
     })
 
-    it.each(['with', 'without'])('is dead when it is killed %s commands in flight', async (how) => {
-      const { options, spawned } = watched()
-      const nbd = await connect(command(nbdkitCommand(installation, 'memory', '64M'), options))
-      const reads = how === 'with' ? [nbd.pread(32 * MiB, 0), nbd.pread(32 * MiB, 32 * MiB)] : []
-      const settled = Promise.allSettled(reads)
-      spawned[0]?.kill('SIGKILL')
-      const killed = {
-        code: 'ERR_NBD_TRANSPORT',
-        message: expect.stringMatching(/failed: the process was killed by SIGKILL$/),
-      }
-      await expect(nbd.closed).rejects.toMatchObject(killed)
-      expect(nbd.state).toBe('dead')
-      for (const result of await settled) expect(result).toMatchObject({ status: 'rejected', reason: killed })
-    })
+    it.each(['with', 'without'])(
+      'makes the handle dead if it is killed %s commands in flight',
+      async (how) => {
+        const { options, spawned } = watched()
+        const nbd = await connect(command(nbdkitCommand(installation, 'memory', '64M'), options))
+        const reads = how === 'with' ? [nbd.pread(32 * MiB, 0), nbd.pread(32 * MiB, 32 * MiB)] : []
+        const settled = Promise.allSettled(reads)
+        spawned[0]?.kill('SIGKILL')
+        const killed = {
+          code: 'ERR_NBD_TRANSPORT',
+          message: expect.stringMatching(/failed: the process was killed by SIGKILL$/),
+        }
+        await expect(nbd.closed).rejects.toMatchObject(killed)
+        expect(nbd.state).toBe('dead')
+        for (const result of await settled)
+          expect(result).toMatchObject({ status: 'rejected', reason: killed })
+      },
+    )
 
-    it('leaves nothing open, however its handles end', async () => {
+    it('leaves nothing open, whatever ends the handle', async () => {
       const argv = nbdkitCommand(installation, 'memory', '1M')
       await endInEveryWay((options) => command(argv, options))
     })
@@ -85,10 +89,10 @@ describe.each(installations)('%s', (installation) => {
 })
 
 describeWith(
-  'nbd-server in inetd mode by command()',
+  'nbd-server in inetd mode, command()',
   { programs: ['nbd-server'], installation: 'host' },
   () => {
-    it('does the main job, and exits by itself', async () => {
+    it('reads and writes, and exits by itself', async () => {
       const image = diskImage(8 * MiB)
       const { options, spawned } = watched()
       const nbd = await connect(command(nbdServerCommand(image), options))
@@ -98,7 +102,7 @@ describeWith(
       expect(firstDifference(readFileSync(image), written)).toBeUndefined()
     })
 
-    it('tells why it did not start', async () => {
+    it('rejects with its error output if it does not start', async () => {
       const argv = [...commandLine('nbd-server', 'host'), '-d', '-C', join(scratchFolder(), 'missing')]
       await expect(connect(command(argv))).rejects.toMatchObject({
         code: 'ERR_NBD_TRANSPORT',
@@ -108,8 +112,8 @@ describeWith(
   },
 )
 
-describe('a command that is no server', () => {
-  it('is told by what it does instead', async () => {
+describe('a command that is not a server', () => {
+  it('is reported by what it does instead', async () => {
     await expect(connect(command(['echo', 'x'.repeat(100)]))).rejects.toMatchObject({
       code: 'ERR_NBD_PROTOCOL',
     })
@@ -128,7 +132,7 @@ describe('a command that is no server', () => {
     })
   })
 
-  it('is ended when it says nothing in time', async () => {
+  it('is killed if it sends nothing in time', async () => {
     const { options, spawned } = watched()
     const nbd = new Handle({ timeouts: { handshakeMs: 200 } })
     await expect(nbd.connect(command(['sleep', '60'], options))).rejects.toMatchObject({ errno: 'ETIMEDOUT' })

@@ -7,7 +7,7 @@ import { nbdkit } from './peers/nbdkit.js'
 
 const repository = fileURLToPath(new URL('../..', import.meta.url))
 
-/** Ways to end a handle, and to fail; each in a process of its own, on the built packages. */
+/** Ways to end a handle, each in its own process, with the built packages. */
 const endings: readonly (readonly [string, string])[] = [
   ['shut down', 'const nbd = await connect(to); await nbd.pread(512, 0); await nbd.shutdown()'],
   ['closed by optAbort', 'const nbd = new Handle(); await nbd.negotiate(to); await nbd.optAbort()'],
@@ -22,7 +22,7 @@ const endings: readonly (readonly [string, string])[] = [
 ]
 
 describeWith('a handle', { programs: ['nbdkit'], installation: 'host' }, () => {
-  it.each(endings)('that was %s leaves no timer and no socket to keep the process up', async (_, ending) => {
+  it.each(endings)('that was %s leaves no timer and no socket', async (_, ending) => {
     const server = await nbdkit({ installation: 'host', plugin: 'memory', parameters: ['1M'] })
     if (server.address.kind !== 'unix') throw new Error('expected a unix socket')
     const program = `
@@ -34,13 +34,13 @@ describeWith('a handle', { programs: ['nbdkit'], installation: 'host' }, () => {
         try {
           return readlinkSync('/proc/self/fd/' + fd).startsWith('socket:')
         } catch {
-          return false // The descriptor of the listing itself.
+          return false // The descriptor of this listing.
         }
       }
       const socketCount = () => readdirSync('/proc/self/fd').filter(isSocket).length
       const before = socketCount()
       ${ending}
-      // A closed socket is gone in the next turn.
+      // A closed socket disappears in the next turn.
       for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate)
       const timers = process.getActiveResourcesInfo().filter((name) => name === 'Timeout')
       process.stdout.write(JSON.stringify({ timers, sockets: socketCount() - before }))

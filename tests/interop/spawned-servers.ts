@@ -1,4 +1,3 @@
-/** What the tests of servers that the client starts have in common. */
 import { readdirSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect } from '@jest/globals'
@@ -7,7 +6,7 @@ import type { ProcessOptions, Subprocess } from '@nbdjs/transport-process'
 import { firstDifference } from './first-difference.js'
 import { noise } from './noise.js'
 
-/** Whether there is such a process, be it a zombie: signal 0 reaches both (kill(2)). */
+/** Whether the process exists, zombies included: signal 0 reaches both (kill(2)). */
 export const isRunning = (pid: number): boolean => {
   try {
     process.kill(pid, 0)
@@ -17,18 +16,18 @@ export const isRunning = (pid: number): boolean => {
   }
 }
 
-/** Options that keep the processes which they are told of. */
+/** Options that record the started processes. */
 export const watched = (): { options: ProcessOptions; spawned: Subprocess[] } => {
   const spawned: Subprocess[] = []
   return { options: { onSpawn: (subprocess) => spawned.push(subprocess) }, spawned }
 }
 
-/** Resolves once none of them is there any more: a handle that failed does not wait for its server. */
+/** Resolves once all processes are gone: a handle that failed does not wait for its server. */
 export const untilGone = async (spawned: readonly Subprocess[]): Promise<void> => {
   while (spawned.some(({ pid }) => isRunning(pid))) await delay(10)
 }
 
-/** Writes it all, reads and writes at once, and reads it all in pieces. Returns what was written. */
+/** Writes the whole export, with reads and writes at once, and reads it in pieces. Returns the written data. */
 export const useWell = async (nbd: Handle): Promise<Uint8Array> => {
   const size = Number(nbd.info.size)
   const whole = noise(size)
@@ -46,7 +45,7 @@ export const useWell = async (nbd: Handle): Promise<Uint8Array> => {
   return whole
 }
 
-/** Shuts down, after which the server was reaped. */
+/** Shuts down and checks that the server process is gone. */
 export const endWell = async (nbd: Handle, spawned: readonly Subprocess[]): Promise<void> => {
   await nbd.shutdown()
   expect(nbd.state).toBe('closed')
@@ -55,12 +54,12 @@ export const endWell = async (nbd: Handle, spawned: readonly Subprocess[]): Prom
   expect(spawned.filter(({ pid }) => isRunning(pid))).toEqual([])
 }
 
-/** Handles that are shut down, destroyed and aborted, two at a time: nothing of them is left. */
+/** Ends pairs of handles by shutdown, destroy and abort, and checks that nothing is left open. */
 export const endInEveryWay = async (make: (options: ProcessOptions) => Transport): Promise<void> => {
   const { options, spawned } = watched()
   const transport = make(options)
   const descriptors = (): number => readdirSync('/proc/self/fd').length
-  // The first one may load what stays.
+  // The first one may load modules that remain.
   await (await connect(transport)).shutdown()
   const before = descriptors()
   const reason = new Error('ended by the test')

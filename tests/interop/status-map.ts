@@ -2,7 +2,7 @@ import { describeExtentFlags, type Handle } from '@nbdjs/core'
 import { extents } from '../../examples/extents.js'
 import type { NbdinfoExtent } from './peers/nbdinfo.js'
 
-/** The map of an export as nbdinfo(1) tells it, by us. */
+/** The map of an export in the form of nbdinfo(1). */
 export const statusMap = async (nbd: Handle, context: string): Promise<NbdinfoExtent[]> => {
   const map: NbdinfoExtent[] = []
   for await (const list of extents(nbd, context)) {

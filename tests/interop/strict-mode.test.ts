@@ -17,14 +17,14 @@ interface Case {
   readonly check: keyof StrictChecks
   readonly title: string
   readonly call: (nbd: Handle) => Promise<unknown>
-  /** What the client says while the check is on. */
+  /** The error of the client while the check is on. */
   readonly refused: string
-  /** What the server says once it is off; undefined where it does as it is told. */
+  /** The error of the server if the check is off; undefined if the server accepts the command. */
   readonly answered: string | undefined
   readonly options?: HandleOptions
 }
 
-/** What a server says who is asked for blocks of 512 bytes, of at most 64 KiB at once, and who has no cache. */
+/** The errors of a server with blocks of 512 bytes, a maximum of 64 KiB and no cache. */
 const cases: readonly Case[] = [
   {
     check: 'commands',
@@ -108,13 +108,13 @@ const cases: readonly Case[] = [
     check: 'autoFlag',
     title: 'a payload where headers are compact',
     call: (nbd) => nbd.pwrite(new Uint8Array(512), 0, { flags: payloadLen }),
-    // Without a check of its own: the flag is left out.
+    // There is no check for this: the flag is omitted.
     refused: 'nothing',
     answered: 'EINVAL',
   },
 ]
 
-/** The name of the error, and whose word it is. */
+/** The name of the error and its source. */
 const outcomeOf = (calling: Promise<unknown>): Promise<string> =>
   calling.then(
     () => 'done',
@@ -122,8 +122,8 @@ const outcomeOf = (calling: Promise<unknown>): Promise<string> =>
   )
 
 describe.each(installations)('%s', (installation) => {
-  describeWith('each check of the client, at nbdkit', { programs: ['nbdkit'], installation }, () => {
-    it('is on, and leaves the word to the server when it is off', async () => {
+  describeWith('each check of the client, with nbdkit', { programs: ['nbdkit'], installation }, () => {
+    it('is on, and the server decides if it is off', async () => {
       const transport = transportTo(await strictServer(installation))
       for (const { check, title, call, refused, answered, options = {} } of cases) {
         const strict = await connect(transport, options)
@@ -147,20 +147,24 @@ describe.each(installations)('%s', (installation) => {
   })
 })
 
-describeWith('the flag of a payload, at qemu-nbd', { programs: ['qemu-nbd'], installation: 'newest' }, () => {
-  it('is set, or left to the caller', async () => {
-    const transport = transportTo(await qemuNbd({ installation: 'newest', image: diskImage(MiB) }))
-    const data = new Uint8Array(512).fill(7)
-    const strict = await connect(transport)
-    expect(strict.session.extendedHeaders).toBe(true)
-    await strict.pwrite(data, 0)
-    const lax = await connect(transport, { strict: { autoFlag: false } })
-    await lax.pwrite(data, 512, { flags: payloadLen })
-    expect(await lax.pread(1024, 0)).toEqual(new Uint8Array(1024).fill(7))
-    await strict.shutdown()
-    await lax.shutdown()
-  })
-})
+describeWith(
+  'NBD_CMD_FLAG_PAYLOAD_LEN, with qemu-nbd',
+  { programs: ['qemu-nbd'], installation: 'newest' },
+  () => {
+    it('is set, or left to the caller', async () => {
+      const transport = transportTo(await qemuNbd({ installation: 'newest', image: diskImage(MiB) }))
+      const data = new Uint8Array(512).fill(7)
+      const strict = await connect(transport)
+      expect(strict.session.extendedHeaders).toBe(true)
+      await strict.pwrite(data, 0)
+      const lax = await connect(transport, { strict: { autoFlag: false } })
+      await lax.pwrite(data, 512, { flags: payloadLen })
+      expect(await lax.pread(1024, 0)).toEqual(new Uint8Array(1024).fill(7))
+      await strict.shutdown()
+      await lax.shutdown()
+    })
+  },
+)
 
 const strictServer = (installation: Installation): Promise<ServerPeer> =>
   nbdkit({

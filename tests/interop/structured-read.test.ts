@@ -15,11 +15,11 @@ import { transportTo } from './transport-to.js'
 const KiB = 2 ** 10
 const MiB = 2 ** 20
 
-/** A read into a buffer of other bytes than the disk's, and what came of it. */
+/** A read into a buffer with other bytes than the disk, and its result. */
 interface Read {
   readonly chunks: readonly ReadChunk[]
   readonly buffer: Uint8Array
-  /** What it failed with. */
+  /** The error, if it failed. */
   readonly error: unknown
 }
 
@@ -38,7 +38,7 @@ const read = async (
       offset,
       (chunk) => {
         chunks.push(chunk)
-        // The data is a view: what it holds at this moment counts.
+        // Copies the data, which is a view.
         seen.push(chunk.kind === 'data' ? { ...chunk, data: chunk.data.slice() } : chunk)
       },
       options,
@@ -70,9 +70,9 @@ const expectRead = (result: Read, expected: Uint8Array): void => {
 }
 
 describe.each(installations)('%s', (installation) => {
-  describeWith('a sparse image at qemu-nbd', { programs: ['qemu-nbd'], installation }, () => {
+  describeWith('a sparse image of qemu-nbd', { programs: ['qemu-nbd'], installation }, () => {
     const data = noise(64 * KiB)
-    /** 16 MiB of hole, with data at 1 MiB and at 9 MiB. */
+    /** 16 MiB without data, except at 1 MiB and at 9 MiB. */
     const sparseImage = (): string => {
       const image = diskImage(16 * MiB)
       const file = openSync(image, 'r+')
@@ -88,7 +88,7 @@ describe.each(installations)('%s', (installation) => {
     const start = async (options: HandleOptions = {}): Promise<Handle> =>
       connect(transportTo(await qemuNbd({ installation, image: sparseImage() })), options)
 
-    it.each([{}, { requestExtendedHeaders: false }])('tells holes from data, with %j', async (options) => {
+    it.each([{}, { requestExtendedHeaders: false }])('has holes and data, with %j', async (options) => {
       const nbd = await start(options)
       const whole = await read(nbd, 16 * MiB, 0)
       expect(outline(whole)).toEqual([
@@ -104,7 +104,7 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
-    it('sends one piece where fragments are not wanted', async () => {
+    it('is sent as one chunk with df', async () => {
       const nbd = await start()
       expect(nbd.info.canDf).toBe(true)
       const whole = await read(nbd, 16 * MiB, 0, { df: true })
@@ -113,7 +113,7 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
-    it('is read in the same way by the plain calls', async () => {
+    it('has the same content by pread', async () => {
       const nbd = await start()
       expect(firstDifference(await nbd.pread(16 * MiB, 0), contents())).toBeUndefined()
       const into = noise(16 * MiB)
@@ -122,7 +122,7 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
-    it('is read by many at once, each with its own chunks', async () => {
+    it('can be read by many commands in flight, each with its own chunks', async () => {
       const nbd = await start()
       const length = 128 * KiB
       const offsets = Array.from({ length: 128 }, (_, index) => index * length)
@@ -137,7 +137,7 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
-    it('stops telling after an abort, and the connection goes on', async () => {
+    it('delivers no chunk after an abort, and the connection continues', async () => {
       const nbd = await start()
       const controller = new AbortController()
       const { signal } = controller
@@ -155,7 +155,7 @@ describe.each(installations)('%s', (installation) => {
       expect(chunks).toEqual([{ kind: 'hole', offset: 0n, length: MiB }])
     })
 
-    it('lets the listener throw, which fails this read only', async () => {
+    it('fails only the read whose callback throws', async () => {
       const nbd = await start()
       const reason = new Error('enough')
       const reading = nbd.preadStructured(new Uint8Array(16 * MiB), 0, () => {
@@ -166,7 +166,7 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
-    /** The same image, whose second piece cannot be read. */
+    /** The same image, with a second range that cannot be read. */
     const badImage = (): Promise<ServerPeer> => {
       const error = { event: 'none', iotype: 'read', errno: 5, sector: (9 * MiB) / 512 }
       const image = [
@@ -177,7 +177,7 @@ describe.each(installations)('%s', (installation) => {
       return qemuNbd({ installation, format: 'options', image: image.join(',') })
     }
 
-    it('fails with the words of the server where it cannot be read', async () => {
+    it('fails with the message of the server if it cannot be read', async () => {
       const nbd = await connect(transportTo(await badImage()))
       const whole = await read(nbd, 16 * MiB, 0, { df: true })
       expect(whole.error).toMatchObject({
@@ -187,13 +187,13 @@ describe.each(installations)('%s', (installation) => {
         serverMessage: expect.stringContaining('reading from file failed'),
         errorOffset: undefined,
       })
-      // An error without an offset is no chunk of the data.
+      // An error without an offset is not delivered as a chunk.
       expect(whole.chunks).toEqual([])
       expect(firstDifference(await nbd.pread(64 * KiB, MiB), data)).toBeUndefined()
       await nbd.shutdown()
     })
 
-    it('tells of what came before qemu-nbd hangs up, which it does in the midst of a sparse read', async () => {
+    it('delivers the chunks before qemu-nbd disconnects inside a sparse read', async () => {
       const nbd = await connect(transportTo(await badImage()))
       const whole = await read(nbd, 16 * MiB, 0)
       expect(outline(whole)).toEqual([
@@ -211,7 +211,7 @@ describe.each(installations)('%s', (installation) => {
   })
 
   describeWith('a read of nbdkit', { programs: ['nbdkit'], installation }, () => {
-    it('fails alone, without a chunk', async () => {
+    it('fails only itself, without a chunk', async () => {
       const pread = `pread=if [ $4 -ge ${MiB} ]; then echo 'EIO bad sector' >&2; exit 1; fi; head -c $3 /dev/zero`
       const server = await nbdkit({ installation, plugin: 'eval', parameters: ['get_size=echo 2M', pread] })
       const nbd = await connect(transportTo(server))
@@ -222,7 +222,7 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
-    it('is never in pieces, with the flag and without', async () => {
+    it('is always one chunk, with and without the flag', async () => {
       const server = await nbdkit({ installation, plugin: 'memory', parameters: ['16M'] })
       const nbd = await connect(transportTo(server))
       for (const df of [false, true]) {
@@ -237,7 +237,7 @@ for (const kind of kindsOfServer) {
   const { exportName } = kind
   const needs = { programs: [kind.program], installation: kind.installation }
   describeWith(`${kind.name}, in simple replies`, needs, () => {
-    it('answers in one chunk of data, and cannot be asked not to fragment', async () => {
+    it('answers with one chunk of data, and rejects df', async () => {
       const { server } = await kind.start('unix', MiB)
       const nbd = await connect(transportTo(server), { exportName, requestStructuredReplies: false })
       expect(nbd.info.canDf).toBe(false)

@@ -46,7 +46,7 @@ const open = (
 ): Promise<Handle> =>
   connect(transportTo(server), { exportName, tls: 'require', tlsProvider: nodeTls(options) })
 
-/** Writes and reads, small and large, many at once, and leaves in order. */
+/** Writes and reads, small and large, with many commands in flight, and shuts down. */
 async function use(nbd: Handle): Promise<void> {
   expect(nbd.session.tls).toBe(true)
   const data = noise(2 ** 20)
@@ -64,26 +64,26 @@ for (const kind of kindsOfTlsServer) {
   const { name, program, installation } = kind
   describeWith(`${name} with TLS`, { programs: [program], installation }, () => {
     describe.each(kind.speaks)('by %s', (by) => {
-      it.each(listenOn)('is read and written over %s', async (where) => {
+      it.each(listenOn)('reads and writes over %s', async (where) => {
         const server = await kind.start({ listenOn: where, folder, by })
         await use(await open(server, kind, client[by]()))
       })
 
       if (kind.hasVersions) {
-        it.each(['TLS1.2', 'TLS1.3'] as const)('speaks %s', async (version) => {
+        it.each(['TLS1.2', 'TLS1.3'] as const)('negotiates %s', async (version) => {
           const server = await kind.start({ listenOn: 'unix', folder, by, version })
           await use(await open(server, kind, client[by]()))
         })
       }
 
-      it('is let down by a client that wants no TLS', async () => {
+      it('rejects a client without TLS', async () => {
         const server = await kind.start({ listenOn: 'unix', folder, by })
         const connecting = connect(transportTo(server), { exportName: kind.exportName })
         await expect(connecting).rejects.toMatchObject({ code: 'ERR_NBD_NEGOTIATION' })
       })
     })
 
-    it('is refused when its authority is unknown, on TCP and unix', async () => {
+    it('is rejected if its authority is unknown, over TCP and unix', async () => {
       for (const where of ['unix', '127.0.0.1'] as const) {
         const server = await kind.start({ listenOn: where, folder, by: 'certificate' })
         await expect(open(server, kind, { certificates: strangers })).rejects.toMatchObject({
@@ -93,7 +93,7 @@ for (const kind of kindsOfTlsServer) {
       }
     })
 
-    it('is refused by another name, and taken by its fingerprint', async () => {
+    it('is rejected with another name, and accepted by its fingerprint', async () => {
       const start = (): Promise<ServerPeer> => kind.start({ listenOn: 'unix', folder, by: 'certificate' })
       const own = { cert: pem('client-cert.pem'), key: pem('client-key.pem') }
       const ca = pem('ca-cert.pem')
@@ -107,7 +107,7 @@ for (const kind of kindsOfTlsServer) {
       )
     })
 
-    it('wants a certificate of ours', async () => {
+    it('requires a certificate of the client', async () => {
       const start = (): Promise<ServerPeer> =>
         kind.start({ listenOn: '127.0.0.1', folder, by: 'certificate', verifyPeer: true })
       await use(await open(await start(), kind, { certificates: folder }))
@@ -118,7 +118,7 @@ for (const kind of kindsOfTlsServer) {
     })
 
     if (kind.speaks.includes('psk')) {
-      it('does not know our key, or us', async () => {
+      it('rejects an unknown key and an unknown user', async () => {
         const start = (): Promise<ServerPeer> => kind.start({ listenOn: 'unix', folder, by: 'psk' })
         const key = pskOf(pskFile, 'alice')
         for (const psk of [
@@ -134,7 +134,7 @@ for (const kind of kindsOfTlsServer) {
         }
       })
 
-      it('does not make up for the key by a certificate', async () => {
+      it('does not accept a certificate instead of the key', async () => {
         const server = await kind.start({ listenOn: 'unix', folder, by: 'certificate' })
         await expect(open(server, kind, client.psk())).rejects.toMatchObject({ operation: 'tls' })
       })
@@ -152,7 +152,7 @@ describe.each(installations)('%s', (installation) => {
       ['--oldstyle', 'the server speaks oldstyle'],
       ['--mask-handshake=0', 'the server speaks plain newstyle'],
       ['--tls=off', 'NBD_OPT_STARTTLS: server replied NBD_REP_ERR_POLICY'],
-    ])('never goes without where TLS is required: %s', async (option, message) => {
+    ])('never connects without TLS if it is required: %s', async (option, message) => {
       const connecting = connect(transportTo(await start(option)), {
         tls: 'require',
         tlsProvider: tlsProvider(),
@@ -165,7 +165,7 @@ describe.each(installations)('%s', (installation) => {
     })
 
     it.each(['--oldstyle', '--mask-handshake=0', '--tls=off'])(
-      'goes without where TLS is allowed: %s',
+      'connects without TLS if it is allowed: %s',
       async (option) => {
         const nbd = await connect(transportTo(await start(option)), {
           tls: 'allow',
@@ -191,14 +191,14 @@ describe.each(installations)('%s', (installation) => {
       await nbd.shutdown()
     })
 
-    it('refuses TLS in opt mode', async () => {
+    it('rejects TLS in opt mode', async () => {
       const nbd = await negotiate(transportTo(await start('--tls=off')), { tlsProvider: tlsProvider() })
       expect(await nbd.optStartTls()).toBe(false)
       await nbd.optGo()
       await nbd.shutdown()
     })
 
-    it('is found by a URI', async () => {
+    it('can be connected by a URI', async () => {
       const transports = { tcp, unix }
       const options = { transports, tlsProvider: uriTls(), allow: { localFiles: true } } as const
       const byCertificate = await start('--tls=require', `--tls-certificates=${folder}`)
