@@ -110,6 +110,14 @@ export interface Connection {
   destroy(reason?: Error): void
 }
 
+/** Whether a value has the methods of a {@link Connection}. */
+export function isConnection(value: unknown): value is Connection {
+  const members = Object(value) as Partial<Record<keyof Connection, unknown>>
+  return (['start', 'write', 'close', 'destroy'] as const).every(
+    (name) => typeof members[name] === 'function',
+  )
+}
+
 /**
  * The core's side of a connection. The calls never overlap: the next one comes after the last one returned.
  * They never throw.

@@ -1,6 +1,6 @@
 import { NbdError, NbdProtocolError, NbdTransportError } from './errors.js'
 import type { TlsHandover, TlsProvider } from './tls.js'
-import type { Connection, Receiver } from './transport.js'
+import { type Connection, isConnection, type Receiver } from './transport.js'
 
 /** A connection that begins in plaintext and goes on under TLS, as NBD_OPT_STARTTLS has it. */
 
@@ -65,9 +65,11 @@ export class UpgradableConnection implements Connection {
       encrypted.start(receiver)
     } catch (cause) {
       const error = upgrading.signal.aborted ? upgrading.signal.reason : this.#failure(cause)
-      plain.destroy(error)
-      this.#current.destroy(error)
-      void plain.close().then(() => receiver.closed(error))
+      destroyQuietly(plain, error)
+      destroyQuietly(this.#current, error)
+      const closed = (): void => receiver.closed(error)
+      // A connection whose close() fails breaks its contract, and must not leave the receiver without its last call.
+      void (async () => await plain.close())().then(closed, closed)
       throw error
     } finally {
       this.#upgrading = undefined
@@ -91,8 +93,10 @@ export class UpgradableConnection implements Connection {
     const drop = (late: Connection): void => {
       if (signal.aborted) late.destroy()
     }
-    upgrading.then(drop, () => {})
-    return await Promise.race([upgrading, aborted])
+    upgrading.then(drop).catch(() => {})
+    const encrypted: unknown = await Promise.race([upgrading, aborted])
+    if (isConnection(encrypted)) return encrypted
+    throw failed(this.#peer.address, 'upgrade() of the TLS provider did not resolve with a Connection')
   }
 
   #strayed(count: number): void {
@@ -117,6 +121,13 @@ function failed(address: string, why: string, cause?: unknown): NbdTransportErro
     address,
     ...(cause === undefined ? {} : { cause }),
   })
+}
+
+/** For a connection that fails already: what its destroy() throws does not matter any more. */
+function destroyQuietly(connection: Connection, reason: Error): void {
+  try {
+    connection.destroy(reason)
+  } catch {}
 }
 
 /** Leads what arrives to one receiver, and later to another. */

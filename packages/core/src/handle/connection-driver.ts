@@ -1,11 +1,13 @@
+import { formatValue } from '../argument-error.js'
 import { type NbdErrorDetails, NbdTransportError } from '../errors.js'
 import type { Timeouts } from '../options.js'
 import { ClientProtocol, type ClientProtocolOptions } from '../protocol/client-protocol.js'
 import type { Operation, OperationResults } from '../protocol/negotiation/operations.js'
-import type { Phase } from '../protocol/phase.js'
+import { isOver, type Phase } from '../protocol/phase.js'
 import type { Outcome, ProtocolEvent } from '../protocol/session.js'
 import type { Connection, Receiver } from '../transport.js'
 import { PendingCommand, type PendingInit } from './pending-command.js'
+import { isError, transportBreach } from './transport-breach.js'
 import { AbortListeners, StallTimer, startTimeout } from './watchers.js'
 import { WriteBatcher } from './write-batcher.js'
 
@@ -43,6 +45,16 @@ export class ConnectionDriver implements Receiver {
   readonly #operationCallbacks: ((outcome: Outcome) => void)[] = []
   #isWriteBlocked = false
   #isDraining = false
+  /** Inside a call of `Connection.write()`. */
+  #isWriting = false
+  /** Inside a call of `received()`. */
+  #isReceiving = false
+  /** The length of the view that the connection has, until `received()`. */
+  #lentLength = 0
+  /** `closed()` was called. */
+  #isClosed = false
+  /** The transport broke its contract, and the connection was ended for it. */
+  #hasBreach = false
   /** The connection is closed, and `onDisconnected` is still to be called. */
   #disconnectPending = false
   #cancelCloseTimeout: () => void = () => {}
@@ -74,7 +86,7 @@ export class ConnectionDriver implements Receiver {
         this.#connection.start(this)
       })
     } catch (error) {
-      this.fail(this.#transportError('the connection could not be started', 'dial', { cause: error }))
+      this.#breach('dial', 'start() threw', error)
     }
     return await outcome
   }
@@ -130,34 +142,57 @@ export class ConnectionDriver implements Receiver {
       protocol.fail(error)
       // Also if the protocol had ended before, because the connection may still be closing. It ends the loan of all
       // memory before any promise is settled.
-      this.#connection.destroy(error)
+      this.#destroy(error)
     })
   }
 
   // --- Receiver ------------------------------------------------------------------------------------------
 
   buffer(): Uint8Array {
-    return this.protocol.buffer()
+    const view = this.protocol.buffer()
+    this.#lentLength = view.length
+    return view
   }
 
   received(count: number): void {
+    // In the order of the comparisons: NaN and fractions, 0 and below, more than was lent.
+    if ((count | 0) !== count || count < 1 || count > this.#lentLength || this.#isReceiving) {
+      this.#breach('read', this.#receivedBreach(count))
+      return
+    }
+    this.#lentLength = 0
+    this.#isReceiving = true
     this.#updateTracing()
     if (this.protocol.received(count)) this.#drain()
+    this.#isReceiving = false
   }
 
   drained(): void {
+    if (this.#isWriting) {
+      this.#breach('write', 'drained() was called inside write()')
+      return
+    }
     this.#isWriteBlocked = false
     this.protocol.outputFlushed()
     this.#drain()
   }
 
   ended(): void {
-    this.#run((protocol) => protocol.ended())
+    if (!this.#isClosed) this.#run((protocol) => protocol.ended())
   }
 
-  closed(error?: Error): void {
+  closed(error?: unknown): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
     this.#disconnectPending = true
-    this.#run((protocol) => protocol.disconnected(error))
+    const reason =
+      error === undefined || isError(error)
+        ? error
+        : this.#breachError(
+            'close',
+            `closed() received ${formatValue(error)}, expected an Error or undefined`,
+          )
+    this.#run((protocol) => protocol.disconnected(reason))
   }
 
   // --- the loop ------------------------------------------------------------------------------------------
@@ -212,9 +247,26 @@ export class ConnectionDriver implements Receiver {
     while (!this.#isWriteBlocked) {
       const chunks = this.protocol.takeOutput()
       if (chunks.length === 0) return
-      if (this.#connection.write(chunks)) this.protocol.outputFlushed()
+      const isFlushed = this.#writeChunks(chunks)
+      if (isFlushed === undefined) return
+      if (isFlushed) this.protocol.outputFlushed()
       else this.#isWriteBlocked = true
     }
+  }
+
+  /** Undefined when the transport broke its contract. */
+  #writeChunks(chunks: readonly Uint8Array[]): boolean | undefined {
+    this.#isWriting = true
+    try {
+      const isFlushed: unknown = this.#connection.write(chunks)
+      if (isFlushed === true || isFlushed === false) return isFlushed
+      this.#breach('write', `write() returned ${formatValue(isFlushed)}, expected true or false`)
+    } catch (cause) {
+      this.#breach('write', 'write() threw', cause)
+    } finally {
+      this.#isWriting = false
+    }
+    return undefined
   }
 
   #dispatch(event: ProtocolEvent): void {
@@ -230,11 +282,10 @@ export class ConnectionDriver implements Receiver {
         this.#startTls()
         return
       case 'close':
-        void this.#connection.close()
-        this.#cancelCloseTimeout = startTimeout(this.#timeouts.closeMs, () => this.#connection.destroy())
+        this.#close()
         return
       case 'destroy':
-        this.#connection.destroy(event.error)
+        this.#destroy(event.error)
         return
       case 'debug':
         this.#listener.onDebug(event.message)
@@ -249,6 +300,55 @@ export class ConnectionDriver implements Receiver {
       // Never back to plaintext: the server has agreed to TLS.
       (error) => this.#run((protocol) => protocol.tlsFailed(error)),
     )
+  }
+
+  #close(): void {
+    this.#cancelCloseTimeout = startTimeout(this.#timeouts.closeMs, () => this.#closeOverdue())
+    try {
+      Promise.resolve(this.#connection.close()).catch((cause) =>
+        this.#breach('close', 'close() rejected', cause),
+      )
+    } catch (cause) {
+      this.#breach('close', 'close() threw', cause)
+    }
+  }
+
+  #closeOverdue(): void {
+    this.#destroy()
+    if (isOver(this.protocol.phase)) return
+    const breach = `closed() was not called within ${DESTROY_GRACE_MS} ms after destroy()`
+    this.#cancelCloseTimeout = startTimeout(DESTROY_GRACE_MS, () => this.#breach('close', breach))
+  }
+
+  #destroy(reason?: Error): void {
+    try {
+      this.#connection.destroy(reason)
+    } catch (cause) {
+      this.#breach('close', 'destroy() threw', cause)
+    }
+  }
+
+  // --- what a faulty transport does ----------------------------------------------------------------------
+
+  /** Ends everything, because the connection cannot be trusted any more. */
+  #breach(operation: string, breach: string, cause?: unknown): void {
+    if (this.#hasBreach || this.#isClosed) return
+    this.#hasBreach = true
+    this.#cancelCloseTimeout()
+    const error = this.#breachError(operation, breach, cause)
+    // After the end there is no promise that could reject with it.
+    if (isOver(this.protocol.phase) && this.#listener.isDebugging()) this.#listener.onDebug(error.message)
+    this.fail(error)
+  }
+
+  #breachError(operation: string, breach: string, cause?: unknown): NbdTransportError {
+    return transportBreach({ address: this.#address, operation, breach, cause })
+  }
+
+  #receivedBreach(count: unknown): string {
+    if (this.#isReceiving) return 'received() was called inside received()'
+    if (this.#lentLength === 0) return 'received() was called without a call of buffer() before it'
+    return `received() got ${formatValue(count)}, expected an integer from 1 to ${this.#lentLength}`
   }
 
   // --- timers and signals --------------------------------------------------------------------------------
@@ -298,6 +398,8 @@ export class ConnectionDriver implements Receiver {
   }
 }
 
+/** How long `closed()` may follow `destroy()`: a transport may wait for the exit of a process. */
+const DESTROY_GRACE_MS = 3000
 const SILENT_SERVER = 'the server may be busy with another client, or may not speak NBD'
 
 function doNothing(): void {}

@@ -1,6 +1,7 @@
+import { formatValue } from '../argument-error.js'
 import { errnoOf, NbdError, type NbdErrorDetails, NbdTransportError } from '../errors.js'
 import { onAbort } from '../on-abort.js'
-import type { Connection, Transport } from '../transport.js'
+import { type Connection, isConnection, type Transport } from '../transport.js'
 import { startTimeout } from './watchers.js'
 
 /**
@@ -28,7 +29,10 @@ export async function dial(
   try {
     const dialling = Promise.resolve(transport.dial({ signal: attempt.signal, onStep }))
     dropWhenLate(dialling, attempt.signal)
-    return await Promise.race([dialling, aborted])
+    const connection: unknown = await Promise.race([dialling, aborted])
+    if (isConnection(connection)) return connection
+    const message = `dial() resolved with ${formatValue(connection)}, expected a Connection`
+    throw failure(transport, message, {})
   } catch (error) {
     attempt.signal.throwIfAborted()
     throw error instanceof NbdError ? error : wrapped(transport, error)
@@ -52,7 +56,8 @@ function dropWhenLate(dialling: Promise<Connection>, signal: AbortSignal): void 
   const drop = (connection: Connection): void => {
     if (signal.aborted) connection.destroy()
   }
-  dialling.then(drop, () => {})
+  // A transport that resolves with something else, or whose destroy() throws, has nothing that could be dropped.
+  dialling.then(drop).catch(() => {})
 }
 
 function wrapped(transport: Transport, cause: unknown): NbdTransportError {

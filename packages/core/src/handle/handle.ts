@@ -60,6 +60,7 @@ import { ConnectionDriver } from './connection-driver.js'
 import { dial } from './dial.js'
 import type { PendingCommand } from './pending-command.js'
 import { allowedDuringShutdown, type CallKind, type HandleState, legalStates, stateOf } from './state.js'
+import { isError } from './transport-breach.js'
 
 /**
  * The events of a Handle, and what their listeners get. A listener may call the handle. One that throws does not
@@ -791,14 +792,6 @@ function checkContextOf(
 
 function extentsOf(command: PendingCommand): Map<string, Extent[]> {
   return (command.status as ExtentCollector).extents
-}
-
-/** Also of another realm, as the reason of an AbortSignal may be: there, `instanceof` fails. */
-function isError(reason: unknown): reason is Error {
-  return (
-    reason instanceof Error ||
-    /^\[object (Error|DOMException)\]$/.test(Object.prototype.toString.call(reason))
-  )
 }
 
 /** What a call fails with once the connection is lost. */

@@ -1,4 +1,4 @@
-import { Handle } from '@nbdjs/core'
+import { Handle, type HandleOptions } from '@nbdjs/core'
 import { encodeGreeting, encodeInfoExport, encodeOptionReply, Opt, Rep } from '@nbdjs/core/wire'
 import { joined } from '../bytes.js'
 import type { HandConnection } from './manual-connection.js'
@@ -13,12 +13,22 @@ export function granted(size = 1e6): Uint8Array {
   )
 }
 
+interface Readying {
+  readonly structuredReplies: boolean
+  readonly size?: number
+  readonly timeouts?: HandleOptions['timeouts']
+}
+
 /** A handle in `ready` on a connection by hand. */
 export async function readyOn(
   connection: HandConnection,
-  { structuredReplies, size }: { readonly structuredReplies: boolean; readonly size?: number },
+  { structuredReplies, size, timeouts }: Readying,
 ): Promise<Handle> {
-  const handle = new Handle({ requestStructuredReplies: structuredReplies, requestExtendedHeaders: false })
+  const handle = new Handle({
+    requestStructuredReplies: structuredReplies,
+    requestExtendedHeaders: false,
+    ...(timeouts === undefined ? {} : { timeouts }),
+  })
   const connecting = handle.connect(connection.transport)
   await settled()
   connection.deliver(encodeGreeting(3))
