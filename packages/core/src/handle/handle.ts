@@ -1,11 +1,5 @@
 import { EventEmitter } from 'eventemitter3'
-import {
-  NbdClosedError,
-  NbdNegotiationError,
-  type NbdProtocolError,
-  NbdStateError,
-  NbdUsageError,
-} from '../errors.js'
+import { NbdClosedError, NbdNegotiationError, NbdStateError, NbdUsageError } from '../errors.js'
 import { onAbort } from '../on-abort.js'
 import {
   checkName,
@@ -63,19 +57,19 @@ import { allowedDuringShutdown, type CallKind, type HandleState, legalStates, st
 import { isError } from './transport-breach.js'
 
 /**
- * The events of a Handle, and what their listeners get. A listener may call the handle. One that throws does not
- * harm the connection: its error surfaces as an uncaught exception of its own.
+ * The events of a handle and the arguments of their listeners. A listener may call the handle. What it throws is
+ * reported as an uncaught exception and does not affect the connection.
  */
 export interface HandleEvents {
-  /** Every change, in order. Where several come at once, `handle.state` is the last of them already. */
+  /** Emitted at every change, in order. If several changes come at once, `handle.state` is already the last one. */
   state: [next: HandleState, previous: HandleState]
   /**
-   * What goes over the wire, for people: a line for each frame, without the payload of reads and writes, and for each
-   * change of phase. `nbd1: -> READ cookie=0x100000000 offset=0 length=4096`. What the peer says is escaped and cut.
-   * The words may change with any release. Costs nothing while nobody listens.
+   * A line for each message of the protocol, without the payload of reads and writes, and for each change of phase:
+   * `nbd1: -> READ cookie=0x100000000 offset=0 length=4096`. Texts of the peer are escaped and cut. The format may
+   * change with any release. It costs nothing without a listener.
    */
   debug: [message: string]
-  /** The handle is `closed` and so is the connection. */
+  /** The handle is `closed`, and so is the connection. */
   close: []
   /** The handle is `dead`, and why. */
   dead: [error: Error]
@@ -133,14 +127,21 @@ export interface ConnectOptions extends HandleOptions, SignalOptions {
 let handlesMade = 0
 
 /**
- * One NBD connection, from dialling to shutdown. It is never reused: make a new one to connect again.
+ * An NBD connection, from the dial to its end. It is never reused: to connect again, make another one.
  *
- * Any number of commands may be in flight at once; each promise settles on its own, in the order of the
- * replies. A call in the wrong state is refused with an {@link NbdStateError}, a wrong argument with an
- * {@link NbdUsageError}; neither sends anything.
+ * Any number of commands may be in flight. Each promise settles on its own, in the order of the replies.
+ *
+ * @example
+ * ```ts
+ * const nbd = new Handle({ exportName: 'disk' })
+ * nbd.on('debug', (message) => console.log(message))
+ * await nbd.connect(tcp('localhost'))
+ * const head = await nbd.pread(4096, 0)
+ * await nbd.shutdown()
+ * ```
  */
 export class Handle extends EventEmitter<HandleEvents> {
-  /** What begins each line of debug output: `nbd1`, `nbd2` ... unless given. */
+  /** The name at the beginning of each debug message. */
   readonly name: string
   /**
    * Resolves once the handle is `closed`, as `shutdown()` and `optAbort()` leave it. Rejects with the reason once it is
@@ -153,13 +154,13 @@ export class Handle extends EventEmitter<HandleEvents> {
   readonly #settings: NegotiationSettings
   /** Aborts the dial. */
   readonly #dialling: AbortController = new AbortController()
-  /** The state and its reason, as long as there is no conversation that tells both. */
+  /** The state and its reason while there is no driver. */
   #preConnectState: 'created' | 'connecting' | 'dead' = 'created'
   #preConnectError: Error | undefined
   #driver: ConnectionDriver | undefined
   /** The address of the server, if a URI can express it. */
   #address: UriAddress | undefined
-  /** What commands are checked by, from the first one on: it does not change while they are legal. */
+  /** What commands are checked by. It is constant from the first command on. */
   #checkContext: CheckContext | undefined
   /** `destroy()` ended the connection: it was not lost. */
   #isDestroyed = false
@@ -183,11 +184,11 @@ export class Handle extends EventEmitter<HandleEvents> {
     this.closed = new Promise((resolve, reject) => {
       this.#settleClosed = { resolve, reject }
     })
-    // Whoever does not ask is not told: a failure also rejects every call that it hits.
+    // A failure also rejects every call that it affects, so an unhandled rejection here is ignored.
     this.closed.catch(() => {})
   }
 
-  // --- what is known -------------------------------------------------------------------------------------
+  // --- information ---------------------------------------------------------------------------------------
 
   /** The state, which every call depends on: see {@link HandleState}. */
   get state(): HandleState {
@@ -195,8 +196,8 @@ export class Handle extends EventEmitter<HandleEvents> {
   }
 
   /**
-   * What this handle is told to do, in any state: a copy of the options, every default filled in, as the setters have
-   * changed them. What came of it is in `info` and `session`.
+   * The options with every default filled in, as changed by the setters: a copy, in any state. What was negotiated is
+   * in `info` and `session`. A secret export name is masked.
    */
   get settings(): ResolvedOptions {
     const { name, tlsProvider, uri, allocate, ...settings } = { ...this.#options, ...this.#settings }
@@ -205,8 +206,10 @@ export class Handle extends EventEmitter<HandleEvents> {
   }
 
   /**
-   * What the server told of the export. Known from `ready` on, in opt mode after a successful `optInfo`, until
-   * another name is set; still when `closed`. Else throws an {@link NbdStateError}.
+   * What the server sent about the export. Known from `ready` on, and while negotiating after a successful `optInfo`,
+   * until another name is set. Still known when `closed`.
+   *
+   * @throws {NbdStateError} It is not known.
    */
   get info(): ExportInfo {
     const { protocol } = this.#requireDriver('ask', 'info')
@@ -216,9 +219,13 @@ export class Handle extends EventEmitter<HandleEvents> {
   }
 
   /**
-   * Whether `blockStatus` reports a meta context, by its exact name. Throws an {@link NbdStateError} if `metaContexts` asks
-   * for contexts and the server has not answered which it provides: before `optInfo`, `optGo` or `optSetMetaContext`
-   * succeeds, and again after a refusal or for another export.
+   * Tests whether `blockStatus` reports a meta context.
+   *
+   * @param name The exact name of the context: `base:allocation`.
+   * @returns Whether the server provides it.
+   * @throws {NbdStateError} `metaContexts` asks for contexts and the server has not answered which it provides: before
+   * `optInfo`, `optGo` or `optSetMetaContext` succeeds, and again after a refusal or for another export.
+   * @throws {NbdUsageError} `name` is not a name.
    */
   canMetaContext(name: string): boolean {
     const { protocol } = this.#requireDriver('ask', 'canMetaContext')
@@ -233,12 +240,16 @@ export class Handle extends EventEmitter<HandleEvents> {
     return [...protocol.metaContexts.values()].includes(name)
   }
 
-  /** What was agreed on. Legal in `negotiating`, `ready` and `closed`. */
+  /**
+   * What client and server negotiated, besides the export. Legal in `negotiating`, `ready` and `closed`.
+   *
+   * @throws {NbdStateError} The handle is in another state.
+   */
   get session(): SessionInfo {
     return this.#requireDriver('ask', 'session').protocol.session
   }
 
-  /** What was moved so far: all 0 before `connect`, and kept after the end. */
+  /** Counters of bytes and of protocol messages: 0 before `connect`, kept after the end. */
   get stats(): Stats {
     return (
       this.#driver?.protocol.stats ?? {
@@ -250,21 +261,22 @@ export class Handle extends EventEmitter<HandleEvents> {
     )
   }
 
-  /** Commands that wait for a reply, sent or in line. */
+  /** The number of commands that wait for a reply, sent or queued. */
   get inFlight(): number {
     return this.#driver?.protocol.inFlight ?? 0
   }
 
   /**
-   * An NBD URI that leads to the same export in the same way: address, export, user name and `tls-` parameters, as far
-   * as they are known from `connectUri`, the transport and the TLS provider. [nbd_get_uri]
+   * An NBD URI of the same export: its address, name, user name and `tls-` parameters, as far as `connectUri`, the
+   * transport and the TLS provider know them. [nbd_get_uri]
    *
-   * Its scheme is one with TLS when TLS is required or on. It holds neither keys nor passwords, nor the URI's parameters
-   * without a meaning; a user name with a colon is left out, for it may hold a password. Whoever connects by it needs
-   * `allow.localFiles` where it names files.
+   * The scheme requires TLS if TLS is required or active. The URI has no keys, no passwords and no unknown parameters
+   * of the original URI. A user name with a colon is omitted, because it may contain a password. To connect to a URI
+   * that names files, `allow.localFiles` is needed.
    *
-   * Undefined where no URI leads there: a pair in memory, a child process, a transport without `uri`. An
-   * {@link NbdStateError} in `created`, where nothing is known of where it will lead.
+   * @returns The URI; `undefined` if no URI can express the address: in-process, a child process, a transport without
+   * `uri`.
+   * @throws {NbdStateError} The handle is `created`: the address is not known yet.
    */
   get uri(): string | undefined {
     this.#require('locate', 'uri')
@@ -321,7 +333,13 @@ export class Handle extends EventEmitter<HandleEvents> {
     await this.#open('negotiate', transport, options)
   }
 
-  /** Sets the name of the export. Legal in `created` and `negotiating`, like the other setters. */
+  /**
+   * Sets the name of the export. Legal in `created` and `negotiating`, like the other setters.
+   *
+   * @param exportName The name, at most 4096 bytes of UTF-8.
+   * @throws {NbdUsageError} The name is invalid.
+   * @throws {NbdStateError} The handle is in another state.
+   */
   setExportName(exportName: string): void {
     this.#require('set', 'setExportName')
     checkName('setExportName', 'exportName', exportName, this.#settings.secretExportName)
@@ -329,13 +347,21 @@ export class Handle extends EventEmitter<HandleEvents> {
     this.#settings.exportName = exportName
   }
 
-  /** See {@link HandleOptions.fullInfo}. */
+  /**
+   * Sets {@link HandleOptions.fullInfo}.
+   *
+   * @param fullInfo Whether to request the canonical name and the description.
+   */
   setFullInfo(fullInfo: boolean): void {
     this.#require('set', 'setFullInfo')
     this.#settings.fullInfo = checkBoolean('setFullInfo', 'fullInfo', fullInfo)
   }
 
-  /** See {@link HandleOptions.requestBlockSize}. */
+  /**
+   * Sets {@link HandleOptions.requestBlockSize}.
+   *
+   * @param requestBlockSize Whether to request the block sizes.
+   */
   setRequestBlockSize(requestBlockSize: boolean): void {
     this.#require('set', 'setRequestBlockSize')
     this.#settings.requestBlockSize = checkBoolean(
@@ -345,7 +371,11 @@ export class Handle extends EventEmitter<HandleEvents> {
     )
   }
 
-  /** See {@link HandleOptions.requestMetaContext}. */
+  /**
+   * Sets {@link HandleOptions.requestMetaContext}.
+   *
+   * @param requestMetaContext Whether `optGo` and `optInfo` select meta contexts.
+   */
   setRequestMetaContext(requestMetaContext: boolean): void {
     this.#require('set', 'setRequestMetaContext')
     this.#settings.requestMetaContext = checkBoolean(
@@ -355,47 +385,74 @@ export class Handle extends EventEmitter<HandleEvents> {
     )
   }
 
-  /** Adds a query to {@link HandleOptions.metaContexts}. */
+  /**
+   * Adds to {@link HandleOptions.metaContexts}.
+   *
+   * @param query A name or a query: `base:allocation`, `qemu:dirty-bitmap:`.
+   * @throws {NbdUsageError} It does not begin with a namespace and a colon.
+   */
   addMetaContext(query: string): void {
     this.#require('set', 'addMetaContext')
     checkQuery('addMetaContext', 'query', query)
     this.#settings.metaContexts = [...this.#settings.metaContexts, query]
   }
 
-  /** Forgets the queries of {@link HandleOptions.metaContexts}. */
+  /** Clears {@link HandleOptions.metaContexts}. */
   clearMetaContexts(): void {
     this.#require('set', 'clearMetaContexts')
     this.#settings.metaContexts = []
   }
 
   /**
-   * NBD_OPT_GO, or NBD_OPT_EXPORT_NAME where the server knows no better: on to `ready`. A refusal rejects with
-   * an NbdNegotiationError and leaves the handle `negotiating`, to try another name.
+   * Selects the export and enters `ready`. Sends NBD_OPT_GO, or NBD_OPT_EXPORT_NAME if the server does not support it.
+   * Legal in `negotiating`, like the other opt methods.
    *
-   * Legal in `negotiating`, like the other opt methods. An aborted signal ends the whole handle, for an option
-   * that was sent cannot be taken back.
+   * @param options `signal` ends the whole handle when it aborts, because an option that was sent cannot be taken back.
+   * @returns What the server sent about the export.
+   * @throws {NbdNegotiationError} The server refused. The handle stays `negotiating`: set another name and try again.
+   * @throws {NbdStateError} The handle is not `negotiating`.
    */
   async optGo(options?: SignalOptions): Promise<ExportInfo> {
     return await this.#operate('optGo', 'go', options)
   }
 
-  /** NBD_OPT_INFO: what `optGo` would tell, without going there. */
+  /**
+   * Requests what `optGo` would return, without selecting the export: NBD_OPT_INFO.
+   *
+   * @param options `signal` ends the whole handle when it aborts, because an option that was sent cannot be taken back.
+   * @returns What the server sent about the export.
+   * @throws {NbdNegotiationError} The server refused.
+   * @throws {NbdStateError} The handle is not `negotiating`.
+   */
   async optInfo(options?: SignalOptions): Promise<ExportInfo> {
     return await this.#operate('optInfo', 'info', options)
   }
 
   /**
-   * NBD_OPT_LIST: the exports that the server shows, in its order. Exports whose names are not valid UTF-8 are omitted, since
-   * no string can ask for them: `omitted` of the list is their number.
+   * Lists the exports, in the server's order: NBD_OPT_LIST. Exports whose names are not valid UTF-8 are omitted,
+   * because no string can name them: `omitted` of the list is their number.
+   *
+   * @param options `signal` ends the whole handle when it aborts, because an option that was sent cannot be taken back.
+   * @returns The names and descriptions.
+   * @throws {NbdNegotiationError} The server refused.
+   * @throws {NbdStateError} The handle is not `negotiating`.
+   * @example
+   * ```ts
+   * for (const { name, description } of await nbd.optList()) console.log(name, description)
+   * ```
    */
   async optList(options?: SignalOptions): Promise<ExportList> {
     return await this.#operate('optList', 'list', options)
   }
 
   /**
-   * NBD_OPT_STARTTLS: true once TLS is on, false when the server refuses. All that was agreed before is forgotten then,
-   * structured replies included. Needs `options.tlsProvider`, and is an NbdStateError once TLS is on; `connect` has
-   * asked for it unless `options.tls` is `disable`. A TLS handshake that fails leaves the handle `dead`.
+   * Starts TLS: NBD_OPT_STARTTLS. Everything that was negotiated before is void then, structured replies included.
+   * `negotiate` has done it unless `tls` is `disable`. A TLS handshake that fails leaves the handle `dead`.
+   *
+   * @param options `signal` ends the whole handle when it aborts, because an option that was sent cannot be taken back.
+   * @returns Whether TLS is active; false if the server refused.
+   * @throws {NbdUsageError} The handle has no `tlsProvider`.
+   * @throws {NbdStateError} The handle is not `negotiating`, or TLS is active already.
    */
   async optStartTls(options?: SignalOptions): Promise<boolean> {
     const { protocol } = this.#requireDriver('opt', 'optStartTls')
@@ -407,35 +464,63 @@ export class Handle extends EventEmitter<HandleEvents> {
     return await this.#operate('optStartTls', 'startTls', options)
   }
 
-  /** NBD_OPT_STRUCTURED_REPLY: true when the server agrees. `connect` has asked for it unless told not to. */
+  /**
+   * Negotiates structured replies: NBD_OPT_STRUCTURED_REPLY. `negotiate` has done it unless `requestStructuredReplies`
+   * is false.
+   *
+   * @param options `signal` ends the whole handle when it aborts, because an option that was sent cannot be taken back.
+   * @returns Whether the server agreed.
+   * @throws {NbdStateError} The handle is not `negotiating`.
+   */
   async optStructuredReply(options?: SignalOptions): Promise<boolean> {
     return await this.#operate('optStructuredReply', 'structuredReply', options)
   }
 
-  /** NBD_OPT_EXTENDED_HEADERS: true when the server agrees. `connect` has asked for it unless told not to. */
+  /**
+   * Negotiates extended headers: NBD_OPT_EXTENDED_HEADERS. `negotiate` has done it unless `requestExtendedHeaders` is
+   * false.
+   *
+   * @param options `signal` ends the whole handle when it aborts, because an option that was sent cannot be taken back.
+   * @returns Whether the server agreed.
+   * @throws {NbdStateError} The handle is not `negotiating`.
+   */
   async optExtendedHeaders(options?: SignalOptions): Promise<boolean> {
     return await this.#operate('optExtendedHeaders', 'extendedHeaders', options)
   }
 
   /**
-   * NBD_OPT_LIST_META_CONTEXT: the contexts of the export that match the queries, by default those that were
-   * asked for by `metaContexts`; for no query at all, every context. Changes nothing.
+   * Lists the meta contexts of the export that match the queries: NBD_OPT_LIST_META_CONTEXT. Changes nothing.
+   *
+   * @param queries Names or queries. An empty array lists every context. The default is `metaContexts`.
+   * @param options `signal` ends the whole handle when it aborts, because an option that was sent cannot be taken back.
+   * @returns The names.
+   * @throws {NbdNegotiationError} The server refused.
+   * @throws {NbdStateError} The handle is not `negotiating`.
    */
   async optListMetaContext(queries?: readonly string[], options?: SignalOptions): Promise<readonly string[]> {
     return await this.#operate('optListMetaContext', 'listMetaContext', options, queries)
   }
 
   /**
-   * NBD_OPT_SET_META_CONTEXT: selects the contexts that match the queries, by default those that were asked for
-   * by `metaContexts`. They hold until the next selection, and `optInfo` and `optGo` select again unless
-   * `requestMetaContext` is off. Without structured replies nothing is sent, and it rejects with an
-   * NbdNegotiationError (ENOTSUP).
+   * Selects the meta contexts of the export that match the queries: NBD_OPT_SET_META_CONTEXT. They are in effect until
+   * the next selection; `optInfo` and `optGo` select again unless `requestMetaContext` is false.
+   *
+   * @param queries Names or queries. The default is `metaContexts`.
+   * @param options `signal` ends the whole handle when it aborts, because an option that was sent cannot be taken back.
+   * @returns The names that were selected.
+   * @throws {NbdNegotiationError} The server refused. ENOTSUP without structured replies: nothing is sent then.
+   * @throws {NbdStateError} The handle is not `negotiating`.
    */
   async optSetMetaContext(queries?: readonly string[], options?: SignalOptions): Promise<readonly string[]> {
     return await this.#operate('optSetMetaContext', 'setMetaContext', options, queries)
   }
 
-  /** NBD_OPT_ABORT: says goodbye and closes. */
+  /**
+   * Ends the handshake with NBD_OPT_ABORT and closes the connection.
+   *
+   * @param options `signal` ends the whole handle when it aborts, because an option that was sent cannot be taken back.
+   * @throws {NbdStateError} The handle is not `negotiating`.
+   */
   async optAbort(options?: SignalOptions): Promise<void> {
     const driver = this.#requireDriver('opt', 'optAbort')
     await this.#abortable(parseSignal('optAbort', options), () => this.#beginShutdown(driver))
@@ -444,8 +529,21 @@ export class Handle extends EventEmitter<HandleEvents> {
   // --- commands ------------------------------------------------------------------------------------------
 
   /**
-   * Reads `length` bytes at `offset` into fresh memory: all of them, or an error. At most 64 MiB. Legal in
-   * `ready`, like the other commands.
+   * Reads `length` bytes at `offset` into new memory. Rejects unless all bytes were read. Legal in `ready`, like the
+   * other commands. For a high throughput see {@link Handle.preadInto}, which reuses memory.
+   *
+   * @param length 1 to 64 MiB. `length` comes before `offset`, as in libnbd.
+   * @param offset Bytes from the start of the export.
+   * @param options `signal` and flags by name.
+   * @returns The bytes.
+   * @throws {NbdServerError} The server replied with an error. The connection stays usable.
+   * @throws {NbdUsageError} An argument is invalid, out of bounds or not aligned. Nothing was sent.
+   * @throws {NbdStateError} The handle is not `ready`.
+   * @throws {NbdError} The connection was lost: `error.isConnectionLost`.
+   * @example
+   * ```ts
+   * const head = await nbd.pread(4096, 0)
+   * ```
    */
   pread(length: number | bigint, offset: number | bigint, options?: CommandOptions): Promise<Bytes> {
     return this.#command(rules.pread, offset, options, lengthArgument, length, dataOf)
@@ -464,8 +562,17 @@ export class Handle extends EventEmitter<HandleEvents> {
   }
 
   /**
-   * Reads like `preadInto`, and tells of each chunk of the answer as it comes: data, a hole, or an error at a
-   * place. Chunks come in the server's order. What `onChunk` throws rejects the promise, and harms nothing else.
+   * Reads like `preadInto`, and passes each chunk of the reply on as it arrives: data, a hole, or an error at an
+   * offset. Chunks come in the server's order.
+   *
+   * @param buffer The destination, lent until the promise settles.
+   * @param offset Bytes from the start of the export.
+   * @param onChunk Receives each chunk. What it throws rejects the promise; the connection stays usable.
+   * @param options `signal` and `df`.
+   * @throws {NbdServerError} The server replied with an error. The connection stays usable.
+   * @throws {NbdUsageError} An argument is invalid, out of bounds or not aligned. Nothing was sent.
+   * @throws {NbdStateError} The handle is not `ready`.
+   * @throws {NbdError} The connection was lost: `error.isConnectionLost`.
    */
   preadStructured(
     buffer: Uint8Array,
@@ -484,14 +591,31 @@ export class Handle extends EventEmitter<HandleEvents> {
   }
 
   /**
-   * The status of `length` bytes at `offset` in each meta context: by its name, a list of extents that adjoin from
-   * `offset` on. A server may describe less than was asked for (ask again from where it ended), and the last extent may
-   * reach further. What exceeds `limits.extents` is left out in the same way. Needs a context in `info.metaContexts`.
+   * Reports the status of `length` bytes at `offset` in each meta context. Legal in `ready`; needs a context in
+   * `info.metaContexts`.
    *
-   * Without extended headers (`session.extendedHeaders`) ask for at most 4,294,963,200 bytes, which is 2^32 - 4096, rounded
-   * down to `info.blockSize.minimum`. Up to 2^32 - 1 bytes can be sent, but nbdkit 1.32 ends itself on such a length.
+   * The extents of a context adjoin, beginning at `offset`. A server may describe less than requested (ask again from
+   * the end of the last extent), and the last extent may reach further. Extents beyond `limits.extents` are omitted in
+   * the same way.
    *
-   * A reply that breaks the rules of block status rejects with an {@link NbdProtocolError}; the handle stays `ready`.
+   * @param length Bytes of the range. Without extended headers (`session.extendedHeaders`) at most 4,294,963,200, which
+   * is 2^32 - 4096, rounded down to `info.blockSize.minimum`. Up to 2^32 - 1 bytes can be sent, but nbdkit 1.32 ends
+   * itself on such a length.
+   * @param offset Bytes from the start of the export.
+   * @param options `signal`, `contexts` and `reqOne`.
+   * @returns The extents by the name of the context.
+   * @throws {NbdProtocolError} The reply breaks the rules of block status. The handle stays `ready`.
+   * @throws {NbdServerError} The server replied with an error. The connection stays usable.
+   * @throws {NbdUsageError} An argument is invalid, out of bounds or not aligned. Nothing was sent.
+   * @throws {NbdStateError} The handle is not `ready`.
+   * @throws {NbdError} The connection was lost: `error.isConnectionLost`.
+   * @example
+   * ```ts
+   * const map = await nbd.blockStatus(nbd.info.size, 0, { contexts: ['base:allocation'] })
+   * for (const { offset, length, flags } of map.get('base:allocation') ?? []) {
+   *   if (!(flags & ExtentFlag.Zero)) await nbd.pread(length, offset)
+   * }
+   * ```
    */
   blockStatus(
     length: number | bigint,
@@ -524,24 +648,60 @@ export class Handle extends EventEmitter<HandleEvents> {
     return this.#command(rules.pwrite, offset, options, dataArgument, data, nothing)
   }
 
-  /** Makes `length` bytes at `offset` read as zeroes. Needs `info.canZero`. */
+  /**
+   * Makes `length` bytes at `offset` read as zeroes. Legal in `ready`; needs `info.canZero`.
+   *
+   * @param length Bytes of the range. Up to 2^32 - 1 without extended headers.
+   * @param offset Bytes from the start of the export.
+   * @param options `signal`, `fua`, `noHole` and `fastZero`.
+   * @throws {NbdServerError} The server replied with an error. The connection stays usable.
+   * @throws {NbdUsageError} An argument is invalid, out of bounds or not aligned. Nothing was sent.
+   * @throws {NbdStateError} The handle is not `ready`.
+   * @throws {NbdError} The connection was lost: `error.isConnectionLost`.
+   */
   zero(length: number | bigint, offset: number | bigint, options?: ZeroOptions): Promise<void> {
     return this.#command(rules.zero, offset, options, lengthArgument, length, nothing)
   }
 
-  /** Tells the server that `length` bytes at `offset` are no longer needed. Needs `info.canTrim`. */
+  /**
+   * Discards `length` bytes at `offset`: they are undefined afterwards. Legal in `ready`; needs `info.canTrim`.
+   *
+   * @param length Bytes of the range. Up to 2^32 - 1 without extended headers.
+   * @param offset Bytes from the start of the export.
+   * @param options `signal` and `fua`.
+   * @throws {NbdServerError} The server replied with an error. The connection stays usable.
+   * @throws {NbdUsageError} An argument is invalid, out of bounds or not aligned. Nothing was sent.
+   * @throws {NbdStateError} The handle is not `ready`.
+   * @throws {NbdError} The connection was lost: `error.isConnectionLost`.
+   */
   trim(length: number | bigint, offset: number | bigint, options?: WriteOptions): Promise<void> {
     return this.#command(rules.trim, offset, options, lengthArgument, length, nothing)
   }
 
-  /** Tells the server that `length` bytes at `offset` will be read soon. Needs `info.canCache`. */
+  /**
+   * Prefetches `length` bytes at `offset` into the cache of the server. Legal in `ready`; needs `info.canCache`.
+   *
+   * @param length Bytes of the range. Up to 2^32 - 1 without extended headers.
+   * @param offset Bytes from the start of the export.
+   * @param options `signal` and flags by name.
+   * @throws {NbdServerError} The server replied with an error. The connection stays usable.
+   * @throws {NbdUsageError} An argument is invalid, out of bounds or not aligned. Nothing was sent.
+   * @throws {NbdStateError} The handle is not `ready`.
+   * @throws {NbdError} The connection was lost: `error.isConnectionLost`.
+   */
   cache(length: number | bigint, offset: number | bigint, options?: CommandOptions): Promise<void> {
     return this.#command(rules.cache, offset, options, lengthArgument, length, nothing)
   }
 
   /**
-   * Resolves once every write that was answered before this call is on stable storage: await your writes
-   * first. Needs `info.canFlush`.
+   * Makes every write that was answered before this call durable: await the writes first. Legal in `ready`; needs
+   * `info.canFlush`.
+   *
+   * @param options `signal` and flags by name.
+   * @throws {NbdServerError} The server replied with an error. The connection stays usable.
+   * @throws {NbdUsageError} An argument is invalid, out of bounds or not aligned. Nothing was sent.
+   * @throws {NbdStateError} The handle is not `ready`.
+   * @throws {NbdError} The connection was lost: `error.isConnectionLost`.
    */
   flush(options?: CommandOptions): Promise<void> {
     return this.#command(rules.flush, 0, options, noArgument, undefined, nothing)
@@ -566,8 +726,10 @@ export class Handle extends EventEmitter<HandleEvents> {
   }
 
   /**
-   * Ends the connection now: everything in flight rejects with `reason`, and the handle is `dead`. Legal in
-   * every state, without effect after the end. A reason that is no Error becomes the cause of one.
+   * Ends the connection at once: everything in flight rejects with `reason`, and the handle is `dead`. Legal in every
+   * state; it has no effect after the end.
+   *
+   * @param reason The error. Anything but an Error becomes the cause of one.
    */
   destroy(reason?: unknown): void {
     const error = isError(reason) ? reason : destroyed(reason)
@@ -586,7 +748,7 @@ export class Handle extends EventEmitter<HandleEvents> {
     else this.destroy()
   }
 
-  // --- within --------------------------------------------------------------------------------------------
+  // --- implementation ------------------------------------------------------------------------------------
 
   async #open<K extends 'connect' | 'negotiate'>(
     call: K,
