@@ -6,7 +6,7 @@ export const commands: Section = {
     {
       names: ['nbd_pread', 'nbd_aio_pread'],
       ours: ['handle.preadInto(buffer, offset)', 'handle.pread(length, offset)'],
-      note: 'into your memory, or into fresh; never short',
+      note: 'into your buffer or into a new one; never short',
     },
     {
       names: ['nbd_pread_structured', 'nbd_aio_pread_structured'],

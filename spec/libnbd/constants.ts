@@ -17,7 +17,7 @@ export const constants: Section<`LIBNBD_${string}`> = {
     {
       names: ['LIBNBD_CMD_FLAG_PAYLOAD_LEN'],
       ours: ['handle.pwrite(data, offset, { flags: CommandFlag.PayloadLen })'],
-      note: 'set by itself where it belongs, unless `strict.autoFlag` is off; any flag may be given as bits',
+      note: 'set automatically where it is needed, unless `strict.autoFlag` is off; `flags` accepts any bits',
     },
     {
       names: [
@@ -26,7 +26,7 @@ export const constants: Section<`LIBNBD_${string}`> = {
         'LIBNBD_ALLOW_TRANSPORT_MASK',
         'LIBNBD_SHUTDOWN_MASK',
       ],
-      none: 'Flags have names, and a wrong name is refused.',
+      none: 'Flags have names, and an unknown name is rejected.',
     },
     { names: ['LIBNBD_SHUTDOWN_ABANDON_PENDING'], ours: ['handle.shutdown({ abandonPending: true })'] },
     {
@@ -57,7 +57,7 @@ export const constants: Section<`LIBNBD_${string}`> = {
     },
     {
       names: ['LIBNBD_ALLOW_TRANSPORT_SSH'],
-      none: 'Nothing here starts an ssh: `parseUri` refuses its schemes.',
+      none: 'There is no transport over ssh: `parseUri` rejects its schemes.',
     },
     {
       names: ['LIBNBD_SIZE_MINIMUM', 'LIBNBD_SIZE_PREFERRED', 'LIBNBD_SIZE_MAXIMUM', 'LIBNBD_SIZE_PAYLOAD'],
@@ -75,13 +75,13 @@ export const constants: Section<`LIBNBD_${string}`> = {
     {
       names: ['LIBNBD_CONTEXT_QEMU_DIRTY_BITMAP'],
       ours: ['MetaContextName.QemuDirtyBitmap'],
-      note: 'the name of the bitmap follows it',
+      note: 'followed by the name of the bitmap',
     },
     { names: ['LIBNBD_CONTEXT_QEMU_ALLOCATION_DEPTH'], ours: ['MetaContextName.QemuAllocationDepth'] },
     {
       names: ['LIBNBD_STATE_HOLE', 'LIBNBD_STATE_ZERO', 'LIBNBD_STATE_DIRTY'],
       ours: ['ExtentFlag.Hole', 'ExtentFlag.Zero', 'ExtentFlag.Dirty'],
-      note: '`describeExtentFlags(context, flags)` says them in a word',
+      note: '`describeExtentFlags(context, flags)` returns their name',
     },
     {
       names: ['LIBNBD_AIO_DIRECTION_READ', 'LIBNBD_AIO_DIRECTION_WRITE', 'LIBNBD_AIO_DIRECTION_BOTH'],

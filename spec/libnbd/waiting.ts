@@ -16,7 +16,7 @@ export const waiting: Section = {
     },
     {
       names: ['nbd_aio_command_completed', 'nbd_aio_peek_command_completed'],
-      none: 'The promise of the command tells, once and to whoever awaits it. There are no cookies.',
+      none: 'The promise of the command settles once. There are no cookies.',
     },
     { names: ['nbd_aio_in_flight'], ours: ['handle.inFlight'] },
     {
@@ -31,7 +31,7 @@ export const waiting: Section = {
         'nbd_connection_state',
       ],
       ours: ['handle.state', "handle.on('state', listener)"],
-      note: 'the same words; a handle that sends or receives is still `ready`, and libnbd\'s "processing" is not told apart',
+      note: 'the same states, except "processing": a handle that sends or receives is `ready`',
     },
   ],
 }

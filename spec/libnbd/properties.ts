@@ -1,7 +1,7 @@
 import type { Section } from './line.js'
 
-export const knowing: Section = {
-  heading: 'What is known',
+export const properties: Section = {
+  heading: 'Properties of the server and the export',
   lines: [
     { names: ['nbd_get_size'], ours: ['handle.info.size'], note: 'a bigint' },
     {
@@ -28,7 +28,7 @@ export const knowing: Section = {
     {
       names: ['nbd_get_canonical_export_name', 'nbd_get_export_description'],
       ours: ['handle.info.canonicalName', 'handle.info.description'],
-      note: 'undefined where libnbd fails',
+      note: 'undefined if libnbd fails',
     },
     { names: ['nbd_get_protocol'], ours: ['handle.session.protocol'] },
     { names: ['nbd_get_structured_replies_negotiated'], ours: ['handle.session.structuredReplies'] },

@@ -1,7 +1,7 @@
 import type { Section } from './line.js'
 
-export const asking: Section = {
-  heading: 'What is asked for',
+export const settings: Section = {
+  heading: 'Settings',
   lines: [
     {
       names: ['nbd_set_export_name', 'nbd_get_export_name'],
@@ -56,16 +56,16 @@ export const asking: Section = {
     {
       names: ['nbd_set_handshake_flags', 'nbd_get_handshake_flags'],
       ours: ['new Handle({ handshakeFlags })', 'handle.session.handshakeFlags'],
-      note: 'what was agreed on; `settings` has what was asked for',
+      note: 'the negotiated flags; `settings` has the requested ones',
     },
     {
       names: ['nbd_set_strict_mode', 'nbd_get_strict_mode'],
       ours: ['new Handle({ strict })', 'handle.settings.strict'],
-      note: 'by name instead of a mask, and for the whole life of the handle',
+      note: 'names instead of a mask, fixed for the life of the handle',
     },
     {
       names: ['nbd_set_pread_initialize', 'nbd_get_pread_initialize'],
-      none: 'The memory of `pread` is always zeroed; `preadInto` writes what the server sent and nothing else.',
+      none: 'The result of `pread` has only received bytes, and `preadInto` writes only received bytes.',
     },
   ],
 }

@@ -1,7 +1,7 @@
 import type { Section } from './line.js'
 
-export const making: Section = {
-  heading: 'Making a handle',
+export const handles: Section = {
+  heading: 'Handles',
   lines: [
     { names: ['nbd_create'], ours: ['new Handle(options)', 'await connect(transport, options)'] },
     {
@@ -17,7 +17,7 @@ export const making: Section = {
     {
       names: ['nbd_get_error', 'nbd_get_errno'],
       ours: ['error.message', 'error.errno'],
-      note: 'of the `NbdError` that a promise rejects with; `errno` is a name, such as `EINVAL`',
+      note: 'properties of the `NbdError` that a promise rejects with; `errno` is a name, such as `EINVAL`',
     },
     {
       names: ['nbd_set_debug', 'nbd_get_debug', 'nbd_set_debug_callback', 'nbd_clear_debug_callback'],
@@ -26,11 +26,11 @@ export const making: Section = {
         "handle.listenerCount('debug')",
         "handle.off('debug', listener)",
       ],
-      note: 'each frame as a line, without payloads; on while somebody listens, and `LIBNBD_DEBUG` has no effect',
+      note: 'a line for each frame, without payloads, while there is a listener; `LIBNBD_DEBUG` has no effect',
     },
     {
       names: ['nbd_set_private_data', 'nbd_get_private_data'],
-      none: 'Set a property of your own, or keep a WeakMap.',
+      none: 'Use a property of your own, or a WeakMap.',
     },
     {
       names: ['nbd_get_package_name', 'nbd_get_version'],
