@@ -268,6 +268,19 @@ export class NbdClosedError extends NbdError {
   }
 }
 
+/**
+ * The message of what a transport or a callback threw or passed, which need not be an Error: on one line, cut after 1024
+ * characters. Never throws.
+ */
+export function messageOf(cause: unknown): string {
+  try {
+    const { message } = Object(cause) as Partial<Error>
+    return escapeUnprintable(typeof message === 'string' ? message : String(cause))
+  } catch {
+    return 'an object'
+  }
+}
+
 /** The name of the system error that an error reports: its `errno`, or else its `code`, as the errors of Node have it. */
 export function errnoOf(error: unknown): Errno | undefined {
   const { errno, code } = Object(error) as { readonly errno?: unknown; readonly code?: unknown }

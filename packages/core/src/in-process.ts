@@ -1,5 +1,5 @@
 import { checkOptions, option } from './check-options.js'
-import { NbdStateError, NbdTransportError } from './errors.js'
+import { messageOf, NbdStateError, NbdTransportError } from './errors.js'
 import type { Connection, DialOptions, Receiver, Transport } from './transport.js'
 
 /**
@@ -76,7 +76,7 @@ function makePair(address: string): readonly [Connection, Connection] {
 }
 
 function refused(address: string, cause: unknown): NbdTransportError {
-  const { message: why = String(cause) } = Object(cause) as Partial<Error>
+  const why = messageOf(cause)
   const message = `dial of ${address} failed: the other end refused: ${why}`
   return new NbdTransportError(message, { operation: 'dial', address, errno: 'ECONNREFUSED', cause })
 }

@@ -1,4 +1,4 @@
-import { NbdError, NbdProtocolError, NbdTransportError } from './errors.js'
+import { messageOf, NbdError, NbdProtocolError, NbdTransportError } from './errors.js'
 import type { TlsHandover, TlsProvider } from './tls.js'
 import { type Connection, isConnection, type Receiver } from './transport.js'
 
@@ -110,7 +110,7 @@ export class UpgradableConnection implements Connection {
 
   #failure(cause: unknown): Error {
     if (cause instanceof NbdError) return cause
-    return failed(this.#peer.address, cause instanceof Error ? cause.message : String(cause), cause)
+    return failed(this.#peer.address, messageOf(cause), cause)
   }
 }
 

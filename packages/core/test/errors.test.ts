@@ -17,7 +17,7 @@ import {
 import { build } from 'esbuild'
 import { expectTypeOf } from 'expect-type'
 
-type ErrorsModule = Omit<typeof import('../src/errors.js'), 'errnoOf'>
+type ErrorsModule = Omit<typeof import('../src/errors.js'), 'errnoOf' | 'messageOf'>
 
 const server: NbdServerErrorDetails = {
   errno: 'EIO',

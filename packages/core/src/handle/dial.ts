@@ -1,5 +1,5 @@
 import { formatValue } from '../argument-error.js'
-import { errnoOf, NbdError, type NbdErrorDetails, NbdTransportError } from '../errors.js'
+import { errnoOf, messageOf, NbdError, type NbdErrorDetails, NbdTransportError } from '../errors.js'
 import { onAbort } from '../on-abort.js'
 import { type Connection, isConnection, type Transport } from '../transport.js'
 import { startTimeout } from './watchers.js'
@@ -61,7 +61,7 @@ function dropWhenLate(dialling: Promise<Connection>, signal: AbortSignal): void 
 }
 
 function wrapped(transport: Transport, cause: unknown): NbdTransportError {
-  return failure(transport, cause instanceof Error ? cause.message : String(cause), {
+  return failure(transport, messageOf(cause), {
     errno: errnoOf(cause),
     cause,
   })

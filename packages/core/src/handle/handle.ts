@@ -1,5 +1,5 @@
 import { EventEmitter } from 'eventemitter3'
-import { NbdClosedError, NbdNegotiationError, NbdStateError, NbdUsageError } from '../errors.js'
+import { messageOf, NbdClosedError, NbdNegotiationError, NbdStateError, NbdUsageError } from '../errors.js'
 import { onAbort } from '../on-abort.js'
 import {
   checkName,
@@ -958,7 +958,7 @@ function extentsOf(command: PendingCommand): Map<string, Extent[]> {
 
 /** What a call fails with once the connection is lost. */
 function lostError(call: string, cause: Error): NbdClosedError {
-  return new NbdClosedError(`${call}: the connection is lost: ${cause.message}`, {
+  return new NbdClosedError(`${call}: the connection is lost: ${messageOf(cause)}`, {
     cause,
     isConnectionLost: true,
   })

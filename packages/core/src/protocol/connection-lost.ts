@@ -1,5 +1,4 @@
-import { errnoOf, NbdError, NbdTransportError } from '../errors.js'
-import { escapeUnprintable } from '../quote.js'
+import { errnoOf, messageOf, NbdError, NbdTransportError } from '../errors.js'
 
 /** What a connection that the peer closes without an orderly end reports. The same event as an EOF, told by the system. */
 const HANGUPS: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'ECONNABORTED'])
@@ -22,7 +21,7 @@ export function connectionLost({ address, where, cause, hint }: LostConnection):
   const isHangup = cause === undefined || (HANGUPS.has(errnoOf(cause) ?? '') && hintOf(cause) === undefined)
   const message = isHangup
     ? `${address}: the server disconnected ${where}`
-    : `${address}: the connection was lost ${where}: ${escapeUnprintable(cause.message)}`
+    : `${address}: the connection was lost ${where}: ${messageOf(cause)}`
   return new NbdTransportError(message, {
     operation: 'read',
     address,

@@ -12,9 +12,11 @@ import {
 import { inProcess } from '@nbdjs/core/in-process'
 import {
   Cmd,
+  type Cookie,
   ErrorValue,
   encodeErrorChunk,
   encodeGreeting,
+  encodeInfoBlockSize,
   encodeOffsetData,
   encodeSimpleReply,
   Opt,
@@ -203,6 +205,54 @@ describe('the server refuses', () => {
     })
     expect(handle.state).toBe('dead')
     await server.disconnected()
+  })
+})
+
+describe('C5: a request that is longer than the maximum of the server', () => {
+  const maximum = 1024 * 1024
+  const offer = {
+    structuredReplies: true,
+    size: 16 * maximum,
+    infos: [encodeInfoBlockSize({ minimum: 1, preferred: 4096, maximum })],
+  }
+  const hint = "the request is longer than the server's maximum of 1048576 bytes (info.blockSize.maximum)"
+  const errorChunk = (request: Cookie, value: number): Uint8Array =>
+    encodeErrorChunk(request, ReplyFlag.Done, { value, message: 'too long' })
+
+  test.each([
+    [ErrorValue.EINVAL, 'EINVAL'],
+    [ErrorValue.ENOMEM, 'ENOMEM'],
+    [ErrorValue.EOVERFLOW, 'EOVERFLOW'],
+    [90, 'error 90 (unknown to NBD, treated as EINVAL)'],
+  ])('names that maximum if the server refuses it by error %d', async (value, name) => {
+    const { handle, server } = await ready(offer)
+    const reading = rejection(handle.pread(2 * maximum, 0))
+    server.send(errorChunk(await server.request(Cmd.Read), value))
+    expect(await reading).toMatchObject({
+      hint,
+      message: `pread of 2097152 bytes at 0: server replied ${name}: "too long": ${hint}`,
+    })
+    handle.destroy()
+  })
+
+  test('names that maximum for a write too', async () => {
+    const { handle, server } = await ready(offer, { strict: { payload: false } })
+    const writing = rejection(handle.pwrite(new Uint8Array(maximum + 1), 0))
+    server.refuse(await server.request(Cmd.Write), ErrorValue.EINVAL)
+    expect(await writing).toMatchObject({ hint })
+    handle.destroy()
+  })
+
+  test.each([
+    ['for another error', 2 * maximum, ErrorValue.EIO, offer],
+    ['for a request of the maximum', maximum, ErrorValue.EINVAL, offer],
+    ['where no maximum is known', 2 * maximum, ErrorValue.EINVAL, { ...offer, infos: [] }],
+  ])('gives no hint %s', async (_, length, value, offered) => {
+    const { handle, server } = await ready(offered)
+    const reading = rejection(handle.pread(length, 0))
+    server.send(errorChunk(await server.request(Cmd.Read), value))
+    expect(await reading).toMatchObject({ code: 'ERR_NBD_SERVER', hint: undefined })
+    handle.destroy()
   })
 })
 

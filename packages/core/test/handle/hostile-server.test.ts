@@ -261,6 +261,88 @@ describe('a handshake that cannot be', () => {
     })
   })
 
+  const endless: readonly (readonly [
+    string,
+    number,
+    number,
+    Uint8Array,
+    (handle: Handle) => Promise<unknown>,
+  ])[] = [
+    ['NBD_REP_INFO of optGo', Opt.Go, Rep.Info, octets('12 34'), (handle) => handle.optGo()],
+    ['NBD_REP_INFO of optInfo', Opt.Info, Rep.Info, octets('00 01 61'), (handle) => handle.optInfo()],
+    ['NBD_REP_SERVER', Opt.List, Rep.Server, octets('00 00 00 01 61'), (handle) => handle.optList()],
+    [
+      'an NBD_REP_SERVER that is omitted',
+      Opt.List,
+      Rep.Server,
+      octets('00 00 00 01 ff'),
+      (handle) => handle.optList(),
+    ],
+    [
+      'NBD_REP_META_CONTEXT',
+      Opt.ListMetaContext,
+      Rep.MetaContext,
+      octets('00 00 00 00 61 3a'),
+      (handle) => handle.optListMetaContext([]),
+    ],
+    [
+      'NBD_REP_META_CONTEXT of a selection',
+      Opt.SetMetaContext,
+      Rep.MetaContext,
+      octets('00 00 00 00 61 3a'),
+      (handle) => handle.optSetMetaContext(['a:']),
+    ],
+  ]
+
+  test.each(endless)('G8: %s without end stops at the number of replies', async (...each) => {
+    const [, option, reply, data, call] = each
+    const limits = { listEntries: 1000 }
+    const { handle, server } = await negotiating(
+      { structuredReplies: true },
+      { limits, timeouts: { handshakeMs: 0 } },
+    )
+    const calling = rejection(call(handle))
+    await server.option(option)
+    for (let sent = 0; sent <= 1000; sent++) server.reply(option, reply, data)
+    expect(await calling).toMatchObject({
+      code: 'ERR_NBD_PROTOCOL',
+      expected: expect.stringMatching(/^at most 1000 NBD_REP_\w+ \(limits\.listEntries\)$/),
+    })
+    expect(handle.state).toBe('dead')
+    await server.disconnected()
+  })
+
+  test.each(endless)('G8: %s without end stops at the number of bytes', async (...each) => {
+    const [, option, reply, data, call] = each
+    const limits = { optionTotalBytes: 10 }
+    const { handle, server } = await negotiating(
+      { structuredReplies: true },
+      { limits, timeouts: { handshakeMs: 0 } },
+    )
+    const calling = rejection(call(handle))
+    await server.option(option)
+    for (let sent = 0; sent < 10; sent++) server.reply(option, reply, data)
+    expect(await calling).toMatchObject({
+      code: 'ERR_NBD_PROTOCOL',
+      expected: expect.stringMatching(/^at most 10 bytes in all NBD_REP_\w+ \(limits\.optionTotalBytes\)$/),
+    })
+    expect(handle.state).toBe('dead')
+    await server.disconnected()
+  })
+
+  test('G8: each option has limits of its own', async () => {
+    const limits = { listEntries: 2, optionTotalBytes: 10 }
+    const { handle, server } = await negotiating({}, { limits })
+    for (let round = 0; round < 3; round++) {
+      const listing = handle.optList()
+      await server.option(Opt.List)
+      for (let sent = 0; sent < 2; sent++) server.reply(Opt.List, Rep.Server, octets('00 00 00 01 61'))
+      server.reply(Opt.List, Rep.Ack)
+      expect(await listing).toHaveLength(2)
+    }
+    handle.destroy()
+  })
+
   test('bytes that nobody asked for, while it negotiates', async () => {
     const { handle, server } = await negotiating()
     server.send(octets('00 01 02'))
