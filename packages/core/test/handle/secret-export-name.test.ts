@@ -58,7 +58,7 @@ test('a secret export name is masked where the server repeats it in a refusal', 
   const error = await connecting
   expect(error).toBeInstanceOf(NbdNegotiationError)
   expect(error).toMatchObject({
-    serverText: "export '***' not present",
+    serverMessage: "export '***' not present",
     message: expect.stringContaining('NBD_OPT_GO of export "***": server replied NBD_REP_ERR_UNKNOWN'),
   })
   expect(allOf(error)).not.toContain('OpaqueRef')
@@ -86,7 +86,7 @@ test('a secret export name is masked in the error of a command', async () => {
   )
   const error = await reading
   expect(error).toMatchObject({
-    serverText: '*** failed',
+    serverMessage: '*** failed',
     message: expect.stringContaining('EIO: "*** failed"'),
   })
   expect(allOf(error)).not.toContain('OpaqueRef')
