@@ -9,8 +9,10 @@ export {
   type MetaContextSource,
   type Offset,
   type RangeLength,
+  type ReadData,
   type ReadPart,
   type ReadResult,
+  type ReleasableRead,
   ZERO_COPY_THRESHOLD,
 } from './backend/backend.js'
 export { ExportError, type ExportErrorOptions } from './backend/export-error.js'

@@ -1,10 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals'
 import { type Connection, connect, NbdTransportError, type Receiver } from '@nbdjs/core'
 import { inProcess } from '@nbdjs/core/in-process'
-import { Cmd, concat } from '@nbdjs/core/wire'
+import { Cmd } from '@nbdjs/core/wire'
 import { memoryBackend, Server, type ServerClient } from '@nbdjs/server'
-import { RawClient, requestBytes, settled } from './peer/raw-client.js'
-import { TestConnection } from './peer/test-connection.js'
+import { RawClient, settled } from './peer/raw-client.js'
 
 /** How long the server waits for `closed()`, in virtual time. */
 const CLOSED_GRACE_MS = 1000
@@ -312,31 +311,6 @@ describe('B3: Server.close() ends', () => {
     await closed
     expect(client.connection.isDestroyed).toBe(true)
   })
-})
-
-it('A1: memory is not reused between the data of a write and a later one that is in flight', async () => {
-  const written: { data: Uint8Array; finish: () => void }[] = []
-  const backend = {
-    size: 2 ** 20,
-    read: (length: number) => new Uint8Array(length),
-    write: (data: Uint8Array) => new Promise<void>((resolve) => void written.push({ data, finish: resolve })),
-  }
-  const client = new RawClient({ exports: { '': backend } }).enter()
-  const length = 64 * 1024
-  const write = (byte: number) =>
-    requestBytes({ type: Cmd.Write, cookie: BigInt(byte), data: new Uint8Array(length).fill(byte) })
-  client.connection.push(concat(write(1), write(2)))
-  written[1]?.finish()
-  await settled()
-  // The memory of the second write is free, that of the first one is not.
-  client.connection.push(write(3))
-  expect(written[0]?.data.every((byte) => byte === 1)).toBe(true)
-  expect(written[2]?.data.every((byte) => byte === 3)).toBe(true)
-  // The data of a call that outlives its connection stays valid.
-  client.connection.break(new Error('reset'))
-  const next = new TestConnection()
-  client.server.accept(next)
-  expect(written[0]?.data.every((byte) => byte === 1)).toBe(true)
 })
 
 it('serves a client in the same process after faulty connections', async () => {

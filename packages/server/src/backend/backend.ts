@@ -25,7 +25,18 @@ export interface Hole {
 export type ReadPart = Uint8Array | Hole
 
 /** All bytes of a read: one array, or parts in order and without gaps. */
-export type ReadResult = Uint8Array | readonly ReadPart[]
+export type ReadData = Uint8Array | readonly ReadPart[]
+
+/** A read result whose memory the backend uses again. */
+export interface ReleasableRead {
+  /** All bytes of the read. */
+  readonly data: ReadData
+  /** Called once, when the server does not use the memory any more: it was sent or copied, or the connection has ended. */
+  release(): void
+}
+
+/** The result of a read: the bytes, alone or with a callback for the end of their use. */
+export type ReadResult = ReadData | ReleasableRead
 
 /**
  * The length in bytes from which the server sends a part of a read result without copying it. Shorter parts are copied
@@ -158,8 +169,8 @@ export interface Backend {
   /**
    * Reads exactly `length` bytes.
    *
-   * The server sends parts of {@link ZERO_COPY_THRESHOLD} bytes or more from where they are, and does not report when
-   * they are sent: never modify them after the call. Return new memory, or memory that is replaced instead of modified.
+   * The server sends parts of {@link ZERO_COPY_THRESHOLD} bytes or more from where they are: do not modify them after the
+   * call. To use memory again, return a {@link ReleasableRead}: its `release()` reports when that is safe.
    *
    * @param length The number of bytes, at most `blockSize.maximum`.
    * @param offset The byte position of the first one.

@@ -7,7 +7,7 @@ import type {
   MetaContextSource,
   Offset,
   RangeLength,
-  ReadResult,
+  ReadData,
 } from './backend.js'
 import { ExportError } from './export-error.js'
 import { Pages } from './pages.js'
@@ -144,7 +144,7 @@ export class MemoryBackend implements Backend {
   }
 
   /** Reads `length` bytes at `offset`. */
-  read(length: number, offset: Offset): ReadResult {
+  read(length: number, offset: Offset): ReadData {
     return this.#pages.read(length, offset)
   }
 

@@ -4,8 +4,8 @@ import {
   type Hole,
   type Offset,
   type RangeLength,
+  type ReadData,
   type ReadPart,
-  type ReadResult,
   ZERO_COPY_THRESHOLD,
 } from './backend.js'
 import { ExportError } from './export-error.js'
@@ -60,7 +60,7 @@ export class Pages {
     return this.#allocated
   }
 
-  read(length: number, offset: Offset): ReadResult {
+  read(length: number, offset: Offset): ReadData {
     const index = pageIndex(offset)
     const start = pagePosition(offset)
     const parts: ReadPart[] = []

@@ -46,6 +46,11 @@ export class FaultyOutput extends Output {
     this.#entry({ ...parseMessageHead(bytes), bytes, index: this.#count++ })
   }
 
+  /** Every message is copied: nothing of it is used once it is complete. */
+  override afterSent(action: () => void): void {
+    action()
+  }
+
   override close(): void {
     void this.#close()
   }

@@ -28,9 +28,12 @@ export class Output {
   #to = 0
   #chunks: Uint8Array[] = []
   #pending = 0
-  #isBlocked = false
-  /** Bytes that were written since the connection asked for a pause. */
+  /** Bytes that were written and that the connection may still hold: `drained()` follows. */
   #unsent = 0
+  #maxUnsent = 0
+  /** The callbacks of `afterSent` for what is pending, and for what the connection may still hold. */
+  #afterPending: (() => void)[] = []
+  #afterUnsent: (() => void)[] = []
 
   /** @param account Where bytes are counted that the client does not take. */
   constructor(connection: OutputConnection, account?: MemoryAccount) {
@@ -45,7 +48,12 @@ export class Output {
 
   /** Whether the client takes replies more slowly than they are made: no more should be made until `drained()`. */
   get isBlocked(): boolean {
-    return this.#isBlocked
+    return this.#unsent > this.#maxUnsent
+  }
+
+  /** Allows that many bytes of replies to be made before the client takes them. None before this call. */
+  allowUnsent(bytes: number): void {
+    this.#maxUnsent = bytes
   }
 
   /** The memory of `reserve`, as of the last call. */
@@ -74,6 +82,18 @@ export class Output {
     }
   }
 
+  /** Runs `action` once no memory that was appended so far is used any more: it was sent, or the connection has ended. */
+  afterSent(action: () => void): void {
+    this.#afterPending.push(action)
+  }
+
+  /** The connection has ended: no memory is used any more. */
+  abandon(): void {
+    this.#chunks = []
+    this.#run(this.#afterPending.splice(0))
+    this.#run(this.#afterUnsent.splice(0))
+  }
+
   /** The message is complete. */
   endMessage(): void {}
 
@@ -83,11 +103,11 @@ export class Output {
     if (chunks.length > 0) this.send(chunks)
   }
 
-  /** The connection can take more. */
+  /** The connection holds nothing any more. */
   drained(): void {
-    this.#isBlocked = false
     this.#account?.remove(this.#unsent)
     this.#unsent = 0
+    this.#run(this.#afterUnsent.splice(0))
   }
 
   /** Sends what is pending, and closes the connection once it is flushed. */
@@ -101,8 +121,13 @@ export class Output {
   }
 
   protected send(chunks: readonly Uint8Array[]): void {
-    if (!this.#connection.write(chunks)) this.#isBlocked = true
-    if (!this.#isBlocked) return
+    const actions = this.#afterPending
+    if (actions.length > 0) this.#afterPending = []
+    if (this.#connection.write(chunks)) {
+      this.#run(actions)
+      return
+    }
+    if (actions.length > 0) this.#afterUnsent.push(...actions)
     const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0)
     this.#unsent += length
     this.#account?.add(length)
@@ -115,6 +140,10 @@ export class Output {
     this.#chunks = []
     this.#pending = 0
     return chunks
+  }
+
+  #run(actions: readonly (() => void)[]): void {
+    for (const action of actions) action()
   }
 
   #copy(bytes: Uint8Array): void {

@@ -114,6 +114,7 @@ export class Session implements GuardedReceiver {
   closed(error?: Error): void {
     const isUnexpected = error !== undefined && !this.#isOver && !(this.#phase instanceof ClosingPhase)
     this.#abandon()
+    this.#options.output.abandon()
     if (isUnexpected) this.#report(error)
     this.#options.events.closed()
   }
@@ -137,6 +138,7 @@ export class Session implements GuardedReceiver {
     if (this.#isOver) return
     this.#abandon()
     this.#options.output.destroy(reason)
+    this.#options.output.abandon()
     this.#report(reason)
   }
 

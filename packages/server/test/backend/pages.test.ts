@@ -1,14 +1,14 @@
 import { describe, expect, it } from '@jest/globals'
 import { concat } from '@nbdjs/core/wire'
 import fc from 'fast-check'
-import type { ReadResult } from '../../src/backend/backend.js'
+import type { ReadData } from '../../src/backend/backend.js'
 import { BLOCK_SIZE, PAGE_SIZE, Pages } from '../../src/backend/pages.js'
 import { noise } from '../peer/noise.js'
 
 const noLimit = Number.POSITIVE_INFINITY
 
-const flatten = (result: ReadResult): Uint8Array => {
-  const parts = Array.isArray(result) ? (result as Exclude<ReadResult, Uint8Array>) : [result as Uint8Array]
+const flatten = (result: ReadData): Uint8Array => {
+  const parts = Array.isArray(result) ? (result as Exclude<ReadData, Uint8Array>) : [result as Uint8Array]
   return concat(...parts.map((part) => ('hole' in part ? new Uint8Array(part.hole) : part)))
 }
 

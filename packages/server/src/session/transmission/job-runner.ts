@@ -1,12 +1,12 @@
 import { Cmd, CommandFlag } from '@nbdjs/core/wire'
-import type { ReadResult } from '../../backend/backend.js'
+import type { ReadData } from '../../backend/backend.js'
 import { type Failure, toFailure } from '../../backend/export-error.js'
 import type { ExportSession } from '../export-session.js'
 import type { Output } from '../output.js'
 import { type ContextExtents, type ContextStatus, contextStatuses } from './block-status.js'
 import type { Job } from './commands.js'
 import type { PayloadAllocator } from './payload.js'
-import { readResultError } from './read-result.js'
+import { openResult, readResultError } from './read-result.js'
 import type { Replies } from './replies.js'
 import type { RequestBudget } from './request-budget.js'
 
@@ -147,15 +147,21 @@ export class JobRunner {
     }
     const dataLength = job.payload.length
     budget.startCall(readLength(job), dataLength)
-    const settle = (answer: () => void): void => {
+    const settle = (answer: () => void): boolean => {
+      let isAnswered = false
       budget.endCall(readLength(job), dataLength)
       runInSession(() => {
+        isAnswered = true
         answer()
         this.#startWaiting()
       })
+      return isAnswered
     }
     Promise.resolve(result).then(
-      (value) => settle(() => this.#succeed(job, value)),
+      (value) => {
+        const isAnswered = settle(() => this.#succeed(job, value))
+        if (!isAnswered && job.request.type === Cmd.Read) this.#release(openResult(value).release)
+      },
       (error: unknown) => settle(() => this.#failBy(job, error)),
     )
   }
@@ -174,13 +180,24 @@ export class JobRunner {
   }
 
   #succeedRead(job: Job, result: unknown): void {
-    const error = readResultError(result, Number(job.request.length))
+    const { data, release } = openResult(result)
+    const error = readResultError(data, Number(job.request.length))
     if (error !== undefined) {
+      this.#release(release)
       this.#failBy(job, error)
       return
     }
-    this.#options.replies.data(job.request, result as ReadResult)
+    this.#options.replies.data(job.request, data as ReadData)
+    if (release !== undefined) this.#options.output.afterSent(() => this.#release(release))
     this.#done(job)
+  }
+
+  #release(release: (() => void) | undefined): void {
+    try {
+      release?.()
+    } catch (error) {
+      this.#options.report(error)
+    }
   }
 
   #succeedStatus(job: Job, contexts: readonly ContextExtents[]): void {

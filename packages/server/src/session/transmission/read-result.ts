@@ -1,4 +1,4 @@
-import type { Hole, ReadPart, ReadResult } from '../../backend/backend.js'
+import type { Hole, ReadData, ReadPart } from '../../backend/backend.js'
 import type { Output } from '../output.js'
 
 /** Consecutive parts of a read result that are sent in one chunk, as data or as a hole. */
@@ -6,7 +6,7 @@ export type Run =
   | { readonly kind: 'data'; readonly length: number; readonly parts: readonly ReadPart[] }
   | { readonly kind: 'hole'; readonly length: number }
 
-export function toParts(result: ReadResult): readonly ReadPart[] {
+export function toParts(result: ReadData): readonly ReadPart[] {
   return isBytes(result) ? [result] : result
 }
 
@@ -23,14 +23,23 @@ function partLength(part: ReadPart): number {
   return isHole(part) ? part.hole : part.length
 }
 
-/** Checks the result of a backend's `read`. Returns undefined if it is valid. */
-export function readResultError(result: unknown, length: number): Error | undefined {
-  if (isBytes(result)) return lengthError(result.length, length)
-  if (!Array.isArray(result)) {
-    return new TypeError(`read: expected a Uint8Array or an array of parts, returned ${typeof result}`)
+/** The data of a read result, and the callback for the end of its use. Nothing is checked but `release`. */
+export function openResult(result: unknown): { data: unknown; release: (() => void) | undefined } {
+  const { data, release } = Object(result) as { data?: unknown; release?: unknown }
+  if (typeof release !== 'function' || isBytes(result) || Array.isArray(result)) {
+    return { data: result, release: undefined }
+  }
+  return { data, release: () => void Reflect.apply(release, result, []) }
+}
+
+/** Checks the data of a read result. Returns undefined if it is valid. */
+export function readResultError(data: unknown, length: number): Error | undefined {
+  if (isBytes(data)) return lengthError(data.length, length)
+  if (!Array.isArray(data)) {
+    return new TypeError(`read: expected a Uint8Array or an array of parts, returned ${typeof data}`)
   }
   let total = 0
-  for (const part of result as (Partial<Hole> | Uint8Array | null | undefined)[]) {
+  for (const part of data as (Partial<Hole> | Uint8Array | null | undefined)[]) {
     const count = isBytes(part) ? part.length : part?.hole
     if (count === undefined || !Number.isSafeInteger(count) || count < 0) {
       return new TypeError('read: expected parts that are a Uint8Array or a hole with a length')

@@ -18,7 +18,7 @@ import {
   type U64,
   u64,
 } from '@nbdjs/core/wire'
-import type { ReadPart, ReadResult } from '../../backend/backend.js'
+import type { ReadData, ReadPart } from '../../backend/backend.js'
 import type { Failure } from '../../backend/export-error.js'
 import { clipText, type MessageFormat, type Request } from '../message-format.js'
 import type { Output } from '../output.js'
@@ -30,7 +30,7 @@ export interface Replies {
   /** For all commands but read and block status. */
   success(request: Request): void
   /** The whole result of a read. */
-  data(request: Request, result: ReadResult): void
+  data(request: Request, result: ReadData): void
   /** The result of a block status: one chunk for each context, at least one. */
   status(request: Request, contexts: readonly ContextStatus[]): void
   failure(request: Request, failure: Failure): void
@@ -57,7 +57,7 @@ class SimpleReplies implements Replies {
     this.#output.endMessage()
   }
 
-  data(request: Request, result: ReadResult): void {
+  data(request: Request, result: ReadData): void {
     appendSimpleReply(this.#output, request, 0)
     appendParts(this.#output, toParts(result))
     this.#output.endMessage()
@@ -111,7 +111,7 @@ class StructuredReplies implements Replies {
     this.#output.endMessage()
   }
 
-  data(request: Request, result: ReadResult): void {
+  data(request: Request, result: ReadData): void {
     const parts = toParts(result)
     if (request.length === 0) this.#none(request)
     else if (isOneChunk(request, result)) {
@@ -205,7 +205,7 @@ class StructuredReplies implements Replies {
 }
 
 /** "Command flags", NBD_CMD_FLAG_DF: at most one chunk of content, with holes as zeroes. */
-function isOneChunk({ flags }: Request, result: ReadResult): boolean {
+function isOneChunk({ flags }: Request, result: ReadData): boolean {
   return (flags & CommandFlag.Df) !== 0 || isBytes(result)
 }
 

@@ -11,6 +11,12 @@ import { createReplies } from './replies.js'
 import { RequestBudget } from './request-budget.js'
 import { RequestReader } from './request-reader.js'
 
+/**
+ * The replies that are made before the client takes them. The backend works on the next requests in the meantime: with less,
+ * it would be idle while a batch of replies is on its way.
+ */
+const MAX_UNSENT = 1024 * 1024
+
 /** The options of a {@link Transmission}. */
 export interface TransmissionOptions {
   readonly input: Input
@@ -56,6 +62,7 @@ export class Transmission implements Phase {
       report,
     })
     input.reserveForTransmission()
+    output.allowUnsent(MAX_UNSENT)
   }
 
   get isMidMessage(): boolean {

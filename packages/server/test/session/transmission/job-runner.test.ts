@@ -133,10 +133,10 @@ describe('the limits', () => {
     )
   })
 
-  it('count refused requests, too, while their replies are not taken', () => {
+  it('count rejected requests as well while the client does not take the replies', () => {
     const client = new RawClient({ limits: { requests: 10 } }).enter()
     client.connection.isBlocked = true
-    client.send({ type: 99 })
+    client.send({ type: Cmd.Read, length: MiB })
     client.send(...Array.from({ length: 10 }, () => ({ type: 99 })))
     expect(client.isAlive).toBe(true)
     client.send({ type: 99 })
@@ -145,22 +145,22 @@ describe('the limits', () => {
 })
 
 describe('a client that does not take its replies', () => {
-  it('gets no more of them made, and all of them once it does', () => {
+  it('gets at most 1 MiB of them made, and the others once it does', () => {
     const client = new RawClient({ exports: { '': memoryBackend(2 ** 40) } }).enter()
     client.connection.isBlocked = true
     client.send(...reads(20, MiB))
-    // The first batch was made before the connection asked for a pause.
+    // With its header, the first reply exceeds 1 MiB.
     expect(cookiesIn(client.connection.take(), MiB)).toEqual([1])
     expect(client.isAlive).toBe(true)
     client.connection.drain()
     expect(cookiesIn(client.connection.take(), MiB)).toHaveLength(19)
   })
 
-  it('has the data of its writes kept', () => {
+  it('does not lose the data of its writes', () => {
     const disk = memoryBackend(MiB)
     const client = new RawClient({ exports: { '': disk } }).enter()
     client.connection.isBlocked = true
-    client.send({ type: Cmd.Read, length: 1 })
+    client.send({ type: Cmd.Read, length: MiB })
     const write = requestBytes({ type: Cmd.Write, cookie: 2n, data: noise(100) })
     client.connection.push(
       concat(write, requestBytes({ type: Cmd.Write, offset: 100, data: noise(50_000, 2) })),
@@ -172,10 +172,10 @@ describe('a client that does not take its replies', () => {
     expect(disk.read(50_000, 100)).toEqual(noise(50_000, 2))
   })
 
-  it('can be told goodbye when it does', () => {
+  it('can disconnect once it does', () => {
     const client = new RawClient().enter()
     client.connection.isBlocked = true
-    client.send({ type: Cmd.Read, length: 1 })
+    client.send({ type: Cmd.Read, length: MiB })
     client.send({ type: Cmd.Read, length: 2 }, { type: Cmd.Disc })
     expect(client.connection.isClosing).toBe(false)
     client.connection.take()
