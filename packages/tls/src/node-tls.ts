@@ -123,7 +123,8 @@ function checkName(name: string, certificate: tls.PeerCertificate, address: stri
   const plain = names.replaceAll(/DNS:|IP Address:|CN:/g, '')
   return verificationError(
     address,
-    `the server's certificate is for ${quote(plain)}, not for ${quote(name)} (option serverName)`,
+    `the server's certificate is for ${quote(plain)}, not for ${quote(name)}`,
+    'the option serverName sets the expected name',
   )
 }
 

@@ -1,5 +1,5 @@
 /** The errors of TLS, with what to check. */
-import { type Errno, escapeUnprintable, NbdTransportError, quote } from '@nbdjs/core'
+import { type Errno, escapeUnprintable, type NbdErrorDetails, NbdTransportError, quote } from '@nbdjs/core'
 
 /** The role of the peer and how it is authenticated, for messages. */
 export interface PeerView {
@@ -7,37 +7,42 @@ export interface PeerView {
   readonly by: 'certificate' | 'psk'
 }
 
+/** Why TLS failed: the text of a message, and the hint behind it. */
 interface Reason {
   readonly says: string
   readonly errno?: Errno
+  readonly hint?: string | undefined
 }
 
 const untrusted = (peer: string): Reason => ({
-  says: `the ${peer}'s certificate is not signed by a trusted authority (options ca, certificates)`,
+  says: `the ${peer}'s certificate is not signed by a trusted authority`,
   errno: 'EACCES',
+  hint: 'the options ca and certificates set the trusted authorities',
 })
 
 const selfSigned = (peer: string): Reason => ({
-  says: `the ${peer}'s certificate is self-signed, or signed by an untrusted authority (options ca, certificates, fingerprint)`,
+  says: `the ${peer}'s certificate is self-signed, or signed by an untrusted authority`,
   errno: 'EACCES',
+  hint: 'the options ca and certificates set the trusted authorities, fingerprint trusts one certificate',
 })
 
 const certificate =
-  (what: string) =>
-  (peer: string): Reason => ({ says: `the ${peer}'s certificate ${what}`, errno: 'EACCES' })
+  (what: string, hint?: string) =>
+  (peer: string): Reason => ({ says: `the ${peer}'s certificate ${what}`, errno: 'EACCES', hint })
 
 /** By the codes of X509_verify_cert_error_string(3), as Node names them. */
 const verification: Readonly<Record<string, (peer: string) => Reason>> = {
   CERT_HAS_EXPIRED: certificate('has expired'),
-  CERT_NOT_YET_VALID: certificate('is not valid yet (is the clock right?)'),
+  CERT_NOT_YET_VALID: certificate('is not valid yet', 'is the clock right?'),
   CERT_REVOKED: certificate('was revoked'),
   CERT_REJECTED: certificate('is not trusted for this purpose'),
   INVALID_PURPOSE: certificate('is not valid for this purpose'),
   CRL_HAS_EXPIRED: () => ({
-    says: 'the revocation list has expired (options crl, certificates)',
+    says: 'the revocation list has expired',
     errno: 'EACCES',
+    hint: 'the options crl and certificates set it',
   }),
-  UNABLE_TO_GET_CRL: certificate('is of an authority whose revocation list is missing (option crl)'),
+  UNABLE_TO_GET_CRL: certificate('is of an authority whose revocation list is missing', 'set the option crl'),
   DEPTH_ZERO_SELF_SIGNED_CERT: selfSigned,
   SELF_SIGNED_CERT_IN_CHAIN: selfSigned,
   UNABLE_TO_GET_ISSUER_CERT: untrusted,
@@ -47,7 +52,8 @@ const verification: Readonly<Record<string, (peer: string) => Reason>> = {
   CA_KEY_TOO_SMALL: certificate('is signed by an authority whose key is too short (RSA: at least 2048 bits)'),
   CA_MD_TOO_WEAK: certificate('has a signature by a weak hash, such as SHA-1'),
   UNSPECIFIED: certificate(
-    'was rejected by OpenSSL (is an RSA key shorter than 2048 bits, or a signature hash weak?)',
+    'was rejected by OpenSSL',
+    'is an RSA key shorter than 2048 bits, or a signature hash weak?',
   ),
   CERT_SIGNATURE_FAILURE: certificate('has a signature that does not match the trusted authority'),
 }
@@ -95,37 +101,32 @@ const alertHints: Readonly<Record<PeerView['by'], readonly (readonly [RegExp, st
   ],
 }
 
-/** Converts an error of `node:tls` to a NbdTransportError whose operation is `tls`. */
+/** Converts an error of `node:tls`, or of the connection below it, to a NbdTransportError whose operation is `tls`. */
 export function tlsError(address: string, cause: unknown, view: PeerView): NbdTransportError {
-  if (cause instanceof NbdTransportError) return cause
-  const { says, errno } = reasonOf(cause, view)
-  return new NbdTransportError(`TLS with ${address} failed: ${says}`, {
-    operation: 'tls',
-    address,
-    errno: errno ?? 'EPROTO',
-    cause,
-  })
-}
-
-/** A reset before the server sent anything under TLS, with its likely cause. */
-export function resetAfterHandshake(failure: NbdTransportError): NbdTransportError {
-  const { message, operation, address, errno, cause } = failure
-  const hint = 'does it require a client certificate, or another one? (options cert and key, certificates)'
-  return new NbdTransportError(`${message} right after the TLS handshake (${hint})`, {
-    operation,
-    address,
-    errno,
-    cause,
-  })
+  if (cause instanceof NbdTransportError && cause.operation === 'tls') return cause
+  return failure(address, reasonOf(cause, view), { cause })
 }
 
 /** The error of a verification that this package makes itself. */
-export function verificationError(address: string, says: string): NbdTransportError {
-  return new NbdTransportError(`TLS with ${address} failed: ${says}`, {
-    operation: 'tls',
-    address,
-    errno: 'EACCES',
-  })
+export function verificationError(address: string, says: string, hint?: string): NbdTransportError {
+  return failure(address, { says, errno: 'EACCES', hint })
+}
+
+/** A reset before the server sent anything under TLS, with its likely cause. */
+export function resetAfterHandshake(error: NbdTransportError): NbdTransportError {
+  const { message, operation, address, errno, cause } = error
+  const hint = 'does it require a client certificate, or another one? (options cert and key, certificates)'
+  const details = { operation, address, errno, cause, hint }
+  return new NbdTransportError(`${message} right after the TLS handshake`, details)
+}
+
+function failure(
+  address: string,
+  { says, errno = 'EPROTO', hint }: Reason,
+  details: NbdErrorDetails = {},
+): NbdTransportError {
+  const message = `TLS with ${address} failed: ${says}`
+  return new NbdTransportError(message, { ...details, operation: 'tls', address, errno, hint })
 }
 
 /** The parts of an error of Node's that are looked at. */
@@ -143,20 +144,22 @@ type Matcher = (failure: Failure, view: PeerView) => Reason | undefined
 const matchers: readonly Matcher[] = [failedVerification, alert, opensslError, hangUp]
 
 function reasonOf(cause: unknown, view: PeerView): Reason {
-  const { code, message = String(cause), reason } = Object(cause) as Record<string, unknown>
-  const failure: Failure = {
+  const { message = String(cause), reason } = Object(cause) as Record<string, unknown>
+  // The errno of an error of ours is the code of the native one.
+  const code = cause instanceof NbdTransportError ? cause.errno : (Object(cause) as Failure).code
+  const failed: Failure = {
     code: typeof code === 'string' ? code : '',
     message: String(message),
     reason: String(reason ?? message),
   }
   for (const matcher of matchers) {
-    const found = matcher(failure, view)
+    const found = matcher(failed, view)
     if (found !== undefined) return found
   }
-  const isSystemError = /^E(?!RR_)/.test(failure.code)
+  const isSystemError = /^E(?!RR_)/.test(failed.code)
   return {
-    says: escapeUnprintable(failure.message),
-    ...(isSystemError ? { errno: failure.code } : {}),
+    says: escapeUnprintable(failed.message),
+    ...(isSystemError ? { errno: failed.code } : {}),
   }
 }
 
@@ -179,9 +182,7 @@ function alert({ code, reason }: Failure, { peer, by }: PeerView): Reason | unde
   const name = alertName(code, reason)
   if (name === undefined) return undefined
   const hint = alertHints[by].find(([pattern]) => pattern.test(name))?.[1]
-  return {
-    says: `the ${peer} sent the alert ${quote(name)}${hint === undefined ? '' : `: ${hint}`}`,
-  }
+  return { says: `the ${peer} sent the alert ${quote(name)}`, hint }
 }
 
 function opensslError({ code }: Failure, { peer }: PeerView): Reason | undefined {
@@ -191,8 +192,8 @@ function opensslError({ code }: Failure, { peer }: PeerView): Reason | undefined
 
 function hangUp({ code }: Failure, { peer, by }: PeerView): Reason | undefined {
   if (code !== 'ECONNRESET') return undefined
-  const hint = by === 'psk' ? ' (are the username and the pre-shared key right?)' : ''
-  return { says: `the ${peer} closed the connection during the TLS handshake${hint}`, errno: 'ECONNRESET' }
+  const hint = by === 'psk' ? 'are the username and the pre-shared key right?' : undefined
+  return { says: `the ${peer} closed the connection during the TLS handshake`, errno: 'ECONNRESET', hint }
 }
 
 export function keyTooShort(peer: string): Reason {

@@ -25,7 +25,8 @@ describe('an alert of the peer', () => {
     expect(error.message).toBe(
       `TLS with ${address} failed: the server sent the alert "handshake failure": does it accept pre-shared keys? The username or the key may also be wrong`,
     )
-    expect(error).toMatchObject({ operation: 'tls', address, errno: 'EPROTO', cause })
+    const hint = 'does it accept pre-shared keys? The username or the key may also be wrong'
+    expect(error).toMatchObject({ operation: 'tls', address, errno: 'EPROTO', cause, hint })
   })
 
   it('has another hint with certificates', () => {
