@@ -1,6 +1,6 @@
 /**
- * What the NBD specification demands of a client and of a server: one entry for each MUST and MUST NOT, in the order of
- * its headings. Experimental extensions (extended headers, resize) are outside.
+ * The rules of the NBD specification for clients and servers: one entry for each MUST and MUST NOT, in the order of its
+ * headings. Experimental extensions (extended headers, resize) are not listed.
  *
  * `node scripts/docs.mjs` generates docs/protocol-coverage.md from it.
  */

@@ -7,25 +7,25 @@ export const blockStatus: readonly Section[] = [
       {
         id: 'server/block-status/length',
         keyword: 'MUST',
-        rule: 'send it with 4 bytes and 8 more for each extent, of which there is one at least',
+        rule: 'send it with 4 bytes and 8 more for each extent, at least one',
         status: 'kept',
       },
       {
         id: 'server/block-status/no-empty-extent',
         keyword: 'MUST',
-        rule: 'tell of extents that have one byte or more',
+        rule: 'return extents of at least one byte',
         status: 'kept',
       },
       {
         id: 'server/block-status/req-one-is-one',
         keyword: 'MUST',
-        rule: 'tell of exactly one extent in each chunk upon NBD_CMD_FLAG_REQ_ONE',
+        rule: 'return exactly one extent in each chunk with NBD_CMD_FLAG_REQ_ONE',
         status: 'kept',
       },
       {
         id: 'server/block-status/req-one-fits',
         keyword: 'MUST NOT',
-        rule: 'let that extent reach beyond the request',
+        rule: 'let that extent end after the request',
         alsoUnder: ['Request types, NBD_CMD_BLOCK_STATUS'],
         status: 'kept',
       },
@@ -43,7 +43,7 @@ export const blockStatus: readonly Section[] = [
       {
         id: 'server/block-status/some-progress',
         keyword: 'MUST',
-        rule: 'tell of one extent at least, however hard the others are to find out',
+        rule: 'return at least one extent, even if others are expensive',
         status: 'kept',
       },
     ],

@@ -7,14 +7,14 @@ export const commandFlags: readonly Section[] = [
       {
         id: 'client/command-flags/only-where-they-belong',
         keyword: 'MUST NOT',
-        rule: 'set a flag that the command does not know',
+        rule: 'set a flag that the command does not have',
         status: 'kept',
-        unless: 'the caller switches `strict.flags` off',
+        unless: 'the caller disables `strict.flags`',
       },
       {
         id: 'server/command-flags/fua-on-any-command',
         keyword: 'MUST',
-        rule: 'take NBD_CMD_FLAG_FUA with every command if it set NBD_FLAG_SEND_FUA',
+        rule: 'accept NBD_CMD_FLAG_FUA with every command if it set NBD_FLAG_SEND_FUA',
         status: 'kept',
       },
       {
@@ -26,13 +26,13 @@ export const commandFlags: readonly Section[] = [
       {
         id: 'server/command-flags/req-one',
         keyword: 'MUST NOT',
-        rule: 'tell of more than one extent for each context upon NBD_CMD_FLAG_REQ_ONE',
+        rule: 'return more than one extent for each context with NBD_CMD_FLAG_REQ_ONE',
         status: 'kept',
       },
       {
         id: 'server/command-flags/fast-zero-or-fail',
         keyword: 'MUST',
-        rule: 'fail quickly with NBD_ENOTSUP upon NBD_CMD_FLAG_FAST_ZERO where zeroing is no faster than writing',
+        rule: 'fail quickly with NBD_ENOTSUP with NBD_CMD_FLAG_FAST_ZERO if zeroing is not faster than writing',
         alsoUnder: ['Request types, NBD_CMD_WRITE_ZEROES'],
         status: 'kept',
       },
@@ -63,13 +63,13 @@ export const commandFlags: readonly Section[] = [
       {
         id: 'server/reply-flags/no-others',
         keyword: 'MUST NOT',
-        rule: 'set a reply flag that was not negotiated and that the client cannot just ignore',
+        rule: 'set a reply flag that was not negotiated and that the client cannot ignore',
         status: 'kept',
       },
       {
         id: 'client/reply-flags/unknown',
         keyword: 'MUST',
-        rule: 'ignore reply flags that it does not know',
+        rule: 'ignore unknown reply flags',
         status: 'kept',
       },
     ],

@@ -7,7 +7,7 @@ export const handshakeFlags: readonly Section[] = [
       {
         id: 'server/handshake-flags/fixed-newstyle',
         keyword: 'MUST',
-        rule: 'set NBD_FLAG_FIXED_NEWSTYLE if it speaks fixed newstyle',
+        rule: 'set NBD_FLAG_FIXED_NEWSTYLE if it supports fixed newstyle',
         status: 'kept',
       },
       {
@@ -20,7 +20,7 @@ export const handshakeFlags: readonly Section[] = [
       {
         id: 'server/handshake-flags/no-others',
         keyword: 'MUST NOT',
-        rule: 'set a handshake flag besides these two',
+        rule: 'set a handshake flag other than these two',
         status: 'kept',
       },
       {
@@ -38,13 +38,13 @@ export const handshakeFlags: readonly Section[] = [
       {
         id: 'client/client-flags/no-zeroes-if-offered',
         keyword: 'MUST NOT',
-        rule: 'set NBD_FLAG_C_NO_ZEROES where the server did not set NBD_FLAG_NO_ZEROES',
+        rule: 'set NBD_FLAG_C_NO_ZEROES if the server did not set NBD_FLAG_NO_ZEROES',
         status: 'kept',
       },
       {
         id: 'client/client-flags/no-others',
         keyword: 'MUST NOT',
-        rule: 'set a client flag besides FIXED_NEWSTYLE and NO_ZEROES',
+        rule: 'set a client flag other than FIXED_NEWSTYLE and NO_ZEROES',
         status: 'kept',
       },
     ],

@@ -14,19 +14,19 @@ export const metadataOptions: readonly Section[] = [
       {
         id: 'server/list-meta-context/malformed',
         keyword: 'MUST',
-        rule: 'answer data that is malformed by NBD_REP_ERR_INVALID',
+        rule: 'answer malformed data with NBD_REP_ERR_INVALID',
         status: 'kept',
       },
       {
         id: 'server/list-meta-context/unknown-namespace',
         keyword: 'MUST',
-        rule: 'ignore queries for a namespace that it does not know',
+        rule: 'ignore queries for unknown namespaces',
         status: 'kept',
       },
       {
         id: 'server/list-meta-context/nothing-found',
         keyword: 'MUST',
-        rule: 'answer by NBD_REP_ACK alone if no query finds anything',
+        rule: 'answer only with NBD_REP_ACK if no query matches',
         status: 'kept',
       },
       {
@@ -38,7 +38,7 @@ export const metadataOptions: readonly Section[] = [
       {
         id: 'client/list-meta-context/error-voids-the-list',
         keyword: 'MUST',
-        rule: 'forget the contexts that came before an error',
+        rule: 'discard the contexts before an error',
         status: 'kept',
       },
       {
@@ -56,7 +56,7 @@ export const metadataOptions: readonly Section[] = [
       {
         id: 'server/list-meta-context/name-with-namespace',
         keyword: 'MUST',
-        rule: 'begin each name with its namespace and a colon, and keep the whole to what goes for strings',
+        rule: 'begin each name with its namespace and a colon, and follow the rules for strings',
         status: 'kept',
       },
       {
@@ -73,7 +73,7 @@ export const metadataOptions: readonly Section[] = [
       {
         id: 'client/set-meta-context/void-under-tls',
         keyword: 'MUST NOT',
-        rule: 'ask for block status if it selected contexts last before TLS began',
+        rule: 'request block status if its last selection of contexts was before TLS',
         status: 'kept',
       },
       {
@@ -85,13 +85,13 @@ export const metadataOptions: readonly Section[] = [
       {
         id: 'server/set-meta-context/form-of-the-answer',
         keyword: 'MUST',
-        rule: 'send an NBD_REP_META_CONTEXT with an ID of its own for each selected context, then NBD_REP_ACK, unless they are too many',
+        rule: 'send an NBD_REP_META_CONTEXT with a unique id for each selected context, then NBD_REP_ACK, unless there are too many',
         status: 'kept',
       },
       {
         id: 'client/set-meta-context/opaque-id',
         keyword: 'MUST',
-        rule: 'read no meaning into a context ID, nor keep it for another connection',
+        rule: 'give no meaning to a context id, and not keep it for another connection',
         status: 'kept',
       },
     ],

@@ -7,14 +7,14 @@ export const metadata: readonly Section[] = [
       {
         id: 'client/metadata/select-contexts',
         keyword: 'MUST',
-        rule: 'select at least one context by NBD_OPT_SET_META_CONTEXT if it is going to ask for block status',
+        rule: 'select at least one context with NBD_OPT_SET_META_CONTEXT if it will request block status',
         status: 'kept',
-        unless: 'the caller switches `strict.commands` off',
+        unless: 'the caller disables `strict.commands`',
       },
       {
         id: 'server/metadata/one-chunk-per-context',
         keyword: 'MUST',
-        rule: 'answer a successful block status request by one chunk of block status for each selected context, no more and no fewer',
+        rule: 'answer a successful block status request with exactly one chunk for each selected context',
         alsoUnder: [
           'Structured reply types, NBD_REPLY_TYPE_BLOCK_STATUS',
           'Request types, NBD_CMD_BLOCK_STATUS',
@@ -24,15 +24,15 @@ export const metadata: readonly Section[] = [
       {
         id: 'client/metadata/no-status-without-contexts',
         keyword: 'MUST NOT',
-        rule: 'ask for block status unless the last selection of contexts was for the export that it then entered, and found one without an error',
+        rule: 'request block status unless the last selection of contexts was for the same export and selected one without an error',
         alsoUnder: ['Option types, NBD_OPT_SET_META_CONTEXT', 'Request types, NBD_CMD_BLOCK_STATUS'],
         status: 'kept',
-        unless: 'the caller switches `strict.commands` off',
+        unless: 'the caller disables `strict.commands`',
       },
       {
         id: 'server/metadata/structured-reply',
         keyword: 'MUST',
-        rule: 'answer block status requests by structured replies',
+        rule: 'answer block status requests with structured replies',
         alsoUnder: ['Request types, NBD_CMD_BLOCK_STATUS'],
         status: 'kept',
       },
@@ -52,7 +52,7 @@ export const metadata: readonly Section[] = [
       {
         id: 'server/metadata/name-is-a-string',
         keyword: 'MUST',
-        rule: 'keep the whole name to what goes for strings',
+        rule: 'follow the rules for strings with the whole name',
         status: 'kept',
       },
       {
@@ -64,7 +64,7 @@ export const metadata: readonly Section[] = [
       {
         id: 'server/metadata/fits-the-flags',
         keyword: 'MUST',
-        rule: 'tell all that a context has to tell in the status flags of its extents',
+        rule: 'put all information of a context into the status flags of its extents',
         status: 'kept',
       },
     ],
@@ -87,7 +87,7 @@ export const metadata: readonly Section[] = [
       {
         id: 'server/base/unknown-leaf-name',
         keyword: 'MUST',
-        rule: 'pass over a leaf-name of the namespace that it does not know, without an error',
+        rule: 'ignore an unknown leaf-name of the namespace without an error',
         status: 'kept',
       },
     ],
@@ -98,13 +98,13 @@ export const metadata: readonly Section[] = [
       {
         id: 'server/base-allocation/allocated-is-writable',
         keyword: 'MUST NOT',
-        rule: 'fail a write with NBD_ENOSPC where it told that there is no hole',
+        rule: 'fail a write with NBD_ENOSPC if it reported that there is no hole',
         status: 'kept',
       },
       {
         id: 'client/base-allocation/unknown-flags',
         keyword: 'MUST',
-        rule: 'ignore status flags that it does not know',
+        rule: 'ignore unknown status flags',
         status: 'kept',
       },
     ],

@@ -42,7 +42,7 @@ export const optionReplies: readonly Section[] = [
       {
         id: 'server/rep-info/block-size-if-asked',
         keyword: 'MUST',
-        rule: 'send NBD_INFO_BLOCK_SIZE if it is asked for and the constraints are not the defaults',
+        rule: 'send NBD_INFO_BLOCK_SIZE if it is requested and the constraints are not the defaults',
         status: 'kept',
         unless: '`features.infoBlockSize` is off',
       },

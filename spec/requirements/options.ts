@@ -7,7 +7,7 @@ export const options: readonly Section[] = [
       {
         id: 'server/export-name/alone-without-fixed-newstyle',
         keyword: 'MUST',
-        rule: 'speak fixed newstyle if it takes any option besides this one',
+        rule: 'use fixed newstyle if it accepts any option except this one',
         status: 'kept',
       },
     ],
@@ -18,7 +18,7 @@ export const options: readonly Section[] = [
       {
         id: 'server/abort/acknowledge',
         keyword: 'MUST',
-        rule: 'answer by NBD_REP_ACK',
+        rule: 'answer with NBD_REP_ACK',
         status: 'kept',
       },
     ],
@@ -46,13 +46,13 @@ export const options: readonly Section[] = [
       {
         id: 'server/starttls/acknowledge-or-refuse',
         keyword: 'MUST',
-        rule: 'answer by NBD_REP_ACK and begin TLS, or by an error that fits',
+        rule: 'answer with NBD_REP_ACK and begin TLS, or with a suitable error',
         status: 'kept',
       },
       {
         id: 'server/starttls/forget-what-was-agreed',
         keyword: 'MUST NOT',
-        rule: 'remember what was negotiated before TLS began',
+        rule: 'keep what was negotiated before TLS',
         status: 'kept',
       },
     ],
@@ -71,12 +71,12 @@ export const options: readonly Section[] = [
         keyword: 'MUST NOT',
         rule: 'use an extension whose replies carry data before structured replies were negotiated',
         status: 'kept',
-        unless: 'the caller switches `strict.commands` off',
+        unless: 'the caller disables `strict.commands`',
       },
       {
         id: 'client/structured-reply/again-under-tls',
         keyword: 'MUST',
-        rule: 'negotiate structured replies, and what depends on them, anew once TLS has begun',
+        rule: 'negotiate structured replies, and what depends on them, again under TLS',
         status: 'kept',
       },
     ],

@@ -2,7 +2,7 @@ import type { Section, Standing } from '../requirement.js'
 
 const neverLate: Standing = {
   status: 'not-applicable',
-  reason: 'A read is answered once all of its data is there: nothing can fail after the first byte.',
+  reason: 'A read is answered once all of its data is available: nothing can fail after the first byte.',
 }
 
 export const reading: readonly Section[] = [
@@ -18,7 +18,7 @@ export const reading: readonly Section[] = [
       {
         id: 'server/read/late-error-disconnects',
         keyword: 'MUST',
-        rule: 'disconnect at once if it fails after a simple reply that told success',
+        rule: 'disconnect at once if it fails after a simple reply without an error',
         ...neverLate,
       },
       {
@@ -30,31 +30,31 @@ export const reading: readonly Section[] = [
       {
         id: 'server/read/no-empty-chunk',
         keyword: 'MUST',
-        rule: 'tell of one byte or more in each chunk of content',
+        rule: 'send at least one byte in each chunk of content',
         status: 'kept',
       },
       {
         id: 'client/read/reassemble',
         keyword: 'MUST',
-        rule: 'put the chunks of content together in whatever order they come',
+        rule: 'assemble chunks of content in any order',
         status: 'kept',
       },
       {
         id: 'server/read/split-huge-data',
         keyword: 'MUST',
-        rule: 'split data of more than 2^32 - 9 bytes, for the length of a chunk has 32 bits, or refuse the read',
+        rule: 'split data of more than 2^32 - 9 bytes, because the length of a chunk has 32 bits, or reject the read',
         status: 'kept',
       },
       {
         id: 'server/read/all-of-it',
         keyword: 'MUST',
-        rule: 'send content for all that was asked for, unless it fails',
+        rule: 'send content for the whole request, unless it fails',
         status: 'kept',
       },
       {
         id: 'server/read/complete-the-chunk',
         keyword: 'MUST',
-        rule: 'send a chunk that it began to its end, with padding for what it could not read',
+        rule: 'complete a chunk that it has begun, with padding for data that it could not read',
         ...neverLate,
       },
       {
@@ -66,31 +66,31 @@ export const reading: readonly Section[] = [
       {
         id: 'server/read/content-before-its-error',
         keyword: 'MUST',
-        rule: 'send the content first where content and error are about the same place',
+        rule: 'send the content first if content and error concern the same range',
         ...neverLate,
       },
       {
         id: 'server/read/df-is-one-chunk',
         keyword: 'MUST',
-        rule: 'send one chunk of content at most upon NBD_CMD_FLAG_DF',
+        rule: 'send at most one chunk of content with NBD_CMD_FLAG_DF',
         status: 'kept',
       },
       {
         id: 'server/read/df-has-zeroes',
         keyword: 'MUST',
-        rule: 'send the zeroes of holes as data upon NBD_CMD_FLAG_DF where there is data as well',
+        rule: 'send the zeroes of holes as data with NBD_CMD_FLAG_DF if there is data too',
         status: 'kept',
       },
       {
         id: 'server/read/df-overflow-has-no-content',
         keyword: 'MUST NOT',
-        rule: 'send content beside NBD_EOVERFLOW for a read that is too long to stay in one piece',
+        rule: 'send content with NBD_EOVERFLOW for a read that is too long for one chunk',
         status: 'kept',
       },
       {
         id: 'server/read/df-up-to-64k',
         keyword: 'MUST',
-        rule: 'be able to send 65536 bytes in one piece upon NBD_CMD_FLAG_DF',
+        rule: 'be able to send 65536 bytes in one chunk with NBD_CMD_FLAG_DF',
         status: 'kept',
       },
     ],

@@ -7,7 +7,7 @@ export const replyTypes: readonly Section[] = [
       {
         id: 'client/reply-types/unknown',
         keyword: 'MUST',
-        rule: 'disconnect upon a chunk of a type that is unknown, or that does not belong to the command, unless it is an error chunk',
+        rule: 'disconnect after a chunk of an unknown type or of another command, unless it is an error chunk',
         status: 'kept',
       },
       {
@@ -19,13 +19,13 @@ export const replyTypes: readonly Section[] = [
       {
         id: 'client/reply-types/unknown-error',
         keyword: 'MUST',
-        rule: 'take the command for failed upon an error chunk of a type that is unknown or does not belong to it',
+        rule: 'consider the command failed after an error chunk of an unknown type or of another command',
         status: 'kept',
       },
       {
         id: 'client/reply-types/inconsistent',
         keyword: 'MUST',
-        rule: 'disconnect upon any other message that contradicts itself or what was asked',
+        rule: 'disconnect after any other message that is inconsistent or does not match the request',
         status: 'kept',
         unless: 'it is a chunk of block status: only its command fails, as NBD_CMD_BLOCK_STATUS permits',
       },
@@ -54,14 +54,14 @@ export const replyTypes: readonly Section[] = [
       {
         id: 'server/offset-data/within-the-request',
         keyword: 'MUST',
-        rule: 'keep the data within the range that was asked for',
+        rule: 'keep the data within the requested range',
         alsoUnder: ['Request types, NBD_CMD_READ'],
         status: 'kept',
       },
       {
         id: 'server/offset-data/no-overlap',
         keyword: 'MUST NOT',
-        rule: 'send data for a place of which an earlier chunk told already',
+        rule: 'send data for a range of an earlier chunk',
         alsoUnder: ['Request types, NBD_CMD_READ'],
         status: 'kept',
       },
@@ -79,14 +79,14 @@ export const replyTypes: readonly Section[] = [
       {
         id: 'server/offset-hole/within-the-request',
         keyword: 'MUST',
-        rule: 'keep the hole within the range that was asked for',
+        rule: 'keep the hole within the requested range',
         alsoUnder: ['Request types, NBD_CMD_READ'],
         status: 'kept',
       },
       {
         id: 'server/offset-hole/no-overlap',
         keyword: 'MUST NOT',
-        rule: 'send a hole for a place of which an earlier chunk told already',
+        rule: 'send a hole for a range of an earlier chunk',
         alsoUnder: ['Request types, NBD_CMD_READ'],
         status: 'kept',
       },
@@ -116,7 +116,7 @@ export const replyTypes: readonly Section[] = [
       {
         id: 'server/error-chunk/not-zero',
         keyword: 'MUST',
-        rule: 'tell an error other than 0',
+        rule: 'return an error other than 0',
         alsoUnder: ['Structured reply types, NBD_REPLY_TYPE_ERROR_OFFSET'],
         status: 'kept',
       },
@@ -134,7 +134,7 @@ export const replyTypes: readonly Section[] = [
       {
         id: 'server/error-offset/within-the-request',
         keyword: 'MUST',
-        rule: 'tell an offset within the range of the request',
+        rule: 'return an offset within the range of the request',
         status: 'kept',
       },
     ],

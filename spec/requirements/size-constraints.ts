@@ -7,7 +7,7 @@ export const sizeConstraints: readonly Section[] = [
       {
         id: 'client/size-constraints/prefer-go',
         keyword: 'MUST',
-        rule: 'go by NBD_OPT_GO if it can obey size constraints, and by NBD_OPT_EXPORT_NAME only where the server knows no better',
+        rule: 'use NBD_OPT_GO if it can obey size constraints, and NBD_OPT_EXPORT_NAME only if the server lacks that',
         status: 'kept',
       },
       {
@@ -20,14 +20,14 @@ export const sizeConstraints: readonly Section[] = [
       {
         id: 'client/size-constraints/obey',
         keyword: 'MUST',
-        rule: 'obey the constraints that it gets when it asked for NBD_INFO_BLOCK_SIZE in NBD_OPT_GO',
+        rule: 'obey the constraints that it receives after a request for NBD_INFO_BLOCK_SIZE in NBD_OPT_GO',
         status: 'kept',
-        unless: 'the caller switches `strict.align` or `strict.payload` off',
+        unless: 'the caller disables `strict.align` or `strict.payload`',
       },
       {
         id: 'server/size-constraints/refuse-cleanly',
         keyword: 'MUST',
-        rule: 'refuse requests outside of its constraints by an error and harm no data, if it lets clients in that did not ask',
+        rule: 'reject requests outside of its constraints with an error and without damage, if it accepts clients that did not request them',
         status: 'kept',
       },
       {
@@ -57,14 +57,14 @@ export const sizeConstraints: readonly Section[] = [
       {
         id: 'client/size-constraints/payload',
         keyword: 'MUST NOT',
-        rule: 'write more at once than the maximum payload, nor read more where replies are simple',
+        rule: 'write more than the maximum payload, nor read more with simple replies',
         status: 'kept',
-        unless: 'the caller switches `strict.payload` off',
+        unless: 'the caller disables `strict.payload`',
       },
       {
         id: 'server/size-constraints/rules-of-the-command',
         keyword: 'MUST',
-        rule: 'keep what a command rules about its own payload, also where chunks may exceed the maximum by their overhead',
+        rule: 'follow the rules of a command for its payload, even if chunks may exceed the maximum by their overhead',
         status: 'kept',
       },
       {
@@ -72,14 +72,14 @@ export const sizeConstraints: readonly Section[] = [
         keyword: 'MUST',
         rule: 'use offsets and lengths that are multiples of the minimum block size',
         status: 'kept',
-        unless: 'the caller switches `strict.align` off',
+        unless: 'the caller disables `strict.align`',
       },
       {
         id: 'client/size-constraints/within-the-export',
         keyword: 'MUST NOT',
-        rule: 'reach beyond the end of the export',
+        rule: 'exceed the end of the export',
         status: 'kept',
-        unless: 'the caller switches `strict.bounds` off',
+        unless: 'the caller disables `strict.bounds`',
       },
     ],
   },

@@ -7,25 +7,25 @@ export const tls: readonly Section[] = [
       {
         id: 'server/tls/one-of-the-modes',
         keyword: 'MUST',
-        rule: 'work without TLS, insist on it, or offer it by export',
+        rule: 'work without TLS, require it, or offer it per export',
         status: 'kept',
       },
       {
         id: 'server/tls/same-mode-to-the-end',
         keyword: 'MUST',
-        rule: 'keep to one of these modes for as long as a connection lasts',
+        rule: 'use one of these modes for the whole connection',
         status: 'kept',
       },
       {
         id: 'client/tls/nothing-from-earlier-sessions',
         keyword: 'MUST NOT',
-        rule: 'take what a server offered in one connection for granted in the next',
+        rule: 'assume that a server offers the same in the next connection',
         status: 'kept',
       },
       {
         id: 'server/tls/fixed-newstyle-only',
         keyword: 'MUST',
-        rule: 'work without TLS where the two sides did not agree on fixed newstyle',
+        rule: 'work without TLS if fixed newstyle was not negotiated',
         status: 'kept',
       },
     ],
@@ -36,13 +36,13 @@ export const tls: readonly Section[] = [
       {
         id: 'client/tls/any-mode',
         keyword: 'MUST',
-        rule: 'cope with a server in any of the three modes once it can do TLS at all',
+        rule: 'work with servers in all three modes if it supports TLS',
         status: 'kept',
       },
       {
         id: 'client/tls/fixed-newstyle-only',
         keyword: 'MUST NOT',
-        rule: 'send NBD_OPT_STARTTLS where the two sides did not agree on fixed newstyle',
+        rule: 'send NBD_OPT_STARTTLS if fixed newstyle was not negotiated',
         status: 'kept',
       },
       {
@@ -60,13 +60,13 @@ export const tls: readonly Section[] = [
       {
         id: 'client/tls/refused',
         keyword: 'MUST',
-        rule: 'go on in plain text or leave when NBD_OPT_STARTTLS is answered by an error',
+        rule: 'continue in plaintext or disconnect if NBD_OPT_STARTTLS is answered with an error',
         status: 'kept',
       },
       {
         id: 'client/tls/failed-handshake',
         keyword: 'MUST',
-        rule: 'end the session when the TLS handshake fails',
+        rule: 'end the session if the TLS handshake fails',
         status: 'kept',
       },
     ],

@@ -13,14 +13,14 @@ export const transmissionFlags: readonly Section[] = [
       {
         id: 'client/transmission-flags/obeyed',
         keyword: 'MUST NOT',
-        rule: 'use what a flag stands for while the flag is clear',
+        rule: 'use a feature while its flag is clear',
         status: 'kept',
-        unless: 'the caller switches `strict.commands` off',
+        unless: 'the caller disables `strict.commands`',
       },
       {
         id: 'server/transmission-flags/has-flags',
         keyword: 'MUST',
-        rule: 'set NBD_FLAG_HAS_FLAGS, always',
+        rule: 'always set NBD_FLAG_HAS_FLAGS',
         status: 'kept',
       },
       {
@@ -32,7 +32,7 @@ export const transmissionFlags: readonly Section[] = [
       {
         id: 'server/transmission-flags/df-if-supported',
         keyword: 'MUST',
-        rule: 'set NBD_FLAG_SEND_DF if reads may carry NBD_CMD_FLAG_DF',
+        rule: 'set NBD_FLAG_SEND_DF if reads may have NBD_CMD_FLAG_DF',
         status: 'kept',
       },
       {
@@ -47,24 +47,24 @@ export const transmissionFlags: readonly Section[] = [
         rule: 'set NBD_CMD_FLAG_DF unless the server set NBD_FLAG_SEND_DF',
         alsoUnder: ['Command flags'],
         status: 'kept',
-        unless: 'the caller switches `strict.commands` off',
+        unless: 'the caller disables `strict.commands`',
       },
       {
         id: 'server/transmission-flags/multi-conn',
         keyword: 'MUST',
-        rule: 'make a flush and FUA hold for all connections if it set NBD_FLAG_CAN_MULTI_CONN',
+        rule: 'apply a flush and FUA to all connections if it set NBD_FLAG_CAN_MULTI_CONN',
         status: 'kept',
       },
       {
         id: 'server/transmission-flags/fast-zero-if-supported',
         keyword: 'MUST',
-        rule: 'set NBD_FLAG_SEND_FAST_ZERO if zeroing may carry NBD_CMD_FLAG_FAST_ZERO',
+        rule: 'set NBD_FLAG_SEND_FAST_ZERO if zeroing may have NBD_CMD_FLAG_FAST_ZERO',
         status: 'kept',
       },
       {
         id: 'server/transmission-flags/fast-zero-with-write-zeroes',
         keyword: 'MUST',
-        rule: 'leave NBD_FLAG_SEND_FAST_ZERO clear where NBD_FLAG_SEND_WRITE_ZEROES is clear',
+        rule: 'leave NBD_FLAG_SEND_FAST_ZERO clear if NBD_FLAG_SEND_WRITE_ZEROES is clear',
         status: 'kept',
       },
       {
@@ -73,7 +73,7 @@ export const transmissionFlags: readonly Section[] = [
         rule: 'set NBD_CMD_FLAG_FAST_ZERO unless the server set NBD_FLAG_SEND_FAST_ZERO',
         alsoUnder: ['Command flags', 'Request types, NBD_CMD_WRITE_ZEROES'],
         status: 'kept',
-        unless: 'the caller switches `strict.commands` off',
+        unless: 'the caller disables `strict.commands`',
       },
     ],
   },
