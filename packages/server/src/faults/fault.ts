@@ -8,14 +8,38 @@ export type OutgoingMessage = {
 
 /** The kind of a message, and the content of its header. */
 export type MessageHead =
-  | { readonly kind: 'greeting' }
-  | { readonly kind: 'exportNameReply' }
-  | { readonly kind: 'optionReply'; readonly option: number; readonly reply: number }
-  | { readonly kind: 'simpleReply'; readonly cookie: bigint; readonly error: number }
   | {
-      readonly kind: 'chunk'
+      /** The greeting. */
+      readonly kind: 'greeting'
+    }
+  | {
+      /** The reply to NBD_OPT_EXPORT_NAME. */
+      readonly kind: 'exportNameReply'
+    }
+  | {
+      /** A reply to another option. */
+      readonly kind: 'optionReply'
+      /** The option that it answers. */
+      readonly option: number
+      /** The type of the reply. */
+      readonly reply: number
+    }
+  | {
+      /** A simple reply to a command. */
+      readonly kind: 'simpleReply'
+      /** The cookie of the command. */
       readonly cookie: bigint
+      /** The error value, 0 for success. */
+      readonly error: number
+    }
+  | {
+      /** A chunk of a structured or extended reply. */
+      readonly kind: 'chunk'
+      /** The cookie of the command. */
+      readonly cookie: bigint
+      /** The type of the chunk. */
       readonly type: number
+      /** The flags of the chunk. */
       readonly flags: number
       /** The position of the payload: 20 in structured replies, 32 with extended headers. */
       readonly headerLength: number
