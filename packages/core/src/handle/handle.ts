@@ -26,6 +26,7 @@ import type { Connection, Transport, UriAddress } from '../transport.js'
 import { UpgradableConnection } from '../upgrade.js'
 import { formatConnectionUri } from '../uri/format.js'
 import { toUriAddress } from '../uri/rules.js'
+import { addCaller } from './caller-stack.js'
 import {
   blockStatusPayload,
   type CheckContext,
@@ -851,15 +852,17 @@ export class Handle extends EventEmitter<HandleEvents> {
 
   /** Runs what ends the whole handle when it is aborted. */
   async #abortable<T>(signal: AbortSignal | undefined, run: () => Promise<T>): Promise<T> {
-    if (signal === undefined) return await run()
-    signal.throwIfAborted()
-    const offAbort = onAbort(signal, () => this.destroy(signal.reason))
+    signal?.throwIfAborted()
+    const offAbort = signal === undefined ? undefined : onAbort(signal, () => this.destroy(signal.reason))
     try {
       return await run()
+    } catch (error) {
+      addCaller(error, this.#abortable)
+      throw error
     } finally {
-      offAbort()
+      offAbort?.()
       // Whatever came of it: the handle was destroyed by then.
-      signal.throwIfAborted()
+      signal?.throwIfAborted()
     }
   }
 

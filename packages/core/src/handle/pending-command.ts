@@ -1,5 +1,6 @@
 import type { ReadChunk } from '../protocol/transmission/command.js'
 import { Command, type CommandInit } from '../protocol/transmission/command.js'
+import { rejectWithCaller, resolveInOrder } from './caller-stack.js'
 
 export interface PendingInit extends CommandInit {
   /** Goes with `wantsChunks`. */
@@ -13,14 +14,14 @@ export class PendingCommand extends Command {
   readonly #onChunk: ((chunk: ReadChunk) => void) | undefined
   /** What its caller gets. */
   readonly #result: (command: PendingCommand) => unknown
-  readonly #resolve: (result: never) => void
+  readonly #resolve: (result: never | Promise<never>) => void
   readonly #reject: (reason: unknown) => void
 
   constructor(
     init: PendingInit,
     signal: AbortSignal | undefined,
     result: (command: PendingCommand) => unknown,
-    resolve: (result: never) => void,
+    resolve: (result: never | Promise<never>) => void,
     reject: (reason: unknown) => void,
   ) {
     super(init)
@@ -43,8 +44,8 @@ export class PendingCommand extends Command {
 
   /** The reply is complete, or will never be. */
   settle(): void {
-    if (this.error === undefined) this.#resolve(this.#result(this) as never)
-    else this.#reject(this.error)
+    if (this.error === undefined) resolveInOrder(this.#resolve, this.#result(this) as never)
+    else rejectWithCaller(this.#resolve, this.#reject, this.error)
   }
 
   /** The caller gave up. */

@@ -102,7 +102,9 @@ describe('a dial that fails', () => {
 
   test('a connection that cannot be started', async () => {
     let destroyed: unknown
-    const connection: Partial<Connection> = {
+    const connection: Connection = {
+      write: () => true,
+      close: async () => {},
       start: () => {
         throw new Error('it was started before')
       },
@@ -111,12 +113,14 @@ describe('a dial that fails', () => {
       },
     }
     const handle = new Handle()
-    const transport = { address: 'broken:', dial: async () => connection as Connection }
+    const transport = { address: 'broken:', dial: async () => connection }
     const error = await rejection(handle.connect(transport))
     expect(error).toMatchObject({
       code: 'ERR_NBD_TRANSPORT',
       operation: 'dial',
-      message: 'broken:: the connection could not be started',
+      message: expect.stringContaining(
+        'broken:: the transport breaks its contract: start() threw: it was started before',
+      ),
       cause: expect.objectContaining({ message: 'it was started before' }),
     })
     expect(destroyed).toBe(error)
