@@ -6,11 +6,11 @@ import fc from 'fast-check'
 import { noise } from './peer/noise.js'
 import { allFlags, extendedRequestBytes, RawClient, requestBytes } from './peer/raw-client.js'
 
-/** Small enough that a client cannot fill it with much. */
+/** Bounded, so that a client cannot allocate much. */
 const exports = () => ({ '': memoryBackend(2 ** 20, { limit: 2 ** 20 }) })
 
-/** The server lives, and whatever it did to this client, it did by the rules. */
-const expectDecency = (client: RawClient): void => {
+/** The server works, and reported at most one protocol error of this client. */
+const expectSound = (client: RawClient): void => {
   for (const { error } of client.errors) expect(error).toBeInstanceOf(NbdProtocolError)
   expect(client.errors.length).toBeLessThanOrEqual(1)
   expect(client.connection.destroyReason).toBe(client.errors[0]?.error)
@@ -39,7 +39,7 @@ describe('a hostile client', () => {
         const client = new RawClient({ exports: exports() })
         for (const part of parts) client.connection.push(part)
         client.connection.hangUp()
-        expectDecency(client)
+        expectSound(client)
       }),
     )
   })
@@ -54,7 +54,7 @@ describe('a hostile client', () => {
           const bytes = options.map(({ option, data }) => encodeOption(option, data))
           client.connection.push(concat(encodeClientFlags(allFlags), ...bytes), step)
           client.connection.hangUp()
-          expectDecency(client)
+          expectSound(client)
         },
       ),
     )
@@ -66,7 +66,7 @@ describe('a hostile client', () => {
         const client = new RawClient({ exports: exports() }).enter({ structured })
         client.connection.push(concat(...requests.map((request) => requestBytes(request))))
         client.connection.hangUp()
-        expectDecency(client)
+        expectSound(client)
       }),
     )
   })
@@ -89,12 +89,12 @@ describe('a hostile client', () => {
         )
         client.connection.push(concat(...bytes))
         client.connection.hangUp()
-        expectDecency(client)
+        expectSound(client)
       }),
     )
   })
 
-  it('may ask for any metadata contexts', () => {
+  it('may query any metadata contexts', () => {
     const text = fc.uint8Array({ maxLength: 20 })
     const u32 = fc.oneof(fc.nat(30), fc.nat(0xffffffff)).map((value) => {
       const bytes = new Uint8Array(4)
@@ -109,7 +109,7 @@ describe('a hostile client', () => {
         if (structured) client.option(Opt.StructuredReply)
         for (const [code, bytes] of asked) expect(client.option(code, bytes).length).toBeGreaterThan(0)
         expect(client.isAlive).toBe(true)
-        expectDecency(client)
+        expectSound(client)
       }),
     )
   })
@@ -120,12 +120,12 @@ describe('a hostile client', () => {
         const client = new RawClient({ exports: exports() }).enter()
         for (const part of parts) client.connection.push(part)
         client.connection.hangUp()
-        expectDecency(client)
+        expectSound(client)
       }),
     )
   })
 
-  it('may hang up, or break, at every byte of a session', () => {
+  it('may hang up, or break the connection, at every byte of a session', () => {
     const session = concat(
       encodeClientFlags(allFlags),
       encodeOption(Opt.List),
@@ -139,7 +139,7 @@ describe('a hostile client', () => {
       const rude = new RawClient({ exports: exports() })
       rude.connection.push(session.subarray(0, count))
       rude.connection.hangUp()
-      expectDecency(rude)
+      expectSound(rude)
       expect(rude.server.connections).toBe(rude.errors.length === 0 ? 0 : 1)
       const broken = new RawClient({ exports: exports() })
       broken.connection.push(session.subarray(0, count))
@@ -148,7 +148,7 @@ describe('a hostile client', () => {
     }
   })
 
-  it('does not get more memory than it pays for by lengths alone', () => {
+  it('does not get memory by announced lengths alone', () => {
     const before = process.memoryUsage().arrayBuffers
     const clients = Array.from({ length: 20 }, () => {
       const client = new RawClient({ exports: exports() }).greet()

@@ -57,7 +57,7 @@ const modes: readonly (readonly [string, HandleOptions, Partial<ServerOptions>])
 describe.each(modes)('our own client, with %s', (name, options, exportSession) => {
   const extended = name === 'extended headers'
 
-  it('agrees on it', async () => {
+  it('negotiates it', async () => {
     const nbd = await session(options, exportSession)
     expect(nbd.session).toMatchObject({ structuredReplies: true, extendedHeaders: extended })
     expect(nbd.info.metaContexts).toEqual(contexts)
@@ -66,7 +66,7 @@ describe.each(modes)('our own client, with %s', (name, options, exportSession) =
     await nbd.shutdown()
   })
 
-  it('asks about several contexts at once', async () => {
+  it('queries several contexts at once', async () => {
     const nbd = await session(options, exportSession)
     expect(await nbd.blockStatus(MiB, 0)).toEqual(
       new Map([
@@ -117,7 +117,7 @@ describe.each(modes)('our own client, with %s', (name, options, exportSession) =
     await nbd.shutdown()
   })
 
-  it('asks again until it knows all of a large disk', async () => {
+  it('repeats block status for a large disk', async () => {
     const nbd = await session(options, exportSession)
     const map: [bigint, bigint, bigint][] = []
     let requests = 0
@@ -215,7 +215,7 @@ describe.each(modes)('our own client, with %s', (name, options, exportSession) =
 })
 
 describe('our own client, with extended headers', () => {
-  it('changes ranges of more than 32 bits', async () => {
+  it('modifies ranges of more than 32 bits', async () => {
     const backend = disk()
     const nbd = await session({}, { exports: { '': backend } })
     await nbd.zero(TiB, 0)
@@ -239,7 +239,7 @@ describe('our own client, with extended headers', () => {
     nbd.destroy()
   })
 
-  it('may forget to tell of the payload of a write', async () => {
+  it('may omit NBD_CMD_FLAG_PAYLOAD_LEN for a write', async () => {
     const nbd = await session({ strict: { autoFlag: false } })
     await nbd.pwrite(noise(10), 0)
     expect(await nbd.pread(10, 0)).toEqual(noise(10))
@@ -270,7 +270,7 @@ describe('our own client in option mode', () => {
     await nbd.shutdown()
   })
 
-  it('is refused where the server keeps the status for itself', async () => {
+  it('is rejected if the server does not offer block status', async () => {
     const nbd = await session({}, { features: { blockStatus: false } })
     await expect(nbd.blockStatus(10, 0)).rejects.toMatchObject({ errno: 'EINVAL' })
     await nbd.shutdown()

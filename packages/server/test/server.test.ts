@@ -72,13 +72,13 @@ describe('a server', () => {
     expect(existsSync(path)).toBe(false)
   })
 
-  it('refuses options that make no sense', () => {
+  it('rejects wrong options', () => {
     expect(() => new Server({ exports: { '': memoryBackend(-1) } })).toThrow(NbdUsageError)
     expect(() => new Server({ exports: {}, defaultExport: 'x' })).toThrow(NbdUsageError)
     expect(() => new Server({ exports: {}, limits: { requests: 0 } })).toThrow(NbdUsageError)
   })
 
-  it('serves many at a time, and counts them', () => {
+  it('serves several connections, and counts them', () => {
     const first = new RawClient().enter()
     const second = new TestConnection()
     first.server.accept(second)
@@ -90,7 +90,7 @@ describe('a server', () => {
     expect(first.simpleReply().error).toBe(0)
   })
 
-  it('refuses a connection too many, and reports it', () => {
+  it('rejects connections beyond limits.connections, and reports them', () => {
     const client = new RawClient({ limits: { connections: 1 } })
     const second = new TestConnection()
     client.server.accept(second, 'somewhere')
@@ -125,7 +125,7 @@ describe('a server', () => {
     expect(client.server.connections).toBe(1)
   })
 
-  it('lives on when the hook for errors throws, which is heard elsewhere', async () => {
+  it('continues if onError throws, and rethrows the exception outside of the session', async () => {
     const thrown = new Error('a bug in the hook')
     const client = new RawClient({
       onError: () => {
@@ -140,7 +140,7 @@ describe('a server', () => {
     expect(tasks.filter((task) => throws(task, thrown))).toHaveLength(1)
   })
 
-  it('needs no hook for errors', () => {
+  it('works without onError', () => {
     const server = make()
     const connection = new TestConnection()
     server.accept(connection)
@@ -159,7 +159,7 @@ const throws = (task: () => void, expected: Error): boolean => {
 }
 
 describe('timeouts', () => {
-  it('end a handshake that takes too long', async () => {
+  it('end a handshake that takes too long, and name the step', async () => {
     const client = new RawClient({ timeouts: { handshakeMs: 10 } })
     await until(() => client.connection.isDestroyed)
     expect(client.fatal).toBe(
@@ -168,7 +168,7 @@ describe('timeouts', () => {
     expect(client.errors[0]?.error).toBeInstanceOf(NbdTransportError)
   })
 
-  it('do not concern a client in transmission', async () => {
+  it('do not affect a client in transmission', async () => {
     const client = new RawClient({ timeouts: { handshakeMs: 10, closeMs: 10 } }).enter()
     await new Promise((resolve) => setTimeout(resolve, 30))
     expect(client.isAlive).toBe(true)
@@ -187,7 +187,7 @@ describe('timeouts', () => {
     )
   })
 
-  it('leave no timer behind', () => {
+  it('clear their timers', () => {
     jest.useFakeTimers({ doNotFake: ['queueMicrotask', 'setImmediate', 'nextTick'] })
     const counts = [jest.getTimerCount()]
     const count = (): void => void counts.push(jest.getTimerCount())
@@ -205,7 +205,7 @@ describe('timeouts', () => {
     expect(counts).toEqual([0, 1, 0, 0, 1, 0])
   })
 
-  it('can be none', async () => {
+  it('can be switched off by 0', async () => {
     const client = new RawClient({ timeouts: { handshakeMs: 0, closeMs: 0 } })
     await new Promise((resolve) => setTimeout(resolve, 20))
     client.enter().send({ type: Cmd.Disc })
@@ -216,7 +216,7 @@ describe('timeouts', () => {
 })
 
 describe('close', () => {
-  it('resolves at once when nothing is open, as often as it is called', async () => {
+  it('resolves at once if nothing is open, and is idempotent', async () => {
     const server = make()
     const closed = server.close()
     expect(server.close()).toBe(closed)
@@ -224,7 +224,7 @@ describe('close', () => {
     await server[Symbol.asyncDispose]()
   })
 
-  it('stops to listen, removes the socket and ends idle clients', async () => {
+  it('stops listening, removes the socket and disconnects idle clients', async () => {
     const server = make()
     const path = folder.freshPath()
     const tcp = await server.listen({ port: 0 })
@@ -237,7 +237,7 @@ describe('close', () => {
     await nbd.closed.catch(() => {})
   })
 
-  it('destroys what is still open after a while', async () => {
+  it('destroys connections that are open after closeMs', async () => {
     const client = new RawClient({ exports: { '': new SlowBackend() }, timeouts: { closeMs: 10 } }).enter()
     client.send({ type: Cmd.Read, length: 1 })
     await client.server.close()
@@ -245,7 +245,7 @@ describe('close', () => {
     expect(client.fatal).toBe('the server is closed')
   })
 
-  it('lets nobody in any more', async () => {
+  it('rejects further connections and listen() calls', async () => {
     const server = make()
     await server.close()
     const connection = new TestConnection()

@@ -37,7 +37,7 @@ describe.each([false, true])('changeStatus, extended headers: %p', (extended) =>
     { flags: ReplyFlag.Done, type, payload: encodeBlockStatus(layout, 2, [{ length: 512, flags: 5 }]) },
   ]
 
-  it('is told what there is, and may leave it so', () => {
+  it('receives the status, and may keep it', () => {
     const seen: unknown[] = []
     const chunks = chunksBy((status) => {
       seen.push(status)
@@ -50,7 +50,7 @@ describe.each([false, true])('changeStatus, extended headers: %p', (extended) =>
     ])
   })
 
-  it('tells of other extents, whatever their length', () => {
+  it('sends other extents of any length', () => {
     const extents = [
       { length: 0, flags: 0 },
       { length: 0xffffffff, flags: 0xffffffff },
@@ -61,17 +61,17 @@ describe.each([false, true])('changeStatus, extended headers: %p', (extended) =>
     )
   })
 
-  it('tells of no extent at all', () => {
+  it('sends no extent', () => {
     const lengths = chunksBy((status) => [{ ...status, extents: [] }]).map(({ payload }) => payload.length)
     expect(lengths).toEqual([layout.headLength, layout.headLength])
   })
 
-  it('tells of other contexts', () => {
+  it('sends other contexts', () => {
     const chunks = chunksBy((status) => [{ ...status, contextId: status.contextId + 40 }])
     expect(chunks.map(({ payload }) => viewOf(payload).getUint32(0))).toEqual([41, 42])
   })
 
-  it('leaves contexts out, and the end of the reply in', () => {
+  it('omits contexts, and completes the reply', () => {
     const without = (id: number) => chunksBy((status) => (status.contextId === id ? [] : [status]))
     const end = { flags: ReplyFlag.Done, type: Chunk.None, payload: new Uint8Array(0) }
     expect(without(1)).toEqual([plain[1]])
@@ -79,18 +79,18 @@ describe.each([false, true])('changeStatus, extended headers: %p', (extended) =>
     expect(chunksBy(() => [])).toEqual([end])
   })
 
-  it('tells of contexts twice, and ends with the last of them', () => {
+  it('sends contexts twice, and ends with the last one', () => {
     const chunks = chunksBy((status) => [status, status])
     expect(chunks.map(({ flags }) => flags)).toEqual([0, 0, 0, ReplyFlag.Done])
   })
 
-  it('claims another number of extents, where there is one', () => {
+  it('states another number of extents if the chunk has one', () => {
     const [chunk] = chunksBy((status) => [{ ...status, count: 1000 }])
     if (extended) expect(viewOf(chunk?.payload ?? new Uint8Array(8)).getUint32(4)).toBe(1000)
     else expect(chunk).toEqual(plain[0])
   })
 
-  it('leaves alone what it is not about', () => {
+  it('does not affect other messages', () => {
     expect(
       chunksBy(
         () => [],

@@ -34,7 +34,7 @@ const pause = (delayMs: number): Promise<void> => new Promise((resolve) => setTi
 const faulty = (...faults: Fault[]): RawClient => new RawClient({ exports: { '': disk() }, faults })
 const disk = () => memoryBackend(2 ** 20, { content: noise(300_000) })
 
-/** Everything that a client is sent in a session with a bit of everything. */
+/** All bytes of a session with every kind of message. */
 const session = (options: Partial<ServerOptions>): { sent: Uint8Array; client: RawClient } => {
   const client = new RawClient({ exports: { '': disk() }, ...options })
   const parts = [client.connection.take()]
@@ -58,7 +58,7 @@ const reads = (count: number, length = 1): RequestFields[] =>
 
 const isReply = ({ kind }: OutgoingMessage): boolean => kind === 'simpleReply' || kind === 'chunk'
 
-/** A fault that does nothing but to write down what it sees. */
+/** A fault that records the messages. */
 const spy =
   (seen: OutgoingMessage[]): Fault =>
   (link) => ({
@@ -69,7 +69,7 @@ const spy =
   })
 
 describe('faults', () => {
-  it('that do nothing change nothing', () => {
+  it('that send every message change nothing', () => {
     const seen: OutgoingMessage[] = []
     expect(Buffer.compare(session({ faults: [spy(seen)] }).sent, session({}).sent)).toBe(0)
     expect(seen.map(({ kind }) => kind)).toEqual([
@@ -89,7 +89,7 @@ describe('faults', () => {
     expect(Buffer.compare(concat(...seen.map(({ bytes }) => bytes)), session({}).sent)).toBe(0)
   })
 
-  it('pass messages on from one to the next', () => {
+  it('pass messages from one to the next', () => {
     const seen: OutgoingMessage[] = []
     const first = rewrite(
       ({ kind }) => kind === 'greeting',
@@ -100,7 +100,7 @@ describe('faults', () => {
     expect(client.connection.take()).toEqual(Uint8Array.of(1, 2))
   })
 
-  it('are made anew for every connection', () => {
+  it('are made for each connection', () => {
     let count = 0
     const fault: Fault = (link) => {
       count++
@@ -121,7 +121,7 @@ describe('faults', () => {
     expect(client.fatal).toBe('a broken fault')
   })
 
-  it('that cannot be made end their connection, not the server', () => {
+  it('that throw when they are made end their connection, not the server', () => {
     const client = faulty(() => {
       throw new Error('a fault that is none')
     })
@@ -129,7 +129,7 @@ describe('faults', () => {
     expect(client.server.connections).toBe(0)
   })
 
-  it('that fail at their end destroy the connection, and are heard elsewhere', async () => {
+  it('that fail at the end destroy the connection, and the exception is uncaught', async () => {
     const failure = new Error('no end')
     const fault: Fault = (link) => ({
       message: (message) => link.send(message),
@@ -151,7 +151,7 @@ describe('faults', () => {
     expect(client.server.connections).toBe(0)
   })
 
-  it('are waited for, one after the other, before the connection is closed', async () => {
+  it('are awaited in order before the connection is closed', async () => {
     const ended: string[] = []
     const holding =
       (name: string): Fault =>
@@ -179,7 +179,7 @@ describe('faults', () => {
 })
 
 describe('cutAt', () => {
-  it.each([0, 1, 17, 18, 19, 100, 1500])('ends the stream behind %i bytes', (position) => {
+  it.each([0, 1, 17, 18, 19, 100, 1500])('ends the stream after %i bytes', (position) => {
     const { sent } = session({})
     const { sent: cut, client } = session({ faults: [cutAt(position)] })
     expect(Buffer.compare(cut, sent.subarray(0, position))).toBe(0)
@@ -196,14 +196,14 @@ describe('cutAt', () => {
     expect(client.server.connections).toBe(0)
   })
 
-  it('leaves a stream alone that is not so long', () => {
+  it('does not affect a shorter stream', () => {
     const client = faulty(cutAt(19))
     expect(client.isAlive).toBe(true)
   })
 })
 
 describe('rewrite', () => {
-  it('changes the messages that it is told to, and a copy of them', () => {
+  it('changes a copy of the matching messages', () => {
     const fault = rewrite(
       ({ kind }) => kind === 'simpleReply',
       (bytes) => bytes.fill(0xff, 8, 16),
@@ -219,7 +219,7 @@ describe('rewrite', () => {
     expect(Buffer.compare(data, content)).toBe(0)
   })
 
-  it('tells which message it is', () => {
+  it('receives the kind and the index of a message', () => {
     const seen: OutgoingMessage[] = []
     const fault = rewrite(
       () => true,
@@ -234,7 +234,7 @@ describe('rewrite', () => {
 })
 
 describe('drop', () => {
-  it('leaves messages out', () => {
+  it('drops matching messages', () => {
     const client = faulty(drop((message) => message.kind === 'simpleReply' && message.cookie === 2n)).enter()
     client.send(...reads(3))
     const bytes = client.connection.take()
@@ -254,7 +254,7 @@ describe('changeCookie', () => {
     expect(structured.chunks()).toMatchObject([{ cookie: 102n }])
   })
 
-  it('changes those that it is told to', () => {
+  it('changes matching replies only', () => {
     const fault = changeCookie(
       () => 9n,
       (message) => 'cookie' in message && message.cookie === 2n,
@@ -279,11 +279,11 @@ describe('delay', () => {
     expect([bytes[15], bytes[17 + 15]]).toEqual([1, 2])
   })
 
-  it('delays everything unless told otherwise', () => {
+  it('delays every message by default', () => {
     expect(faulty(delay(20)).connection.take().length).toBe(0)
   })
 
-  it('holds the end back, too', async () => {
+  it('delays the end as well', async () => {
     const client = faulty(delay(10, isReply)).enter()
     client.send({ type: Cmd.Read, length: 1 }, { type: Cmd.Disc })
     expect(client.connection.isClosing).toBe(false)
@@ -293,7 +293,7 @@ describe('delay', () => {
 })
 
 describe('reorder', () => {
-  it('turns groups of replies around', () => {
+  it('reverses groups of replies', () => {
     const client = faulty(reorder(3)).enter({ structured: true })
     client.send(...reads(6))
     expect(client.chunks().map(({ cookie }) => cookie)).toEqual([3n, 2n, 1n, 6n, 5n, 4n])
@@ -310,7 +310,7 @@ describe('reorder', () => {
     ])
   })
 
-  it('does not wait for ever, nor touch the handshake', async () => {
+  it('releases an incomplete group, and does not affect the handshake', async () => {
     const client = faulty(reorder(100)).enter()
     client.send(...reads(2))
     expect(client.connection.take().length).toBe(0)
@@ -322,7 +322,7 @@ describe('reorder', () => {
     expect([bytes[15], bytes[17 + 15]]).toEqual([2, 1])
   })
 
-  it('lets everything go at the end', async () => {
+  it('releases everything at the end', async () => {
     const client = faulty(reorder(100)).enter()
     client.send(...reads(2), { type: Cmd.Disc })
     await pause(0)
@@ -332,7 +332,7 @@ describe('reorder', () => {
 })
 
 describe('fragment', () => {
-  it('cuts data into chunks, the last of them first', () => {
+  it('splits data into chunks, the last one first', () => {
     const client = faulty(fragment(400)).enter({ structured: true })
     client.send({ type: Cmd.Read, offset: 10, length: 1000, cookie: 2n ** 63n + 7n })
     const chunks = client.chunks()
@@ -347,7 +347,7 @@ describe('fragment', () => {
     expect(data).toEqual(noise(300_000).slice(10, 1010))
   })
 
-  it('cuts data with extended headers, too', () => {
+  it('splits data with extended headers as well', () => {
     const client = faulty(fragment(400)).enter({ extended: true })
     client.send({ type: Cmd.Read, offset: 10, length: 1000, cookie: 7n })
     const chunks = client.chunks()
@@ -360,7 +360,7 @@ describe('fragment', () => {
     expect(data).toEqual(noise(300_000).slice(10, 1010))
   })
 
-  it('leaves everything else alone', () => {
+  it('does not affect other messages', () => {
     const client = faulty(fragment(400)).enter({ structured: true })
     client.send({ type: Cmd.Read, offset: 2 ** 19, length: 1000 }, { type: Cmd.Flush }, { type: 99 })
     const bytes = client.connection.take()
@@ -370,13 +370,13 @@ describe('fragment', () => {
   })
 })
 
-describe('a fault behind another one', () => {
+describe('a fault after another one', () => {
   it.each([
     ['fragment', fragment(100)],
     ['changeStatus', changeStatus((status) => [status, status])],
     ['changeStatus, to nothing', changeStatus(() => [])],
     ['changeCookie', changeCookie((cookie) => cookie + 100n)],
-  ])('is told what the bytes are: %s', (_, first) => {
+  ])('receives the changed content: %s', (_, first) => {
     const seen: OutgoingMessage[] = []
     const recorder: Fault = (link) => ({
       message(message) {
@@ -394,7 +394,7 @@ describe('a fault behind another one', () => {
     for (const message of seen) expect(message).toMatchObject(parseMessageHead(message.bytes))
   })
 
-  it('turns replies around that were cut into pieces, and each stays whole', () => {
+  it('reverses replies that were split, and keeps each together', () => {
     const client = faulty(fragment(400), reorder(2)).enter({ structured: true })
     client.send(...reads(2, 1000))
     expect(client.chunks().map(({ cookie, flags }) => [cookie, flags])).toEqual([
@@ -404,7 +404,7 @@ describe('a fault behind another one', () => {
   })
 })
 
-describe('failing', () => {
+describe('failBackend', () => {
   const bad = (options: Partial<Parameters<typeof failBackend>[1]> = {}): RawClient =>
     new RawClient({ exports: { '': failBackend(disk(), { offset: 4096, ...options }) } }).enter({
       structured: true,
@@ -418,7 +418,7 @@ describe('failing', () => {
     ['zeroes', { type: Cmd.WriteZeroes, offset: 4096, length: 1 }],
     ['a cache', { type: Cmd.Cache, offset: 4096, length: 1 }],
     ['a block status', { type: Cmd.BlockStatus, offset: 4096, length: 1 }],
-  ])('fails %s at a bad spot', (_, request) => {
+  ])('fails %s at the bad sector', (_, request) => {
     const client = bad()
     client.send(request)
     expect(client.errorChunk()).toMatchObject({ error: 'EIO', message: 'bad sector', offset: undefined })
@@ -428,13 +428,13 @@ describe('failing', () => {
   it.each([
     [0, 4096],
     [4097, 100],
-  ])('leaves what is beside it alone: %i, %i', (offset, length) => {
+  ])('does not affect neighbours: %i, %i', (offset, length) => {
     const client = bad()
     client.send({ type: Cmd.Read, offset, length })
     expect(client.chunks()[0]?.payload.subarray(8)).toEqual(noise(300_000).slice(offset, offset + length))
   })
 
-  it('fails as it is told to', () => {
+  it('fails with the given error', () => {
     const client = bad({ code: 'ENOSPC', message: 'full', sendOffset: true, methods: ['write'] })
     client.send({ type: Cmd.Read, offset: 4096, length: 1 })
     expect(client.chunks()).toHaveLength(1)
@@ -442,7 +442,7 @@ describe('failing', () => {
     expect(client.errorChunk()).toMatchObject({ error: 'ENOSPC', message: 'full', offset: 4096 })
   })
 
-  it('is otherwise what it wraps', () => {
+  it('passes everything else to the backend', () => {
     const inner = memoryBackend(2n ** 62n, { description: 'a disk' })
     const outer = failBackend(inner, { offset: 2n ** 61n })
     expect(outer).toMatchObject({ size: 2n ** 62n, description: 'a disk', canFua: true })

@@ -24,7 +24,7 @@ view.setUint16(4, ReplyFlag.Done)
 view.setUint16(6, Chunk.BlockStatusExt)
 view.setBigUint64(8, 2n ** 32n + 2n)
 
-describe('messageHeadOf', () => {
+describe('parseMessageHead', () => {
   it.each([
     [encodeGreeting(3), { kind: 'greeting' }],
     [

@@ -1,4 +1,4 @@
-/** Bytes that look like nothing, the same for every run: a xorshift from a seed. */
+/** Pseudo-random bytes, the same in every run: a xorshift from a seed. */
 export function noise(length: number, seed = 1): Uint8Array {
   let state = seed || 1
   return Uint8Array.from({ length }, () => {

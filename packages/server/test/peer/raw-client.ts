@@ -46,7 +46,7 @@ export interface ReplyChunk {
   readonly payload: Uint8Array
 }
 
-/** A block status chunk, taken apart. */
+/** A decoded block status chunk. */
 export interface StatusChunk {
   readonly flags: number
   readonly contextId: number
@@ -68,7 +68,7 @@ export interface RequestFields {
   readonly data?: Uint8Array
 }
 
-/** How a client goes into transmission. */
+/** How a client enters transmission. */
 export interface EnterOptions {
   readonly exportName?: string
   readonly structured?: boolean
@@ -90,7 +90,7 @@ export function requestBytes(fields: RequestFields): Uint8Array {
   return data === undefined ? header : concat(header, data)
 }
 
-/** The same with extended headers. NBD_CMD_FLAG_PAYLOAD_LEN is the test's business. */
+/** The same with extended headers. The test sets NBD_CMD_FLAG_PAYLOAD_LEN itself. */
 export function extendedRequestBytes(fields: RequestFields): Uint8Array {
   const { type, flags = 0, cookie = 1n, offset = 0, data } = fields
   const length = fields.length ?? data?.length ?? 0
@@ -106,7 +106,7 @@ export class RawClient {
   readonly connection = new TestConnection()
   readonly server: Server
   #isExtended = false
-  /** What the server reported. */
+  /** The errors that the server reported. */
   readonly errors: { error: Error; client: ServerClient | undefined }[] = []
 
   constructor(options: Partial<ServerOptions> = {}, server?: Server, peer?: string) {
@@ -166,7 +166,7 @@ export class RawClient {
     return this.option(option, encodeMetaContextRequest({ exportName, queries }))
   }
 
-  /** Goes into transmission. */
+  /** Enters transmission. */
   enter(options: EnterOptions = {}): this {
     const { exportName = '', structured = false, extended = false, contexts } = options
     this.greet()
@@ -178,7 +178,7 @@ export class RawClient {
     return this
   }
 
-  /** Sends NBD_OPT_EXPORT_NAME and takes what comes in return. */
+  /** Sends NBD_OPT_EXPORT_NAME and takes the reply. */
   exportName(name = ''): Uint8Array {
     this.connection.push(encodeOption(Opt.ExportName, encodeText(name)))
     return this.connection.take()
@@ -189,7 +189,7 @@ export class RawClient {
     return this
   }
 
-  /** Takes one simple reply, with the bytes behind it. */
+  /** Takes one simple reply with its data. */
   simpleReply(): SimpleReply & { readonly data: Uint8Array } {
     return parseSimpleReply(this.connection.take())
   }
@@ -220,7 +220,7 @@ export class RawClient {
   }
 }
 
-/** Lets promises that are settled have their say. */
+/** Waits until the callbacks of settled promises have run. */
 export async function settled(): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve))
 }

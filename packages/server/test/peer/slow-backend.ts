@@ -1,22 +1,22 @@
 import type { Backend } from '@nbdjs/server'
 
-/** A call of a backend that waits for the test to answer it. */
+/** A backend call that the test completes. */
 export interface PendingCall {
   readonly method: 'read' | 'write' | 'flush'
   readonly offset: number
   readonly length: number
-  /** The data of a write, as it was lent. */
+  /** The data of a write, not copied. */
   readonly data: Uint8Array | undefined
   finish(): void
   fail(error: unknown): void
 }
 
-/** A backend that answers when the test says so. */
+/** A backend whose calls the test completes. */
 export class SlowBackend implements Backend {
   readonly size: number = 2 ** 30
   readonly pending: PendingCall[] = []
 
-  /** What each read gives: the lower byte of its offset, over and over. */
+  /** Each byte of a read is the lowest byte of its offset. */
   read(length: number, offset: number): Promise<Uint8Array> {
     return this.#wait('read', length, offset, () => new Uint8Array(length).fill(offset))
   }
@@ -29,7 +29,7 @@ export class SlowBackend implements Backend {
     return this.#wait('flush', 0, 0, () => undefined)
   }
 
-  /** Answers the calls at these places, in this order. */
+  /** Completes the calls at these positions, in this order. */
   finish(...indexes: readonly number[]): void {
     const calls = indexes.map((index) => this.pending[index])
     for (const call of calls) {

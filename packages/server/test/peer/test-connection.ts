@@ -2,15 +2,15 @@ import { type Connection, deliver, type Receiver } from '@nbdjs/core'
 import { concat } from '@nbdjs/core/wire'
 
 /**
- * A connection whose other end is the test: it delivers at once and in pieces of the test's choice, keeps what is
- * written as it was lent, and is blocked when told so.
+ * A connection whose other end is the test: it delivers synchronously in pieces of a given length, and keeps the written
+ * chunks without copying them.
  */
 export class TestConnection implements Connection {
-  /** How many calls of `write` there were. */
+  /** The number of `write` calls. */
   writes = 0
-  /** What `write` answers. */
+  /** Whether `write` returns false. */
   isBlocked = false
-  /** How many calls of `close` there were. */
+  /** The number of `close` calls. */
   closes = 0
   destroyReason: Error | undefined
   isDestroyed = false
@@ -39,7 +39,7 @@ export class TestConnection implements Connection {
     }
   }
 
-  /** Where the next byte would go. */
+  /** The view for the next bytes. */
   get buffer(): Uint8Array {
     return this.#started().buffer()
   }
@@ -81,7 +81,7 @@ export class TestConnection implements Connection {
     if (this.isOpen) this.#started().ended()
   }
 
-  /** The client's part in an orderly close. */
+  /** The client closes the connection in order. */
   hangUp(): void {
     this.end()
     if (this.isOpen) this.#end(undefined)
@@ -93,7 +93,7 @@ export class TestConnection implements Connection {
     this.#end(error)
   }
 
-  /** What was written since the last call, still in the memory in which it was lent. */
+  /** The chunks that were written since the last call, not copied. */
   takeChunks(): readonly Uint8Array[] {
     const chunks = this.#chunks
     this.#chunks = []

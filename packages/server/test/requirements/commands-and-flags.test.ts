@@ -22,7 +22,7 @@ describe.each(Object.entries(requests))('%s', (_, request) => {
   })
 
   // spec: server/cache/unknown-flags
-  it.each([0x40, 0x8000])('is refused with the unknown flag %i', (flags) => {
+  it.each([0x40, 0x8000])('is rejected with the unknown flag %i', (flags) => {
     const client = new RawClient().enter()
     client.send({ ...request, flags })
     expect(client.simpleReply().error).toBe(ErrorValue.EINVAL)
@@ -31,7 +31,7 @@ describe.each(Object.entries(requests))('%s', (_, request) => {
 })
 
 // spec: server/cache/no-other-effect
-it('NBD_CMD_CACHE leaves no trace in what is read, written and zeroed after it', () => {
+it('NBD_CMD_CACHE does not affect later reads, writes and zeroes', () => {
   const [cached, other] = [true, false].map((isCached) => {
     const client = new RawClient({
       exports: { '': memoryBackend(200_000, { content: noise(100_000) }) },
@@ -55,7 +55,7 @@ it.each([HandshakeFlag.FixedNewstyle, HandshakeFlag.FixedNewstyle | HandshakeFla
   'NBD_OPT_GO is followed by no padding, with the client flags %i',
   (flags) => {
     const client = new RawClient().greet(flags)
-    // Whatever stands behind the replies would be taken for another one, and is none.
+    // Padding would be parsed as another reply.
     const replies = client.inform(Opt.Go)
     expect(replies).toHaveLength(2)
     client.send({ type: Cmd.Read, length: 4, cookie: 5n })

@@ -9,7 +9,7 @@ import { SlowBackend } from '../peer/slow-backend.js'
 
 describe('the reply', () => {
   // spec: server/ordering/flush-covers-answered-writes
-  it('to a flush waits until the backend has flushed, which it is told to after the writes that were answered', async () => {
+  it('to a flush waits until the backend has flushed, after the writes that were answered', async () => {
     const backend = new SlowBackend()
     const client = new RawClient({ exports: { '': backend } }).enter()
     client.send({ type: Cmd.Write, cookie: 1n, data: noise(10) })
@@ -56,7 +56,7 @@ describe('two connections', () => {
   it.each([
     ['a flush', (nbd: Handle, data: Uint8Array) => nbd.pwrite(data, 512).then(() => nbd.flush())],
     ['FUA', (nbd: Handle, data: Uint8Array) => nbd.pwrite(data, 512, { fua: true })],
-  ])('see what one of them made last by %s', async (_, write) => {
+  ])('see the last change of each other by %s', async (_, write) => {
     const server = new Server({ exports: { '': memoryBackend(65536) } })
     const [one, two] = await Promise.all([connectTo(server), connectTo(server)])
     expect(one.info.canMultiConn).toBe(true)

@@ -7,7 +7,7 @@ import { RawClient, type RequestFields } from '../peer/raw-client.js'
 const blockSize = { minimum: 512, preferred: 4096, maximum: 8192 }
 const disk = () => memoryBackend(65536, { content: noise(65536), blockSize })
 
-describe('an export with constraints of its own', () => {
+describe('an export with its own block sizes', () => {
   // spec: server/size-constraints/refuse-cleanly, server/info/unasked-is-not-understood
   it.each<[string, RequestFields]>([
     ['a write that begins between two blocks', { type: Cmd.Write, offset: 1, data: new Uint8Array(512) }],
@@ -16,7 +16,7 @@ describe('an export with constraints of its own', () => {
     ['a write that reaches beyond the end', { type: Cmd.Write, offset: 65024, data: new Uint8Array(1024) }],
     ['a trim that begins between two blocks', { type: Cmd.Trim, offset: 1, length: 512 }],
     ['zeroing that ends between two blocks', { type: Cmd.WriteZeroes, length: 1023 }],
-  ])('refuses, to a client that did not ask for them, %s, and keeps its data', (_, request) => {
+  ])('rejects %s of a client that did not request them, and keeps its data', (_, request) => {
     const exported = disk()
     const client = new RawClient({ exports: { '': exported } }).enter()
     client.send(request)
@@ -26,7 +26,7 @@ describe('an export with constraints of its own', () => {
   })
 
   // spec: server/rep-info/block-size-if-asked
-  it.each([Opt.Info, Opt.Go])('tells them when it is asked, by option %i', (option) => {
+  it.each([Opt.Info, Opt.Go])('sends them on request, by option %i', (option) => {
     const replies = new RawClient({ exports: { '': disk() } }).greet().inform(option, '', [Info.BlockSize])
     expect(replies.at(-1)?.reply).toBe(Rep.Ack)
     const infos = replies.slice(0, -1).map(({ data }) => decodeInfo(data))
@@ -34,7 +34,7 @@ describe('an export with constraints of its own', () => {
   })
 
   // spec: server/size-constraints/advertise
-  it.each([Opt.Info, Opt.Go])('tells them unasked, too, by option %i', (option) => {
+  it.each([Opt.Info, Opt.Go])('sends them without a request as well, by option %i', (option) => {
     const replies = new RawClient({ exports: { '': disk() } }).greet().inform(option)
     expect(replies.slice(1, -1).map(({ data }) => decodeInfo(data))).toEqual([
       { kind: 'blockSize', ...blockSize },
@@ -44,7 +44,7 @@ describe('an export with constraints of its own', () => {
   })
 
   // spec: server/read/df-up-to-64k
-  it('reads 65536 bytes in one piece wherever it offers that', () => {
+  it('reads 65536 bytes in one chunk if DF is announced', () => {
     const exported = memoryBackend(131_072, { blockSize: { ...blockSize, maximum: 65536 } })
     const client = new RawClient({ exports: { '': exported } }).enter({ structured: true })
     client.send({ type: Cmd.Read, flags: CommandFlag.Df, length: 65536 })
@@ -52,7 +52,7 @@ describe('an export with constraints of its own', () => {
   })
 
   // spec: server/read/df-overflow-has-no-content
-  it('sends nothing but the error for a read in one piece that is too long', () => {
+  it('sends only the error for a read with DF that is too long', () => {
     const exported = memoryBackend(131_072, { blockSize: { ...blockSize, maximum: 65536 } })
     const client = new RawClient({ exports: { '': exported } }).enter({ structured: true })
     client.send({ type: Cmd.Read, flags: CommandFlag.Df, length: 131_072 })
@@ -60,7 +60,7 @@ describe('an export with constraints of its own', () => {
   })
 
   // spec: server/reply-types/within-the-maximum
-  it.each([{ structured: true }, { extended: true }])('has no chunk with more in it, %p', (how) => {
+  it.each([{ structured: true }, { extended: true }])('has no longer chunk, %p', (how) => {
     const small = { minimum: 1, preferred: 512, maximum: 512 }
     const bad = new ExportError('EIO', 'bad sector '.repeat(100))
     const read = (): never => {

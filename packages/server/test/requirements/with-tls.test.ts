@@ -8,7 +8,7 @@ import { TestConnection } from '../peer/test-connection.js'
 const noData = new Uint8Array(0)
 const turn = (): Promise<void> => new Promise(setImmediate)
 
-/** Stands in for TLS: the client goes on upon another connection once `finish()` was called. */
+/** Replaces TLS: after `finish()` the client uses another connection. */
 class StandInTls implements TlsProvider {
   readonly role = 'server'
   readonly encrypted = new TestConnection()
@@ -62,34 +62,34 @@ const modes = [{ tls: 'optional' }, { tls: 'required' }, {}] as const
 
 describe.each(modes)('with %p', (mode) => {
   // spec: server/forcedtls/acknowledge-starttls, server/forcedtls/ready-to-begin
-  it('acknowledges NBD_OPT_STARTTLS, and is there for the TLS handshake', () => {
+  it('acknowledges NBD_OPT_STARTTLS, and begins the TLS handshake', () => {
     const { client, tls } = scene(mode)
     expect(client.option(Opt.StartTls)).toMatchObject([{ reply: Rep.Ack }])
     expect(tls.handovers).toMatchObject([{ address: 'test:', original: client.connection }])
   })
 
   // spec: server/forcedtls/all-under-tls
-  it('says nothing in plaintext from then on', async () => {
+  it('sends nothing in plaintext afterwards', async () => {
     const cast = await started(mode)
     expect(encrypted(cast, Opt.List).at(-1)).toMatchObject({ reply: Rep.Ack })
     expect(cast.client.connection.take()).toHaveLength(0)
   })
 
   // spec: server/forcedtls/second-starttls
-  it('refuses to start TLS under TLS', async () => {
+  it('rejects NBD_OPT_STARTTLS under TLS', async () => {
     const cast = await started(mode)
     expect(encrypted(cast, Opt.StartTls)).toMatchObject([{ reply: Rep.ErrInvalid }])
     expect(encrypted(cast, Opt.List).at(-1)).toMatchObject({ reply: Rep.Ack })
   })
 
-  it('refuses data with the option', () => {
+  it('rejects data with the option', () => {
     const { client, tls } = scene(mode)
     expect(client.option(Opt.StartTls, new Uint8Array(1))).toMatchObject([{ reply: Rep.ErrInvalid }])
     expect(tls.handovers).toEqual([])
   })
 
   // spec: server/forcedtls/never-tls-reqd-under-tls
-  it('asks nobody to start TLS under TLS', async () => {
+  it('sends no NBD_REP_ERR_TLS_REQD under TLS', async () => {
     const cast = await started(mode)
     for (const option of [Opt.List, Opt.Info, 99, Opt.StructuredReply]) {
       const replies = encrypted(cast, option)
@@ -125,7 +125,7 @@ describe.each(modes)('with %p', (mode) => {
     expect(tls.handovers[0]?.signal.aborted).toBe(true)
   })
 
-  it('goes on where the client took its time with the acknowledgement', async () => {
+  it('continues if the acknowledgement was blocked', async () => {
     const cast = scene(mode)
     cast.client.connection.isBlocked = true
     cast.client.option(Opt.StartTls)
@@ -135,14 +135,14 @@ describe.each(modes)('with %p', (mode) => {
   })
 })
 
-describe('where TLS is required', () => {
+describe('if TLS is required', () => {
   const others = Object.values(Opt).filter(
     (option) => ![Opt.ExportName, Opt.Abort, Opt.StartTls].includes(option as 1),
   )
 
   // spec: server/forcedtls/refuse-all-else, server/forcedtls/no-information
   it.each([...others, 99, 0xffffffff].map((option) => [optName(option), option] as const))(
-    '%s is refused before it',
+    '%s is rejected before it',
     (_, option) => {
       const { client } = scene()
       for (const data of [noData, new Uint8Array(100_000)]) {
@@ -167,7 +167,7 @@ describe('where TLS is required', () => {
   })
 
   // spec: server/tls/fixed-newstyle-only
-  it('a client without fixed newstyle gets nothing', () => {
+  it('a client without fixed newstyle is disconnected', () => {
     const tls = new StandInTls()
     const starting = new RawClient({ tlsProvider: tls }).greet(0)
     starting.connection.push(encodeOption(Opt.StartTls))
@@ -178,7 +178,7 @@ describe('where TLS is required', () => {
     expect(tls.handovers).toEqual([])
   })
 
-  it('the URI says so', async () => {
+  it('the URI has the scheme nbds', async () => {
     for (const [tls, scheme] of [
       ['required', 'nbds://'],
       ['optional', 'nbd://'],
@@ -192,12 +192,12 @@ describe('where TLS is required', () => {
     }
   })
 
-  it('NBD_OPT_ABORT is answered as ever', () => {
+  it('NBD_OPT_ABORT is acknowledged', () => {
     expect(scene().client.option(Opt.Abort)).toMatchObject([{ reply: Rep.Ack }])
   })
 
   // spec: server/tls/same-mode-to-the-end
-  it('it stays so to the end of the connection', async () => {
+  it('it is required until the end of the connection', async () => {
     const { client } = scene()
     for (let round = 0; round < 3; round++) {
       expect(client.option(Opt.List)).toMatchObject([{ reply: Rep.ErrTlsReqd }])
@@ -205,22 +205,22 @@ describe('where TLS is required', () => {
   })
 })
 
-describe('where TLS is optional', () => {
+describe('if TLS is optional', () => {
   // spec: server/starttls/forget-what-was-agreed
-  it('what was agreed before is forgotten', async () => {
+  it('what was negotiated before is discarded', async () => {
     const cast = await started({ tls: 'optional' }, [Opt.StructuredReply, Opt.ExtendedHeaders])
-    // It is refused once extended headers are agreed on.
+    // It is rejected after extended headers were negotiated.
     expect(encrypted(cast, Opt.StructuredReply)).toMatchObject([{ reply: Rep.Ack }])
   })
 
   // spec: server/selectivetls/tls-reqd-for-exports-only
-  it('all is answered in plaintext too', () => {
+  it('options are answered in plaintext as well', () => {
     const { client } = scene({ tls: 'optional' })
     expect(client.inform(Opt.Go).at(-1)).toMatchObject({ reply: Rep.Ack })
   })
 })
 
-describe('options that cannot be', () => {
+describe('wrong options', () => {
   const upgrade = (): Promise<Connection> => Promise.reject(new Error('never'))
 
   it.each([
@@ -239,7 +239,7 @@ describe('options that cannot be', () => {
     expect(() => new RawClient(all)).toThrow(message)
   })
 
-  it('a provider may be switched off', () => {
+  it('a provider is not used if tls is off', () => {
     const { client, tls } = scene({ tls: 'off' })
     expect(client.option(Opt.StartTls)).toMatchObject([{ reply: Rep.ErrUnsup }])
     expect(tls.handovers).toEqual([])

@@ -5,7 +5,7 @@ import { RawClient } from '../peer/raw-client.js'
 const noData = new Uint8Array(0)
 const aName = encodeInfoRequest({ exportName: 'nothing', infos: [] })
 
-// Not NBD_OPT_EXPORT_NAME, which is answered by no option reply.
+// Not NBD_OPT_EXPORT_NAME, which has no option reply.
 const options = [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 99, 0xffffffff]
 
 // spec: server/notls/never-tls-reqd

@@ -3,18 +3,18 @@ import { encodeText } from '@nbdjs/core/wire'
 import { clipText } from '../../src/session/message-format.js'
 
 describe('clipText', () => {
-  it('leaves text that fits', () => {
+  it('keeps a text that fits', () => {
     expect(clipText('bad sector')).toBe('bad sector')
     expect(clipText('x'.repeat(4096))).toBe('x'.repeat(4096))
     expect(clipText('')).toBe('')
   })
 
   // spec: server/conventions/string-length
-  it('cuts at 4096 bytes', () => {
+  it('truncates to 4096 bytes', () => {
     expect(clipText('x'.repeat(5000))).toBe('x'.repeat(4096))
   })
 
-  it('cuts where it is told to, but not later than that', () => {
+  it('truncates to the given maximum, at most 4096 bytes', () => {
     expect(clipText('x'.repeat(600), 512)).toBe('x'.repeat(512))
     expect(clipText('x'.repeat(512), 512)).toBe('x'.repeat(512))
     expect(clipText('€'.repeat(171), 512)).toBe('€'.repeat(170))
@@ -25,7 +25,7 @@ describe('clipText', () => {
     ['é', 2],
     ['€', 3],
     ['😀', 4],
-  ])('does not cut %s in two', (character, size) => {
+  ])('does not split %s', (character, size) => {
     for (let shift = 0; shift < size; shift++) {
       const clipped = clipText('x'.repeat(shift) + character.repeat(4096))
       const length = encodeText(clipped).length
@@ -36,7 +36,7 @@ describe('clipText', () => {
   })
 
   // spec: server/conventions/no-nul
-  it('has no NUL', () => {
+  it('replaces NUL', () => {
     expect(clipText('a\0b')).toBe('a\u{fffd}b')
   })
 })

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import { Input } from '../../src/session/input.js'
 import { noise } from '../peer/noise.js'
 
-/** Puts bytes where the input wants them, as far as one view takes them. Returns how many that was. */
+/** Delivers as many bytes as fit into one view. Returns their number. */
 const put = (input: Input, bytes: Uint8Array): number => {
   const view = input.buffer()
   const count = Math.min(view.length, bytes.length)
@@ -16,7 +16,7 @@ const putAll = (input: Input, bytes: Uint8Array): void => {
 }
 
 describe('Input', () => {
-  it('shows what arrived, in place and in order', () => {
+  it('returns the received bytes in place and in order', () => {
     const input = new Input()
     put(input, Uint8Array.of(1, 2, 3, 4, 5, 6))
     expect(input.available).toBe(6)
@@ -26,7 +26,7 @@ describe('Input', () => {
     expect(input.available).toBe(1)
   })
 
-  it('keeps what was not consumed when it makes room', () => {
+  it('keeps unconsumed bytes when it compacts', () => {
     const input = new Input()
     const bytes = noise(6000)
     putAll(input, bytes.subarray(0, 4000))
@@ -36,14 +36,14 @@ describe('Input', () => {
     expect(input.take(2010)).toEqual(bytes.slice(3990))
   })
 
-  it('takes the last view that was asked for', () => {
+  it('uses the view of the last buffer() call', () => {
     const input = new Input()
     input.buffer()
     put(input, Uint8Array.of(9))
     expect(input.take(1)).toEqual(Uint8Array.of(9))
   })
 
-  it('is full at its capacity, and grows when it is asked to', () => {
+  it('is full at its capacity, and grows on request', () => {
     const input = new Input()
     putAll(input, noise(4096))
     expect(input.isFull).toBe(true)
@@ -55,14 +55,14 @@ describe('Input', () => {
     expect(input.available).toBe(100_000)
   })
 
-  it('drops everything', () => {
+  it('discards everything', () => {
     const input = new Input()
     put(input, noise(10))
     input.clear()
     expect(input.available).toBe(0)
   })
 
-  it('leaves what it showed to its holder', () => {
+  it('leaves detached memory to its user', () => {
     const input = new Input()
     put(input, noise(20))
     const held = input.take(10)

@@ -29,7 +29,7 @@ describe('Output', () => {
     expect(connection.writes).toBe(1)
   })
 
-  it('copies short pieces at once and lends long ones', () => {
+  it('copies short parts at once and sends long ones without copying', () => {
     const { connection, output } = make()
     const short = noise(ZERO_COPY_THRESHOLD - 1)
     const long = noise(ZERO_COPY_THRESHOLD)
@@ -43,7 +43,7 @@ describe('Output', () => {
     expect(chunks[1]).toBe(long)
   })
 
-  it('never changes what it sent', () => {
+  it('does not modify sent memory', () => {
     const { connection, output } = make()
     const sent: Uint8Array[] = []
     for (let round = 0; round < 20; round++) {
@@ -76,7 +76,7 @@ describe('Output', () => {
     expect(connection.take()).toEqual(concat(Uint8Array.of(1), new Uint8Array(length), Uint8Array.of(2)))
   })
 
-  it('is blocked from a write that is refused more until it is drained', () => {
+  it('is blocked from a write that lends memory until it is drained', () => {
     const { connection, output } = make()
     output.append(Uint8Array.of(1))
     connection.isBlocked = true

@@ -6,7 +6,7 @@ import { RawClient, requestBytes, settled } from '../peer/raw-client.js'
 import { SlowBackend } from '../peer/slow-backend.js'
 
 describe('a session', () => {
-  it('is forgotten when its connection is closed', () => {
+  it('ends when its connection is closed', () => {
     const client = new RawClient().enter()
     expect(client.server.connections).toBe(1)
     client.send({ type: Cmd.Disc })
@@ -15,7 +15,7 @@ describe('a session', () => {
     expect(client.server.connections).toBe(0)
   })
 
-  it('reports a connection that broke, and whose it was', () => {
+  it('reports a broken connection with its client', () => {
     const client = new RawClient({ exports: { disk: memoryBackend(1) } }).enter({ exportName: 'disk' })
     const reset = new Error('connection reset')
     client.connection.break(reset)
@@ -23,14 +23,14 @@ describe('a session', () => {
     expect(client.server.connections).toBe(0)
   })
 
-  it('does not care how a connection ends that it has closed', () => {
+  it('ignores errors of a connection that it has closed', () => {
     const client = new RawClient().enter()
     client.send({ type: Cmd.Disc })
     client.connection.break(new Error('connection reset'))
     expect(client.errors).toEqual([])
   })
 
-  it('reports only once that it destroyed a connection', async () => {
+  it('reports a destroyed connection once', async () => {
     const client = new RawClient().enter()
     client.connection.push(new Uint8Array(28))
     await settled()
@@ -39,7 +39,7 @@ describe('a session', () => {
     expect(client.server.connections).toBe(0)
   })
 
-  it('takes nothing and says nothing once it is over', async () => {
+  it('neither receives nor sends after its end', async () => {
     const backend = new SlowBackend()
     const client = new RawClient({ exports: { '': backend } }).enter()
     client.send({ type: Cmd.Read, length: 1 }, { type: Cmd.Read, length: 1 })
@@ -52,7 +52,7 @@ describe('a session', () => {
     expect(client.errors).toHaveLength(1)
   })
 
-  it('goes from one phase to the next within one delivery', () => {
+  it('enters transmission within one delivery', () => {
     const client = new RawClient({ exports: { '': memoryBackend(10, { content: noise(10) }) } }).greet()
     const header = encodeOption(Opt.ExportName)
     const request = requestBytes({ type: Cmd.Read, length: 10 })
@@ -64,7 +64,7 @@ describe('a session', () => {
     expect(client.connection.isClosing).toBe(true)
   })
 
-  it('flushes what is under way when the client half-closes', async () => {
+  it('answers the requests in flight after the client half-closes', async () => {
     const backend = new SlowBackend()
     const client = new RawClient({ exports: { '': backend } }).enter()
     client.send({ type: Cmd.Read, length: 3 })

@@ -35,12 +35,12 @@ const writable: Backend = { ...bare, write() {} }
 
 describe('transmissionFlags', () => {
   // spec: server/transmission-flags/df-if-supported, server/transmission-flags/fast-zero-if-supported
-  it('announces all that memory can do', () => {
+  it('announces everything for memoryBackend()', () => {
     expect(flagNames(memoryBackend(1))).toEqual(all)
   })
 
   // spec: server/transmission-flags/true, server/transmission-flags/has-flags
-  it('announces what the methods of a backend tell', () => {
+  it('announces the methods of a backend', () => {
     expect(flagNames(bare)).toEqual(['HasFlags', 'ReadOnly', 'SendDf'])
     expect(flagNames(writable)).toEqual(['HasFlags', 'SendDf'])
     expect(flagNames({ ...writable, flush() {} })).toEqual(['HasFlags', 'SendFlush', 'SendFua', 'SendDf'])
@@ -57,7 +57,7 @@ describe('transmissionFlags', () => {
     expect(flagNames(memoryBackend(1), { zero: false })).toEqual(without('SendWriteZeroes', 'SendFastZero'))
   })
 
-  it('offers nothing that modifies where nothing may be modified', () => {
+  it('omits modifying commands for a read-only export', () => {
     expect(flagNames(memoryBackend(1, { readOnly: true }))).toEqual([
       'HasFlags',
       'ReadOnly',
@@ -69,19 +69,19 @@ describe('transmissionFlags', () => {
   })
 
   // spec: server/transmission-flags/df-with-structured-replies
-  it('leaves DF clear without structured replies', () => {
+  it('omits DF without structured replies', () => {
     const negotiated = { structuredReplies: false, extendedHeaders: false }
     expect(flagNames(memoryBackend(1), {}, negotiated)).toEqual(without('SendDf'))
   })
 
   // spec: server/read/df-up-to-64k
-  it('leaves DF clear where 65536 bytes cannot be read at once', () => {
+  it('omits DF if the maximum is less than 65536 bytes', () => {
     const blockSize = { minimum: 1, preferred: 4096, maximum: 65535 }
     expect(flagNames(memoryBackend(1, { blockSize }))).toEqual(without('SendDf'))
     expect(flagNames(memoryBackend(1, { blockSize: { ...blockSize, maximum: 65536 } }))).toEqual(all)
   })
 
-  it('announces the payload of a block status with extended headers, where there is block status', () => {
+  it('announces block status payloads with extended headers and block status', () => {
     const extended = { structuredReplies: true, extendedHeaders: true }
     expect(flagNames(memoryBackend(1), {}, extended)).toEqual([...all, 'BlockStatusPayload'])
     for (const feature of ['blockStatusPayload', 'blockStatus', 'metaContexts']) {

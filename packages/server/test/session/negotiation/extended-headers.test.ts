@@ -5,12 +5,12 @@ import { RawClient } from '../../peer/raw-client.js'
 const flagsOf = (client: RawClient): number => {
   const [info] = client.inform(Opt.Info)
   const shape = info && decodeInfo(info.data)
-  if (shape?.kind !== 'export') throw new Error('the export was not told of')
+  if (shape?.kind !== 'export') throw new Error('the export was not sent')
   return shape.transmissionFlags
 }
 
 describe('NBD_OPT_EXTENDED_HEADERS', () => {
-  it('is acknowledged, as often as it is asked for', () => {
+  it('is acknowledged each time', () => {
     const client = new RawClient().greet()
     for (const _ of [1, 2]) expect(client.option(Opt.ExtendedHeaders)).toMatchObject([{ reply: Rep.Ack }])
   })
@@ -25,7 +25,7 @@ describe('NBD_OPT_EXTENDED_HEADERS', () => {
     expect(flagsOf(client) & TransmissionFlag.SendDf).toBe(0)
   })
 
-  it('brings structured replies, and the payload of a block status', () => {
+  it('includes structured replies and block status payloads', () => {
     const client = new RawClient().greet()
     expect(flagsOf(client) & (TransmissionFlag.SendDf | TransmissionFlag.BlockStatusPayload)).toBe(0)
     client.option(Opt.ExtendedHeaders)
@@ -34,7 +34,7 @@ describe('NBD_OPT_EXTENDED_HEADERS', () => {
     )
   })
 
-  it('may follow NBD_OPT_STRUCTURED_REPLY, but not the other way round', () => {
+  it('may follow NBD_OPT_STRUCTURED_REPLY, but not precede it', () => {
     const client = new RawClient().greet()
     expect(client.option(Opt.StructuredReply)).toMatchObject([{ reply: Rep.Ack }])
     expect(client.option(Opt.ExtendedHeaders)).toMatchObject([{ reply: Rep.Ack }])
@@ -43,7 +43,7 @@ describe('NBD_OPT_EXTENDED_HEADERS', () => {
     expect(new TextDecoder().decode(replies[0]?.data)).toContain('extended headers were negotiated')
   })
 
-  it('goes with structured replies, unless it is set', () => {
+  it('follows structuredReplies unless it is set', () => {
     const answer = (features: object) =>
       new RawClient({ features }).greet().option(Opt.ExtendedHeaders)[0]?.reply
     expect(answer({ structuredReplies: false })).toBe(Rep.ErrUnsup)

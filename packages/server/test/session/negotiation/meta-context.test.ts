@@ -48,7 +48,7 @@ const list = (client: RawClient, ...queries: string[]): string[] => {
 const set = (client: RawClient, ...queries: string[]) =>
   contextsIn(Opt.SetMetaContext, client.metaContext(Opt.SetMetaContext, queries, 'disk'))
 
-/** Enters, asks for block status, and tells the ids of the contexts that were told of. */
+/** Enters transmission, and returns the context ids of a block status. */
 const idsToldOf = (client: RawClient, enter: () => unknown): number[] | string => {
   enter()
   client.connection.take()
@@ -63,7 +63,7 @@ const nothingSelected = expect.stringContaining('no metadata context is selected
 
 describe('NBD_OPT_LIST_META_CONTEXT', () => {
   // spec: server/list-meta-context/no-query-lists-all, server/list-meta-context/form-of-the-answer
-  it('tells all contexts of the export where nothing is asked', () => {
+  it('lists all contexts of the export without a query', () => {
     const all = ['base:allocation', 'x-test:one', 'x-test:two', 'x-other:one']
     expect(list(greeted())).toEqual(all)
     const plain = greeted().metaContext(Opt.ListMetaContext, [], 'plain')
@@ -87,7 +87,7 @@ describe('NBD_OPT_LIST_META_CONTEXT', () => {
       ['x-test:one', 'x-test:'],
       ['x-test:one', 'x-test:two'],
     ],
-  ])('tells those that match one of %j', (queries, names) => {
+  ])('lists the contexts that match %j', (queries, names) => {
     expect(list(greeted(), ...queries)).toEqual(names)
   })
 
@@ -106,7 +106,7 @@ describe('NBD_OPT_LIST_META_CONTEXT', () => {
     expect(list(greeted(), query)).toEqual([])
   })
 
-  it('changes nothing that was selected', () => {
+  it('does not affect the selection', () => {
     const client = greeted()
     set(client, 'x-test:one')
     list(client, 'base:allocation')
@@ -117,7 +117,7 @@ describe('NBD_OPT_LIST_META_CONTEXT', () => {
 
 describe('NBD_OPT_SET_META_CONTEXT', () => {
   // spec: server/set-meta-context/form-of-the-answer, server/rep-meta-context/name-is-utf-8
-  it('selects what it names, each under an id of its own', () => {
+  it('selects the named contexts, each with its own id', () => {
     expect(set(greeted(), 'x-test:two', 'base:allocation', 'x-test:two')).toEqual([
       { id: 1, name: 'base:allocation' },
       { id: 2, name: 'x-test:two' },
@@ -132,14 +132,14 @@ describe('NBD_OPT_SET_META_CONTEXT', () => {
   })
 
   // spec: server/set-meta-context/no-query-selects-none
-  it('selects nothing where nothing is asked', () => {
+  it('selects nothing without a query', () => {
     const client = greeted()
     set(client, 'base:allocation')
     expect(set(client)).toEqual([])
     expect(idsToldOf(client, () => client.inform(Opt.Go, 'disk'))).toEqual(nothingSelected)
   })
 
-  it('replaces what was selected before', () => {
+  it('replaces the earlier selection', () => {
     const client = greeted()
     set(client, 'base:allocation', 'x-test:one')
     set(client, 'x-test:two')
@@ -151,14 +151,14 @@ describe('NBD_OPT_SET_META_CONTEXT', () => {
     ['of no namespace', Rep.ErrInvalid, encodeMetaContextRequest({ exportName: 'disk', queries: ['x'] })],
     ['about nothing', Rep.ErrUnknown, encodeMetaContextRequest({ exportName: 'none', queries: ['x:y'] })],
     ['too big', Rep.ErrTooBig, new Uint8Array(65537)],
-  ])('selects nothing where it is %s, and forgets what was selected before', (_, reply, data) => {
+  ])('selects nothing if it is %s, and discards the earlier selection', (_, reply, data) => {
     const client = greeted()
     set(client, 'base:allocation')
     expect(client.option(Opt.SetMetaContext, data)).toMatchObject([{ reply }])
     expect(idsToldOf(client, () => client.inform(Opt.Go, 'disk'))).toEqual(nothingSelected)
   })
 
-  it('goes for the export that it names, by either of its names, and for no other', () => {
+  it('is valid for the named export, by either of its names, and for no other', () => {
     const named = (exportName: string, entered: string) => {
       const client = greeted()
       client.metaContext(Opt.SetMetaContext, ['base:allocation'], exportName)
@@ -171,7 +171,7 @@ describe('NBD_OPT_SET_META_CONTEXT', () => {
     expect(named('disk', 'plain')).toEqual(nothingSelected)
   })
 
-  it('goes for NBD_OPT_EXPORT_NAME as well', () => {
+  it('is valid for NBD_OPT_EXPORT_NAME as well', () => {
     const entered = (name: string) => {
       const client = greeted()
       set(client, 'x-test:one', 'x-test:two')
@@ -181,7 +181,7 @@ describe('NBD_OPT_SET_META_CONTEXT', () => {
     expect(entered('plain')).toEqual(nothingSelected)
   })
 
-  it('outlives questions about exports, and a way in that failed', () => {
+  it('is kept after NBD_OPT_INFO and a failed NBD_OPT_GO', () => {
     const client = greeted()
     set(client, 'base:allocation')
     client.inform(Opt.Info, 'plain')
@@ -200,7 +200,7 @@ describe.each(both)('option %i', (option) => {
     return bytes
   }
 
-  it('offers contexts of long flags with extended headers only', () => {
+  it('offers contexts with long flags with extended headers only', () => {
     const names = (opt: number) =>
       contextsIn(option, greeted(opt).metaContext(option, ['x-test:one', 'x-test:long'], 'disk')).map(
         (context) => context.name,
@@ -219,7 +219,7 @@ describe.each(both)('option %i', (option) => {
     expect(client.isAlive).toBe(true)
   })
 
-  it('knows which exports there are', () => {
+  it('rejects an unknown export', () => {
     const replies = greeted().metaContext(option, [], 'none')
     expect(replies).toMatchObject([{ option, reply: Rep.ErrUnknown }])
     expect(replies.map(textOf)).toEqual([`${name}: unknown export "none"`])
@@ -255,7 +255,7 @@ describe.each(both)('option %i', (option) => {
     expect(list(client, 'base:')).toEqual(['base:allocation'])
   })
 
-  it('is too big with more queries than anybody has', () => {
+  it('is too big with more than 1024 queries', () => {
     const queries = (count: number) => Array.from({ length: count }, (_, index) => `x:${index}`)
     expect(greeted().metaContext(option, queries(1024), 'disk')).toMatchObject([{ reply: Rep.Ack }])
     const replies = greeted().metaContext(option, queries(1025), 'disk')

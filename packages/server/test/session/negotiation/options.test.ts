@@ -60,7 +60,7 @@ describe('NBD_OPT_ABORT', () => {
 
 describe('NBD_OPT_LIST', () => {
   // spec: server/rep-server/name-fits
-  it('tells every export, with its description', () => {
+  it('lists every export with its description', () => {
     const replies = new RawClient(twoDisks).greet().option(Opt.List)
     expect(replies.at(-1)).toEqual(ack(Opt.List))
     expect(replies.slice(0, -1).map(({ data }) => decodeListEntry(data))).toEqual([
@@ -69,7 +69,7 @@ describe('NBD_OPT_LIST', () => {
     ])
   })
 
-  it('may have nothing to tell', () => {
+  it('may have an empty list', () => {
     expect(new RawClient({ exports: {} }).greet().option(Opt.List)).toEqual([ack(Opt.List)])
   })
 
@@ -83,7 +83,7 @@ describe('NBD_OPT_LIST', () => {
 })
 
 describe('NBD_OPT_STRUCTURED_REPLY', () => {
-  it('is acknowledged, as often as it is asked for', () => {
+  it('is acknowledged each time', () => {
     const client = new RawClient().greet()
     expect(client.option(Opt.StructuredReply)).toEqual([ack(Opt.StructuredReply)])
     expect(client.option(Opt.StructuredReply)).toEqual([ack(Opt.StructuredReply)])
@@ -104,7 +104,7 @@ describe.each([
   ['NBD_OPT_GO', Opt.Go],
 ] as const)('%s', (name, option) => {
   // spec: server/info/export-before-ack
-  it('always tells size and flags', () => {
+  it('always returns size and flags', () => {
     const client = new RawClient(twoDisks).greet()
     client.option(Opt.StructuredReply)
     expect(infosIn(option, client.inform(option, 'data'))).toEqual([
@@ -115,7 +115,7 @@ describe.each([
   // spec: server/info/unknown-requests
   // spec: server/rep-info/export-length, server/rep-info/name-length, server/rep-info/description-length
   // spec: server/rep-info/block-size-length
-  it('tells more when it is asked, once each, and ignores what it does not know', () => {
+  it('returns requested information once each, and ignores unknown kinds', () => {
     const asked = [Info.BlockSize, 77, Info.Name, Info.Description, Info.Name, Info.Export]
     const infos = infosIn(option, new RawClient(twoDisks).greet().inform(option, '', asked))
     expect(infos).toHaveLength(4)
@@ -133,7 +133,7 @@ describe.each([
     ['infoName', 'name'],
     ['infoDescription', 'description'],
     ['infoBlockSize', 'blockSize'],
-  ])('does not tell what is off: %s', (feature, kind) => {
+  ])('omits information that is off: %s', (feature, kind) => {
     const client = new RawClient({ ...twoDisks, features: { [feature]: false } }).greet()
     const infos = infosIn(option, client.inform(option, '', [Info.Name, Info.Description, Info.BlockSize]))
     expect(infos.map((info) => info.kind)).toEqual(
@@ -142,7 +142,7 @@ describe.each([
   })
 
   // spec: server/haggling/no-hard-disconnect
-  it('knows which exports there are, and haggles on', () => {
+  it('rejects an unknown export, and the negotiation continues', () => {
     const client = new RawClient(twoDisks).greet()
     const replies = client.inform(option, 'nothing')
     expect(replies).toMatchObject([{ option, reply: Rep.ErrUnknown }])
@@ -150,7 +150,7 @@ describe.each([
     expect(client.inform(option, 'data').at(-1)).toEqual(ack(option))
   })
 
-  it('has no default export unless there is one', () => {
+  it('rejects the empty name without a default export', () => {
     const client = new RawClient({ exports: { a: memoryBackend(1) } }).greet()
     expect(client.inform(option, '')).toMatchObject([{ reply: Rep.ErrUnknown }])
   })
@@ -167,7 +167,7 @@ describe.each([
       encodeInfoRequest({ exportName: 'x'.repeat(4097), infos: [] }),
       'the export name is too long: 4097 bytes',
     ],
-  ])('refuses malformed data, and haggles on: %p', (data, what) => {
+  ])('rejects malformed data, and the negotiation continues: %p', (data, what) => {
     const client = new RawClient().greet()
     const replies = client.option(option, data)
     expect(replies).toMatchObject([{ option, reply: Rep.ErrInvalid }])
@@ -178,18 +178,21 @@ describe.each([
   })
 
   // spec: server/info/block-size-reqd
-  it('can insist on block sizes, but only of an export that has its own', () => {
+  it('requires NBD_INFO_BLOCK_SIZE with requireBlockSize for an export with its own block sizes', () => {
     const exports = { '': memoryBackend(4096), big: memoryBackend(4096, { blockSize: { minimum: 512 } }) }
     const client = new RawClient({ exports, features: { requireBlockSize: true } }).greet()
-    const [told, refusal, ...rest] = client.inform(option, 'big', [Info.Name])
-    expect(decodeInfo(told?.data ?? new Uint8Array(0))).toMatchObject({ kind: 'blockSize', minimum: 512 })
-    expect(refusal).toMatchObject({ reply: Rep.ErrBlockSizeReqd })
+    const [blockSize, failure, ...rest] = client.inform(option, 'big', [Info.Name])
+    expect(decodeInfo(blockSize?.data ?? new Uint8Array(0))).toMatchObject({
+      kind: 'blockSize',
+      minimum: 512,
+    })
+    expect(failure).toMatchObject({ reply: Rep.ErrBlockSizeReqd })
     expect(rest).toEqual([])
     expect(client.inform(Opt.Info, '').at(-1)).toEqual(ack(Opt.Info))
     expect(client.inform(option, 'big', [Info.BlockSize]).at(-1)).toEqual(ack(option))
   })
 
-  it('does not insist on block sizes by itself', () => {
+  it('does not require NBD_INFO_BLOCK_SIZE by default', () => {
     const exports = { '': memoryBackend(4096, { blockSize: { minimum: 512 } }) }
     expect(new RawClient({ exports }).greet().inform(option).at(-1)).toEqual(ack(option))
   })
@@ -197,7 +200,7 @@ describe.each([
 
 describe('NBD_OPT_INFO and NBD_OPT_GO', () => {
   // spec: server/info/same-as-go
-  it('tell the same', () => {
+  it('return the same', () => {
     const client = new RawClient(twoDisks).greet()
     client.option(Opt.StructuredReply)
     const asked = [Info.Name, Info.BlockSize]
@@ -229,7 +232,7 @@ describe('NBD_OPT_EXPORT_NAME', () => {
   const exports = { a: { size: 4097, read: () => new Uint8Array(0) } }
 
   // spec: server/handshake-flags/no-zeroes
-  it('tells size and flags, and enters transmission', () => {
+  it('returns size and flags, and enters transmission', () => {
     const client = new RawClient({ exports }).greet()
     const reply = client.exportName('a')
     expect(reply.length).toBe(10)
@@ -243,7 +246,7 @@ describe('NBD_OPT_EXPORT_NAME', () => {
     [HandshakeFlag.FixedNewstyle, {}],
     [HandshakeFlag.FixedNewstyle, { noZeroes: false }],
     [0, { fixedNewstyle: false, noZeroes: false }],
-  ])('is followed by 124 zeroes unless both sides agreed: flags %i, %p', (clientFlags, features) => {
+  ])('is followed by 124 zeroes unless both sides set NO_ZEROES: flags %i, %p', (clientFlags, features) => {
     const reply = new RawClient({ exports, features }).greet(clientFlags).exportName('a')
     expect(reply.length).toBe(134)
     expect(reply.subarray(10)).toEqual(new Uint8Array(124))
@@ -254,7 +257,7 @@ describe('NBD_OPT_EXPORT_NAME', () => {
     expect(client.greet(HandshakeFlag.NoZeroes).exportName('a').length).toBe(10)
   })
 
-  it('keeps what was agreed on before', () => {
+  it('keeps what was negotiated before', () => {
     const client = new RawClient({ exports: { '': memoryBackend(10) } }).greet()
     client.option(Opt.StructuredReply)
     const { transmissionFlags } = decodeExportNameReply(client.exportName())
@@ -270,21 +273,21 @@ describe('NBD_OPT_EXPORT_NAME', () => {
     ['a', { exportName: false }, 'this server does not support it'],
     ['x'.repeat(4097), {}, 'the export name is too long: 4097 bytes, at most 4096 are allowed'],
     ['a\0', {}, 'it holds a NUL'],
-  ])('ends the connection when it cannot be met: %s', (name, features, why) => {
+  ])('ends the connection if the export cannot be selected: %s', (name, features, why) => {
     const client = new RawClient({ exports, features }).greet()
     expect(client.exportName(name).length).toBe(0)
     expect(client.fatal).toContain('NBD_OPT_EXPORT_NAME: ')
     expect(client.fatal).toContain(why)
   })
 
-  it('ends the connection where block sizes are insisted on', () => {
+  it('ends the connection with requireBlockSize', () => {
     const sized = { '': memoryBackend(4096, { blockSize: { minimum: 512 } }) }
     const client = new RawClient({ exports: sized, features: { requireBlockSize: true } }).greet()
     client.exportName()
     expect(client.fatal).toContain('export "" has block size constraints, which this option cannot report')
   })
 
-  it('ends the connection when its data is longer than any name', () => {
+  it('ends the connection if its data is longer than any name', () => {
     const client = new RawClient().greet()
     client.connection.push(encodeOption(Opt.ExportName, new Uint8Array(65537)))
     expect(client.fatal).toBe('NBD_OPT_EXPORT_NAME: expected at most 65536 bytes of data, received 65537')

@@ -14,8 +14,8 @@ import { type EnterOptions, RawClient, settled } from '../../peer/raw-client.js'
 const KiB = 1024
 const MiB = 1024 * KiB
 
-/** A context that writes down what it is asked, and tells what it is given. */
-const told = (answer: () => Awaitable<Extents>) => {
+/** A context that records the calls, and returns the given extents. */
+const recording = (answer: () => Awaitable<Extents>) => {
   const calls: unknown[] = []
   const source: MetaContextSource = {
     extents: (...range) => {
@@ -36,7 +36,7 @@ const entered = (
 ): RawClient =>
   new RawClient({ exports: { '': backend }, ...options }).enter({ contexts: ['base:allocation'], ...enter })
 
-/** Data at 64 KiB, and holes around it. */
+/** 64 KiB of data at 64 KiB, and holes around it. */
 const sparse = (fields: Parameters<typeof memoryBackend>[1] = {}) => {
   const disk = memoryBackend(MiB, fields)
   disk.write(new Uint8Array(64 * KiB), 64 * KiB)
@@ -45,7 +45,7 @@ const sparse = (fields: Parameters<typeof memoryBackend>[1] = {}) => {
 
 describe.each([false, true])('NBD_CMD_BLOCK_STATUS, extended headers: %p', (extended) => {
   // spec: server/metadata/structured-reply, server/block-status/length
-  it('tells what is allocated', () => {
+  it('returns the allocated ranges and the holes', () => {
     const client = entered(sparse(), { extended })
     client.send({ type: Cmd.BlockStatus, cookie: 77n, length: MiB })
     const [chunk, ...rest] = client.chunks()
@@ -70,7 +70,7 @@ describe.each([false, true])('NBD_CMD_BLOCK_STATUS, extended headers: %p', (exte
     ])
   })
 
-  it('begins where it is asked about, and follows what is written, trimmed and zeroed', () => {
+  it('begins at the offset of the request, and changes with writes, trims and zeroes', () => {
     const client = entered(sparse(), { extended })
     const status = (offset: number, length: number) => {
       client.send({ type: Cmd.BlockStatus, offset, length })
@@ -93,7 +93,7 @@ describe.each([false, true])('NBD_CMD_BLOCK_STATUS, extended headers: %p', (exte
   })
 
   // spec: server/metadata/one-chunk-per-context
-  it('has a chunk for each selected context, the last of them marked', () => {
+  it('has a chunk for each selected context, with NBD_REPLY_FLAG_DONE in the last one', () => {
     const metaContexts = {
       'x-a:one': fixed([4096, 7]),
       'x-a:two': fixed([512, 0], [512, 9]),
@@ -133,9 +133,9 @@ describe.each([false, true])('NBD_CMD_BLOCK_STATUS, extended headers: %p', (exte
     ])
   })
 
-  it('asks each selected context once, and no other', () => {
-    const one = told(() => [{ length: 1, flags: 0 }])
-    const two = told(() => [{ length: 1, flags: 0 }])
+  it('queries each selected context once, and no other', () => {
+    const one = recording(() => [{ length: 1, flags: 0 }])
+    const two = recording(() => [{ length: 1, flags: 0 }])
     const backend: Backend = {
       size: 2n ** 60n,
       read: () => new Uint8Array(0),
@@ -147,15 +147,15 @@ describe.each([false, true])('NBD_CMD_BLOCK_STATUS, extended headers: %p', (exte
     expect(one.calls).toEqual([])
   })
 
-  it('tells of data where the backend does not know', () => {
+  it('returns data if the backend has no method extents', () => {
     const client = entered({ size: 10_000, read: () => new Uint8Array(0) }, { extended })
     client.send({ type: Cmd.BlockStatus, offset: 1000, length: 10 })
     expect(client.status()[0]?.extents).toEqual([[9000, 0]])
   })
 
-  it('waits for backends that take their time', async () => {
+  it('waits for backends that return promises', async () => {
     let answer: (extents: Extents) => void = () => {}
-    const late = told(() => new Promise((resolve) => (answer = resolve)))
+    const late = recording(() => new Promise((resolve) => (answer = resolve)))
     const client = entered(
       sparse({ metaContexts: { 'x-a:late': late.source, 'x-a:now': fixed([512, 1]) } }),
       {
@@ -172,7 +172,7 @@ describe.each([false, true])('NBD_CMD_BLOCK_STATUS, extended headers: %p', (exte
   })
 
   // spec: server/size-constraints/rules-of-the-command
-  it('has no more extents than a chunk may hold', () => {
+  it('has at most as many extents as a chunk may hold', () => {
     const alternating: MetaContextSource = {
       *extents() {
         for (let flags = 0; ; flags ^= 1) yield { length: 1, flags }
@@ -188,11 +188,11 @@ describe.each([false, true])('NBD_CMD_BLOCK_STATUS, extended headers: %p', (exte
       return client.status()[0]?.extents.length
     }
     expect(asked({})).toBe(2 ** 20)
-    // What is told varies in length, so that it must keep to the largest payload.
+    // The variable part of a chunk must not be longer than the largest payload.
     expect(asked({ blockSize: { preferred: 512, maximum: 1000 } })).toBe(extended ? 62 : 125)
   })
 
-  describe('is refused', () => {
+  describe('is rejected', () => {
     const refusal = (client: RawClient, request: object) => {
       client.send({ type: Cmd.BlockStatus, length: 512, ...request })
       const { error, message } = client.errorChunk()
@@ -200,14 +200,14 @@ describe.each([false, true])('NBD_CMD_BLOCK_STATUS, extended headers: %p', (exte
       return `${error}: ${message}`
     }
 
-    it('where no context is selected', () => {
+    it('if no context is selected', () => {
       const client = new RawClient().enter({ extended, structured: true })
       expect(refusal(client, {})).toBe(
         'EINVAL: NBD_CMD_BLOCK_STATUS: no metadata context is selected for the export',
       )
     })
 
-    it('where it is switched off', () => {
+    it('if the feature is off', () => {
       const features = { blockStatus: false }
       expect(refusal(entered(sparse(), { extended }, { features }), {})).toContain('EINVAL: ')
     })
@@ -224,7 +224,7 @@ describe.each([false, true])('NBD_CMD_BLOCK_STATUS, extended headers: %p', (exte
       expect(refusal(entered(sparse(), { extended }), request)).toContain(message)
     })
 
-    it('where it does not keep to blocks', () => {
+    it('if it is not aligned to blocks', () => {
       const client = entered(memoryBackend(MiB, { blockSize: { minimum: 512 } }), { extended })
       expect(refusal(client, { offset: 1 })).toContain('expected multiples of the block size, 512')
       client.send({ type: Cmd.BlockStatus, length: 512 })
@@ -234,7 +234,7 @@ describe.each([false, true])('NBD_CMD_BLOCK_STATUS, extended headers: %p', (exte
 
   describe('fails', () => {
     const failed = async (extents: () => Awaitable<Extents>, beside: MetaContextSource = fixed([512, 0])) => {
-      // In the order in which they are asked.
+      // In the order of the queries.
       const metaContexts = { 'x-a:good': beside, 'x-a:bad': { extents } }
       const client = entered(sparse({ metaContexts }), { extended, contexts: ['x-a:good', 'x-a:bad'] })
       client.send({ type: Cmd.BlockStatus, offset: 512, length: 512 })
@@ -255,17 +255,17 @@ describe.each([false, true])('NBD_CMD_BLOCK_STATUS, extended headers: %p', (exte
       ],
       ['later', () => Promise.reject(new ExportError('EIO', 'no map', { offset: 600 }))],
       [
-        'while it tells',
+        'while it is iterated',
         function* () {
           yield { length: 1, flags: 0 }
           throw new ExportError('EIO', 'no map', { offset: 600 })
         },
       ],
-    ])('as the backend does: %s', async (_, extents) => {
+    ])('with the error of the backend: %s', async (_, extents) => {
       expect(await failed(extents)).toEqual({ error: 'EIO', message: 'no map', offset: 600, reports: [] })
     })
 
-    it('once, when several contexts do', async () => {
+    it('once if several contexts fail', async () => {
       const fail = () => Promise.reject(new ExportError('ENOMEM', 'no map'))
       const outcome = await failed(
         () => {
@@ -281,13 +281,13 @@ describe.each([false, true])('NBD_CMD_BLOCK_STATUS, extended headers: %p', (exte
       ['nothing', [], 'extents: expected at least one extent'],
       ['an empty extent', [{ length: 0, flags: 0 }], 'expected an integer, at least 1, returned 0'],
       ['what is no list', undefined as never, 'extents: expected an iterable of extents, returned undefined'],
-    ])('and reports a backend that tells of %s', async (_, extents, report) => {
+    ])('and reports a backend that returns %s', async (_, extents, report) => {
       const outcome = await failed(() => extents)
       expect(outcome).toMatchObject({ error: 'EIO', message: 'the backend of the export failed' })
       expect(outcome.reports).toEqual([expect.stringContaining(report)])
     })
 
-    it('and reports flags that have more bits than there is room for', async () => {
+    it('and reports flags that are too large', async () => {
       const { reports } = await failed(() => [{ length: 1n, flags: extended ? 2n ** 64n : 2n ** 32n }])
       expect(reports).toEqual([expect.stringContaining('extents: flags: expected an integer from 0 to')])
     })
@@ -295,7 +295,7 @@ describe.each([false, true])('NBD_CMD_BLOCK_STATUS, extended headers: %p', (exte
 })
 
 // spec: server/base-allocation/allocated-is-writable
-it('a write where no hole was told of finds its space, even when all else is taken', () => {
+it('a write to a range that is no hole succeeds even if no memory is left', () => {
   const disk = memoryBackend(MiB, { limit: 8 * KiB })
   disk.write(new Uint8Array(1), 64 * KiB)
   disk.write(new Uint8Array(1), 256 * KiB)
@@ -313,13 +313,13 @@ it('a write where no hole was told of finds its space, even when all else is tak
   expect(client.errorChunk().error).toBe('ENOSPC')
 })
 
-it('a compact block status is short where an extent is longer than 32 bits', () => {
+it('a compact block status is cut where an extent has more than 32 bits', () => {
   const client = entered(memoryBackend(2n ** 63n - 1n))
   client.send({ type: Cmd.BlockStatus, offset: 2n ** 60n, length: 0xffffffff })
   expect(client.status()[0]?.extents).toEqual([[0xffff0000, 3]])
 })
 
-it('without NBD_OPT_SET_META_CONTEXT there is nothing to ask, whatever was listed', () => {
+it('block status is rejected without NBD_OPT_SET_META_CONTEXT, whatever was listed', () => {
   const client = new RawClient().greet()
   client.option(Opt.StructuredReply)
   client.metaContext(Opt.ListMetaContext, [])
@@ -328,7 +328,7 @@ it('without NBD_OPT_SET_META_CONTEXT there is nothing to ask, whatever was liste
   expect(client.errorChunk().error).toBe('EINVAL')
 })
 
-it('without structured replies there is nothing to ask', () => {
+it('block status is rejected without structured replies', () => {
   const client = new RawClient().enter()
   client.send({ type: Cmd.BlockStatus, length: 1 })
   expect(client.simpleReply().error).toBe(22)

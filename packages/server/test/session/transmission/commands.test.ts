@@ -27,7 +27,7 @@ const simple = (options: Partial<ServerOptions> = {}): RawClient => new RawClien
 const structured = (options: Partial<ServerOptions> = {}): RawClient =>
   new RawClient(options).enter({ structured: true })
 
-/** A backend that writes down how it is called. */
+/** A backend that records its calls. */
 const recording = (fields: Partial<Backend> = {}) => {
   const calls: unknown[][] = []
   const backend: Backend = {
@@ -50,7 +50,7 @@ const recording = (fields: Partial<Backend> = {}) => {
 
 describe('NBD_CMD_READ', () => {
   // spec: server/transmission/simple-by-default, server/structured/only-if-negotiated, server/transmission/same-cookie
-  it('has a simple reply with the data behind it', () => {
+  it('has a simple reply followed by the data', () => {
     const client = simple({ exports: { '': memoryBackend(65536, { content: noise(1000) }) } })
     client.send({ type: Cmd.Read, cookie: 0x0123456789abcdefn, offset: 10, length: 100 })
     expect(client.connection.take()).toEqual(
@@ -61,7 +61,7 @@ describe('NBD_CMD_READ', () => {
     )
   })
 
-  it('has the zeroes of holes in a simple reply', () => {
+  it('has zeroes for holes in a simple reply', () => {
     const disk = memoryBackend(300 * KiB)
     disk.write(noise(10), 70_000)
     const client = simple({ exports: { '': disk } })
@@ -84,7 +84,7 @@ describe('NBD_CMD_READ', () => {
   // spec: server/reply-flags/no-others, server/read/all-of-it
   // spec: server/offset-data/length, server/offset-data/within-the-request, server/offset-data/no-overlap
   // spec: server/offset-hole/length, server/offset-hole/within-the-request, server/offset-hole/no-overlap
-  it('has a chunk for each stretch of data and each hole, the last of them marked', () => {
+  it('has a chunk for each range of data and each hole, with NBD_REPLY_FLAG_DONE in the last one', () => {
     const disk = memoryBackend(256 * KiB)
     disk.write(noise(128 * KiB), 64 * KiB)
     const client = structured({ exports: { '': disk } })
@@ -99,7 +99,7 @@ describe('NBD_CMD_READ', () => {
     )
   })
 
-  it('has exact offsets where they are no safe integers', () => {
+  it('has exact offsets above 2^53', () => {
     const offset = 2n ** 62n + 65536n
     const disk = memoryBackend(2n ** 63n - 1n)
     disk.write(noise(100), offset)
@@ -114,7 +114,7 @@ describe('NBD_CMD_READ', () => {
     )
   })
 
-  it('has exact offsets where they cease to be safe integers', () => {
+  it('has exact offsets across 2^53', () => {
     const border = Number.MAX_SAFE_INTEGER + 1
     const disk = memoryBackend(2n ** 60n)
     disk.write(noise(100), BigInt(border))
@@ -130,7 +130,7 @@ describe('NBD_CMD_READ', () => {
   })
 
   // spec: server/read/df-is-one-chunk, server/read/df-has-zeroes
-  it('has one chunk with the zeroes in it under NBD_CMD_FLAG_DF', () => {
+  it('has one chunk with zeroes for holes under NBD_CMD_FLAG_DF', () => {
     const disk = memoryBackend(256 * KiB)
     disk.write(noise(100), 128 * KiB)
     const client = structured({ exports: { '': disk } })
@@ -144,7 +144,7 @@ describe('NBD_CMD_READ', () => {
   })
 
   // spec: server/reply-type-none/empty, server/reply-flags/none-is-the-end, server/read/no-empty-chunk
-  it.each([CommandFlag.Df, 0])('of nothing succeeds with no content: flags %i', (flags) => {
+  it.each([CommandFlag.Df, 0])('of length 0 succeeds without content: flags %i', (flags) => {
     const { calls, exports } = recording()
     const client = structured({ exports })
     client.send({ type: Cmd.Read, flags, offset: 65536, length: 0 })
@@ -157,7 +157,7 @@ describe('NBD_CMD_READ', () => {
     expect(plain.simpleReply()).toEqual({ error: 0, cookie: 1n, data: new Uint8Array(0) })
   })
 
-  it('takes what a backend returns, as long as it is what was asked for', () => {
+  it('accepts every form of read result', () => {
     const read: Backend['read'] = (length) => [{ hole: 5 }, new Uint8Array(length - 5).fill(9)]
     const client = simple({ exports: recording({ read }).exports })
     client.send({ type: Cmd.Read, length: 8 })
@@ -165,7 +165,7 @@ describe('NBD_CMD_READ', () => {
   })
 
   // spec: server/read/all-of-it
-  it('fails with EIO, and is reported, when a backend returns something else', () => {
+  it('fails with EIO, and is reported, if a read result is invalid', () => {
     const client = structured({ exports: recording({ read: () => new Uint8Array(3) }).exports })
     client.send({ type: Cmd.Read, length: 8 })
     expect(client.errorChunk()).toMatchObject({ error: 'EIO', message: 'the backend of the export failed' })
@@ -191,13 +191,13 @@ describe('NBD_CMD_WRITE', () => {
     expect(Buffer.compare(client.simpleReply().data, data)).toBe(0)
   })
 
-  it('has a simple reply where structured replies were negotiated, too', () => {
+  it('has a simple reply with structured replies as well', () => {
     const client = structured()
     client.send({ type: Cmd.Write, data: noise(10) })
     expect(client.simpleReply()).toEqual({ error: 0, cookie: 1n, data: new Uint8Array(0) })
   })
 
-  it('of nothing succeeds', () => {
+  it('of length 0 succeeds', () => {
     const { calls, exports } = recording()
     const client = simple({ exports })
     client.send({ type: Cmd.Write, data: new Uint8Array(0) })
@@ -205,7 +205,7 @@ describe('NBD_CMD_WRITE', () => {
     expect(calls).toEqual([])
   })
 
-  it.each([0, CommandFlag.Fua])('tells its flags: %i', (flags) => {
+  it.each([0, CommandFlag.Fua])('passes its flags to the backend: %i', (flags) => {
     const { calls, exports } = recording()
     simple({ exports }).send({ type: Cmd.Write, flags, offset: 512, data: noise(20) })
     expect(calls).toEqual([['write', noise(20), 512, { fua: flags !== 0 }]])
@@ -230,7 +230,7 @@ describe('the commands without data', () => {
       CommandFlag.Fua | CommandFlag.NoHole | CommandFlag.FastZero,
       ['zero', 4096, 512, { fua: true, noHole: true, fastZero: true }],
     ],
-  ])('%s passes on what it is about and its flags', (_, type, flags, call) => {
+  ])('%s passes its range and its flags to the backend', (_, type, flags, call) => {
     const { calls, exports } = recording()
     const client = simple({ exports })
     client.send({ type, flags, offset: 512, length: 4096 })
@@ -238,7 +238,7 @@ describe('the commands without data', () => {
     expect(client.simpleReply()).toEqual({ error: 0, cookie: 1n, data: new Uint8Array(0) })
   })
 
-  it.each([Cmd.Trim, Cmd.Cache, Cmd.WriteZeroes])('do nothing with nothing: %i', (type) => {
+  it.each([Cmd.Trim, Cmd.Cache, Cmd.WriteZeroes])('do nothing for length 0: %i', (type) => {
     const { calls, exports } = recording()
     const client = simple({ exports })
     client.send({ type, offset: 65536, length: 0 })
@@ -246,7 +246,7 @@ describe('the commands without data', () => {
     expect(calls).toEqual([])
   })
 
-  it('may be about more than any payload', () => {
+  it('may have a longer range than any payload', () => {
     const client = simple({ exports: { '': memoryBackend(2 ** 40) } })
     for (const type of [Cmd.Trim, Cmd.WriteZeroes, Cmd.Cache]) {
       client.send({ type, length: 0xffffffff })
@@ -261,7 +261,7 @@ describe('the commands without data', () => {
     expect(calls).toEqual([['flush'], ['flush']])
   })
 
-  it('memory gives back what is trimmed and zeroed', () => {
+  it('memoryBackend() frees what is trimmed and zeroed', () => {
     const disk = memoryBackend(1024 * KiB, { content: noise(256 * KiB) })
     const client = simple({ exports: { '': disk } })
     client.send({ type: Cmd.Trim, length: 64 * KiB })
@@ -277,7 +277,7 @@ describe('NBD_CMD_FLAG_FUA', () => {
     [Cmd.Write, 'write'],
     [Cmd.Trim, 'trim'],
     [Cmd.WriteZeroes, 'zero'],
-  ])('is a flush behind the command for a backend that has no more: %i', (type, method) => {
+  ])('calls flush() after the command if the backend has no canFua: %i', (type, method) => {
     const { calls, exports } = withoutFua()
     const client = simple({ exports })
     const data = type === Cmd.Write ? { data: noise(10) } : { length: 10 }
@@ -307,7 +307,7 @@ describe('NBD_CMD_FLAG_FUA', () => {
     expect(client.simpleReply().error).toBe(0)
   })
 
-  it('does not flush behind a command that failed', async () => {
+  it('does not flush after a command that failed', async () => {
     const failure = (): never => {
       throw Object.assign(new Error('no'), { code: 'ENOSPC' })
     }
@@ -334,7 +334,7 @@ describe('NBD_CMD_DISC', () => {
   })
 
   // spec: server/disc/answer-what-came-before
-  it('lets what came before be answered, and ignores what comes after', () => {
+  it('does not affect earlier requests, and later ones are ignored', () => {
     const client = simple()
     client.send({ type: Cmd.Read, length: 1 }, { type: Cmd.Disc }, { type: Cmd.Read, length: 9 })
     expect(client.connection.isClosing).toBe(true)
@@ -345,7 +345,7 @@ describe('NBD_CMD_DISC', () => {
   })
 
   // spec: server/disc/answer-what-came-before
-  it('waits for what is under way', async () => {
+  it('waits for the requests in flight', async () => {
     let finish: () => void = () => {}
     const written = new Promise<void>((resolve) => {
       finish = resolve
@@ -362,7 +362,7 @@ describe('NBD_CMD_DISC', () => {
 })
 
 describe('a client that goes on after NBD_CMD_DISC', () => {
-  it('is not listened to, however long that takes', async () => {
+  it('is ignored until the connection is closed', async () => {
     let finish: () => void = () => {}
     const { exports } = recording({
       flush: () =>
@@ -596,7 +596,7 @@ describe('errors', () => {
       'EINVAL',
       'the maximum of the export is 32768',
     ],
-    // The length of a chunk has 32 bits, and counts the offset too.
+    // The length of a chunk has 32 bits, and includes the offset.
     // spec: server/read/split-huge-data
     [
       'a read that no chunk can hold',
@@ -647,35 +647,41 @@ describe('errors', () => {
 
   // spec: server/structured/no-simple-reply-to-a-read, server/error-chunk/length, server/error-chunk/not-zero
   // spec: server/transmission/same-cookie, server/disconnect/no-other-way
-  it.each(rows)('%s: told in a chunk, and the connection goes on', (_, options, request, error, text) => {
-    const client = structured(options)
-    client.send({ cookie: 9n, ...request })
-    const chunk = client.errorChunk()
-    expect(chunk).toMatchObject({ error, cookie: 9n, offset: undefined })
-    expect(chunk.message).toContain(text)
-    client.send({ type: Cmd.Trim, cookie: 10n, length: 0, flags: 0x8000 })
-    expect(client.errorChunk().cookie).toBe(10n)
-    expect(client.isAlive).toBe(true)
-  })
+  it.each(rows)(
+    '%s: reported in a chunk, and the connection continues',
+    (_, options, request, error, text) => {
+      const client = structured(options)
+      client.send({ cookie: 9n, ...request })
+      const chunk = client.errorChunk()
+      expect(chunk).toMatchObject({ error, cookie: 9n, offset: undefined })
+      expect(chunk.message).toContain(text)
+      client.send({ type: Cmd.Trim, cookie: 10n, length: 0, flags: 0x8000 })
+      expect(client.errorChunk().cookie).toBe(10n)
+      expect(client.isAlive).toBe(true)
+    },
+  )
 
   // spec: server/transmission/simple-by-default, server/structured/only-if-negotiated, server/read/no-data-after-an-error
   // spec: server/disconnect/no-other-way
-  it.each(rows)('%s: told in a simple reply, and the connection goes on', (_, options, request, error) => {
-    const client = simple(options)
-    client.send({ cookie: 9n, ...request })
-    // EOVERFLOW is for reads where DF is supported, which it is not without structured replies.
-    const expected = error === 'EOVERFLOW' ? 'EINVAL' : error
-    expect(client.simpleReply()).toEqual({
-      error: ErrorValue[expected as keyof typeof ErrorValue],
-      cookie: 9n,
-      data: new Uint8Array(0),
-    })
-    client.send({ type: Cmd.Read, length: 0 })
-    expect(client.simpleReply().error).toBe(0)
-    expect(client.isAlive).toBe(true)
-  })
+  it.each(rows)(
+    '%s: reported in a simple reply, and the connection continues',
+    (_, options, request, error) => {
+      const client = simple(options)
+      client.send({ cookie: 9n, ...request })
+      // EOVERFLOW is for reads with support of DF, which needs structured replies.
+      const expected = error === 'EOVERFLOW' ? 'EINVAL' : error
+      expect(client.simpleReply()).toEqual({
+        error: ErrorValue[expected as keyof typeof ErrorValue],
+        cookie: 9n,
+        data: new Uint8Array(0),
+      })
+      client.send({ type: Cmd.Read, length: 0 })
+      expect(client.simpleReply().error).toBe(0)
+      expect(client.isAlive).toBe(true)
+    },
+  )
 
-  it.each([1, 5, 4096])('skip the data of a refused write that comes in pieces of %i', (step) => {
+  it.each([1, 5, 4096])('skip the data of a rejected write that arrives in pieces of %i', (step) => {
     const client = simple({ exports: { '': memoryBackend(10) } })
     const request = { type: Cmd.Write, data: new Uint8Array(20_000).fill(0x25) }
     const bytes = requestBytes(request)
@@ -685,7 +691,7 @@ describe('errors', () => {
     expect(replies.subarray(16, 32)).toEqual(encodeSimpleReply({ cookieHigh: 0, cookieLow: 2 }, 0))
   })
 
-  it('skip the data of a refused write up to 32 MiB, however small the maximum', () => {
+  it('skip the data of a rejected write up to 32 MiB, also if the maximum is smaller', () => {
     const client = simple(sector)
     const { connection } = client
     connection.push(requestBytes({ type: Cmd.Write, length: 32 * 2 ** 20 }))
@@ -728,7 +734,7 @@ describe('errors of a backend', () => {
   // spec: server/cache/tell-the-error, server/write-zeroes/tell-the-error
   it.each(
     commands.flatMap(([name, request]) => [false, true].map((isLate) => [name, isLate, request] as const)),
-  )('are told for %s (late: %p)', async (_, isLate, request) => {
+  )('are sent for %s (as a promise: %p)', async (_, isLate, request) => {
     const client = structured(failBackend(coded('ENOSPC'), isLate))
     client.send(request)
     await settled()
@@ -752,14 +758,14 @@ describe('errors of a backend', () => {
     [511, undefined],
     [1536, undefined],
     [2n ** 63n, undefined],
-  ])('tell their offset if it lies within the request: %p', (offset, expected) => {
+  ])('include their offset if it lies within the request: %p', (offset, expected) => {
     const client = structured(failBackend(coded('EIO', offset), false))
     client.send({ type: Cmd.Read, offset: 512, length: 1024 })
     expect(client.errorChunk()).toMatchObject({ error: 'EIO', offset: expected })
   })
 
   // spec: server/error-chunk/message-length
-  it('are clipped to a string of the protocol', () => {
+  it('are truncated to a string of the protocol', () => {
     const client = structured(
       failBackend(Object.assign(new Error('x'.repeat(70_000)), { code: 'EIO' }), false),
     )
@@ -778,7 +784,7 @@ describe('errors of a backend', () => {
     expect(client.errorChunk().error).toBe('EIO')
   })
 
-  it.each([false, true])('that are bugs are EIO, and reported (late: %p)', async (isLate) => {
+  it.each([false, true])('that are bugs are sent as EIO, and reported (as a promise: %p)', async (isLate) => {
     const bug = new TypeError('x is undefined')
     const client = structured(failBackend(bug, isLate))
     client.send({ type: Cmd.Flush })

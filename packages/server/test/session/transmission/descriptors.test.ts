@@ -17,10 +17,10 @@ const limits: StatusLimits = {
 }
 type Pair = readonly [length: number | bigint, flags: number | bigint]
 const extents = (...pairs: readonly Pair[]) => pairs.map(([length, flags]) => ({ length, flags }))
-const told = (pairs: readonly Pair[], given: Partial<StatusLimits> = {}): Pair[] =>
+const descriptors = (pairs: readonly Pair[], given: Partial<StatusLimits> = {}): Pair[] =>
   toDescriptors(extents(...pairs), { ...limits, ...given }).map(({ length, flags }) => [length, flags])
 
-/** The flags of the extent that this byte is in. */
+/** The flags of the extent that contains this byte. */
 const flagsAt = (at: number, list: readonly { length: number | bigint; flags: number | bigint }[]) => {
   let end = 0n
   for (const { length, flags } of list) {
@@ -30,10 +30,10 @@ const flagsAt = (at: number, list: readonly { length: number | bigint; flags: nu
   throw new Error(`no extent reaches byte ${at}`)
 }
 
-describe('descriptorsOf', () => {
-  it('takes extents as they are', () => {
+describe('toDescriptors', () => {
+  it('keeps extents that fit', () => {
     expect(
-      told([
+      descriptors([
         [512, 0],
         [1024, 3],
       ]),
@@ -43,9 +43,9 @@ describe('descriptorsOf', () => {
     ])
   })
 
-  it('joins neighbours of the same flags, however they are written', () => {
+  it('joins neighbours with equal flags, numbers or bigints', () => {
     expect(
-      told([
+      descriptors([
         [512, 1],
         [512n, 1n],
         [512, 0],
@@ -59,7 +59,7 @@ describe('descriptorsOf', () => {
   })
 
   // spec: server/block-status/only-the-last-beyond
-  it('ends with the extent that reaches the end of the request, and asks for no more', () => {
+  it('ends with the extent that reaches the end of the request, and reads no further ones', () => {
     let asked = 0
     const endless = function* () {
       for (;;) yield { length: 30 * KiB, flags: asked++ }
@@ -67,7 +67,7 @@ describe('descriptorsOf', () => {
     expect(toDescriptors(endless(), limits)).toEqual(extents([30 * KiB, 0], [30 * KiB, 1], [30 * KiB, 2]))
     expect(asked).toBe(3)
     expect(
-      told([
+      descriptors([
         [64 * KiB, 0],
         [512, 1],
       ]),
@@ -75,9 +75,9 @@ describe('descriptorsOf', () => {
   })
 
   it('cuts off what lies beyond the export', () => {
-    expect(told([[2048 * KiB, 0]])).toEqual([[1024 * KiB, 0]])
+    expect(descriptors([[2048 * KiB, 0]])).toEqual([[1024 * KiB, 0]])
     expect(
-      told(
+      descriptors(
         [
           [1000 * KiB, 0],
           [512, 1],
@@ -85,13 +85,13 @@ describe('descriptorsOf', () => {
         { length: 1024 * KiB, available: 1000 * KiB },
       ),
     ).toEqual([[1000 * KiB, 0]])
-    expect(told([[2n ** 80n, 0]])).toEqual([[1024 * KiB, 0]])
+    expect(descriptors([[2n ** 80n, 0]])).toEqual([[1024 * KiB, 0]])
   })
 
   // spec: server/block-status/req-one-is-one, server/block-status/req-one-fits
-  it('tells of one extent within the request where one is asked for', () => {
+  it('returns one extent within the request under NBD_CMD_FLAG_REQ_ONE', () => {
     expect(
-      told(
+      descriptors(
         [
           [512, 0],
           [512, 0],
@@ -100,9 +100,9 @@ describe('descriptorsOf', () => {
         { isOne: true },
       ),
     ).toEqual([[1024, 0]])
-    expect(told([[1024 * KiB, 2]], { isOne: true })).toEqual([[64 * KiB, 2]])
+    expect(descriptors([[1024 * KiB, 2]], { isOne: true })).toEqual([[64 * KiB, 2]])
     expect(
-      told(
+      descriptors(
         [
           [63 * KiB, 2],
           [63 * KiB, 2],
@@ -110,15 +110,15 @@ describe('descriptorsOf', () => {
         { isOne: true },
       ),
     ).toEqual([[64 * KiB, 2]])
-    expect(told([[64 * KiB, 2]], { isOne: true, length: 64 * KiB, available: 10 * KiB })).toEqual([
+    expect(descriptors([[64 * KiB, 2]], { isOne: true, length: 64 * KiB, available: 10 * KiB })).toEqual([
       [10 * KiB, 2],
     ])
   })
 
-  it('cuts short an extent that is longer than a descriptor can tell, and ends there', () => {
+  it('cuts an extent that does not fit into a descriptor, and ends there', () => {
     const large = { length: 0xffffffff, available: 2 ** 40 }
     expect(
-      told(
+      descriptors(
         [
           [2 ** 39, 0],
           [512, 1],
@@ -127,7 +127,7 @@ describe('descriptorsOf', () => {
       ),
     ).toEqual([[0xffff0000, 0]])
     expect(
-      told(
+      descriptors(
         [
           [0x80000000, 0],
           [0x80000000, 0],
@@ -137,7 +137,7 @@ describe('descriptorsOf', () => {
       ),
     ).toEqual([[0xffff0000, 0]])
     expect(
-      told(
+      descriptors(
         [
           [0xffff0000, 0],
           [512, 1],
@@ -150,7 +150,7 @@ describe('descriptorsOf', () => {
     ])
   })
 
-  it('is exact where lengths are no safe integers', () => {
+  it('is exact above 2^53', () => {
     const huge = {
       length: 2n ** 62n,
       available: 2n ** 63n - 2n,
@@ -158,7 +158,7 @@ describe('descriptorsOf', () => {
       maxFlags: 2n ** 64n - 1n,
     }
     expect(
-      told(
+      descriptors(
         [
           [2n ** 53n + 1n, 0],
           [2n ** 53n + 1n, 0],
@@ -170,9 +170,9 @@ describe('descriptorsOf', () => {
       [2n ** 54n + 2n, 0],
       [2n ** 63n - 4n - 2n ** 54n, 2n ** 64n - 1n],
     ])
-    // A sum that is one beyond the last safe integer.
+    // The sum is the first integer that is not safe.
     expect(
-      told(
+      descriptors(
         [
           [Number.MAX_SAFE_INTEGER, 0],
           [1, 0],
@@ -186,12 +186,12 @@ describe('descriptorsOf', () => {
     ])
   })
 
-  it('tells of no more than fit into a chunk', () => {
+  it('returns at most as many as fit into a chunk', () => {
     const alternating = Array.from({ length: 10 }, (_, index): Pair => [512, index % 2])
-    expect(told(alternating, { maxDescriptors: 4 })).toEqual(alternating.slice(0, 4))
-    // What continues the last of them still does.
+    expect(descriptors(alternating, { maxDescriptors: 4 })).toEqual(alternating.slice(0, 4))
+    // Extents that continue the last one still fit.
     expect(
-      told(
+      descriptors(
         [
           [512, 0],
           [512, 1],
@@ -206,7 +206,7 @@ describe('descriptorsOf', () => {
     ])
   })
 
-  it('takes no more than it has time for', () => {
+  it('reads a limited number of extents', () => {
     let taken = 0
     const endless = function* () {
       for (; ; taken++) yield { length: 1, flags: 0 }
@@ -237,11 +237,11 @@ describe('descriptorsOf', () => {
     [extents([512, 2 ** 32]), 'returned 4294967296'],
     [extents([512, 2n ** 64n]), 'returned 18446744073709551616'],
     [extents([512, 0], [0, 0]), 'expected an integer, at least 1, returned 0'],
-  ])('refuses what a backend must not tell: %j', (wrong, message) => {
+  ])('throws if the backend returns %j', (wrong, message) => {
     expect(() => toDescriptors(wrong as never, limits)).toThrow(message)
   })
 
-  it('keeps the rules whatever it is told', () => {
+  it('follows the rules for all extents', () => {
     const length = fc.oneof(fc.integer({ min: 1, max: 100 }), fc.bigInt({ min: 1n, max: 2n ** 64n }))
     const extent = fc.record({ length, flags: fc.nat(2) })
     const some = fc.record({
@@ -263,7 +263,7 @@ describe('descriptorsOf', () => {
         expect(Math.max(...lengths)).toBeLessThanOrEqual(asked.maxExtent)
         expect(sum(lengths.slice(0, -1))).toBeLessThan(asked.length)
         expect(sum(lengths)).toBeLessThanOrEqual(asked.isOne ? asked.length : available)
-        // Each byte that is told of has the flags that its extent has.
+        // Each byte has the flags of its extent.
         for (let at = 0; at < sum(lengths); at += 7) expect(flagsAt(at, descriptors)).toBe(flagsAt(at, list))
       }),
     )

@@ -39,7 +39,7 @@ const write = (fields: Partial<RequestFields> = {}): RequestFields => ({
 const empty = new Uint8Array(0)
 
 describe('with extended headers', () => {
-  it('a reply begins with a header of 32 bytes, which tells the offset of the request', () => {
+  it('a reply begins with a header of 32 bytes, which contains the offset of the request', () => {
     const client = entered()
     client.send({ type: Cmd.Flush, cookie: 0x0123456789abcdefn })
     const bytes = client.connection.take()
@@ -53,7 +53,7 @@ describe('with extended headers', () => {
     expect(view.getBigUint64(24)).toBe(0n)
   })
 
-  it('a read is answered by data and holes', () => {
+  it('the reply to a read has data and holes', () => {
     const client = entered()
     client.send({ type: Cmd.Read, offset: 50_000, length: 100_000 })
     const chunks = client.chunks()
@@ -73,7 +73,7 @@ describe('with extended headers', () => {
     expect(client.chunks()).toMatchObject([{ type: Chunk.OffsetData, flags: ReplyFlag.Done }])
   })
 
-  it('there is no simple reply to anything', () => {
+  it('no command has a simple reply', () => {
     const client = entered()
     client.send(
       write(),
@@ -86,7 +86,7 @@ describe('with extended headers', () => {
     expect(client.chunks()).toMatchObject([done, { ...done, offset: 7 }, done, done, done])
   })
 
-  it('an error is a chunk, too', () => {
+  it('an error is a chunk as well', () => {
     const client = entered()
     client.send({ type: Cmd.Read, offset: MiB, length: 10, cookie: 5n })
     expect(client.errorChunk()).toEqual({
@@ -108,7 +108,7 @@ describe('with extended headers', () => {
     },
   )
 
-  it('is what a client must agree on first', () => {
+  it('needs extended headers', () => {
     const client = new RawClient().enter({ structured: true })
     client.connection.push(extendedRequestBytes({ type: Cmd.Read, length: 1 }))
     expect(client.fatal).toBe('request: expected the magic 0x25609513, received 0x21e41c71')
@@ -123,7 +123,7 @@ describe('with extended headers', () => {
   })
 })
 
-describe('expected an integer, at least 1, returned 64 bits', () => {
+describe('a length of 64 bits', () => {
   const recording = (size: bigint) => {
     const calls: unknown[][] = []
     const backend: Backend = {
@@ -147,10 +147,10 @@ describe('expected an integer, at least 1, returned 64 bits', () => {
     ['extents', Cmd.BlockStatus],
   ] as const
 
-  it.each(commands)('is for %s', async (name, type) => {
+  it.each(commands)('is accepted for %s', async (name, type) => {
     const { calls, client } = recording(4n * EiB)
     client.send({ type, offset: 1, length: 2 ** 40 }, { type, offset: EiB, length: 3n * EiB })
-    // The first is worth a turn.
+    // The first one uses up the work of a turn.
     await settled()
     expect(calls).toEqual([
       [name, 2 ** 40, 1],
@@ -172,7 +172,7 @@ describe('expected an integer, at least 1, returned 64 bits', () => {
     expect(calls).toHaveLength(1)
   })
 
-  it('comes back in the status, with flags as long', () => {
+  it('is returned in the status, with flags of 64 bits', () => {
     const long: MetaContextSource = {
       hasLongFlags: true,
       extents: (length) => [{ length, flags: 2n ** 64n - 1n }],
@@ -189,7 +189,7 @@ describe('expected an integer, at least 1, returned 64 bits', () => {
     ])
   })
 
-  it('frees all of a disk', () => {
+  it('frees a whole disk', () => {
     const exports = { '': memoryBackend(2n ** 63n - 1n) }
     exports[''].write(noise(10), 2n ** 62n)
     const client = entered({ exports })
@@ -198,7 +198,7 @@ describe('expected an integer, at least 1, returned 64 bits', () => {
     expect(exports[''].allocated).toBe(0)
   })
 
-  it('is not for a read', () => {
+  it('is rejected for a read', () => {
     const { client } = recording(4n * EiB)
     for (const length of [2 ** 32, EiB]) {
       client.send({ type: Cmd.Read, length })
@@ -207,7 +207,7 @@ describe('expected an integer, at least 1, returned 64 bits', () => {
     expect(client.isAlive).toBe(true)
   })
 
-  it('is not for a payload', () => {
+  it('is rejected for a payload', () => {
     for (const length of [2 ** 32, EiB]) {
       const client = entered()
       client.send({ type: Cmd.Write, flags: PayloadLen, length })
@@ -223,7 +223,7 @@ describe('NBD_CMD_FLAG_PAYLOAD_LEN', () => {
     return client.chunks()
   }
 
-  it('goes with every write', () => {
+  it('is accepted for every write', () => {
     const exports = { '': disk() }
     const client = entered({ exports })
     client.send(write({ offset: 5 }), write({ offset: 200_000, data: noise(50_000) }))
@@ -244,7 +244,7 @@ describe('NBD_CMD_FLAG_PAYLOAD_LEN', () => {
   )
 
   it.each([Cmd.Read, Cmd.Flush, Cmd.Trim, Cmd.Cache, Cmd.WriteZeroes, 99])(
-    'has no business with command %i, whose payload is passed over',
+    'is rejected for command %i, whose payload is skipped',
     (type) => {
       for (const length of [0, 1, 100, 50_000]) {
         const client = entered()
@@ -255,7 +255,7 @@ describe('NBD_CMD_FLAG_PAYLOAD_LEN', () => {
     },
   )
 
-  it('ends the connection where its payload is not worth passing over', () => {
+  it('ends the connection if the payload is too long to skip', () => {
     const client = entered()
     client.send({ type: Cmd.Read, flags: PayloadLen, length: 2 ** 25 + 1 })
     expect(client.fatal).toBe('NBD_CMD_READ: expected at most 33554432 bytes of data, received 33554433')
@@ -269,7 +269,7 @@ describe('NBD_CMD_FLAG_PAYLOAD_LEN', () => {
     expect(client.errorChunk().error).toBe('EINVAL')
   })
 
-  it('tells where a client hung up', () => {
+  it('is named if the client hangs up within the payload', () => {
     const client = entered()
     client.connection.push(extendedRequestBytes(write()).subarray(0, 40))
     client.connection.end()
@@ -288,7 +288,7 @@ describe('a block status with a payload', () => {
     ...fields,
   })
 
-  it('tells of the contexts that it names, and of no others', () => {
+  it('returns the contexts that it names, and no others', () => {
     const client = entered()
     client.send(filtered([3, 1]))
     expect(client.status()).toMatchObject([
@@ -299,7 +299,7 @@ describe('a block status with a payload', () => {
     expect(client.status().map(({ contextId }) => contextId)).toEqual([2, 1, 2, 3])
   })
 
-  it('tells of the range that is in it, under NBD_CMD_FLAG_REQ_ONE as well', () => {
+  it('returns the range of the payload, also under NBD_CMD_FLAG_REQ_ONE', () => {
     const client = entered()
     client.send(filtered([1], { wanted: 900_000 }))
     expect(client.status()[0]?.extents).toEqual([
@@ -310,7 +310,7 @@ describe('a block status with a payload', () => {
     expect(client.status()[0]?.extents).toEqual([[130_972, 0]])
   })
 
-  it('arrives in pieces', () => {
+  it('may arrive in pieces', () => {
     const client = entered()
     client.connection.push(extendedRequestBytes(filtered([2])), 1)
     expect(client.status()).toMatchObject([{ contextId: 2 }])
@@ -338,7 +338,7 @@ describe('a block status with a payload', () => {
     ['a length beyond all ends', filtered([1], { wanted: 2n ** 64n - 1n }), 'the export ends at 1048576'],
     ['an offset beyond the end', filtered([1], { offset: 2n ** 64n - 1n }), 'the export ends at 1048576'],
     ['another flag', filtered([1], { flags: PayloadLen | Df }), 'expected flags within'],
-  ])('is refused with %s', (_, request, message) => {
+  ])('is rejected with %s', (_, request, message) => {
     const client = entered()
     client.send(request)
     const refusal = client.errorChunk()
@@ -349,7 +349,7 @@ describe('a block status with a payload', () => {
     expect(client.status()).toMatchObject([{ contextId: 2 }])
   })
 
-  it('is refused where it was not announced', () => {
+  it('is rejected if it was not announced', () => {
     const client = entered({ features: { blockStatusPayload: false } })
     client.send(filtered([1]))
     expect(client.errorChunk()).toMatchObject({ error: 'EINVAL' })
@@ -357,14 +357,14 @@ describe('a block status with a payload', () => {
     expect(client.status()).toHaveLength(3)
   })
 
-  it('is refused where no context is selected', () => {
+  it('is rejected if no context is selected', () => {
     const client = new RawClient().enter({ extended: true })
     client.send(filtered([1]))
     expect(client.errorChunk().message).toContain('no metadata context is selected')
     expect(client.isAlive).toBe(true)
   })
 
-  it('is ended by the end of the connection', () => {
+  it('ends with the connection', () => {
     const client = entered()
     client.connection.push(extendedRequestBytes(filtered([1])).subarray(0, 35))
     client.connection.end()

@@ -12,7 +12,7 @@ const slow = (options: Partial<ServerOptions> = {}): { backend: SlowBackend; cli
   return { backend, client: new RawClient({ exports: { '': backend }, ...options }).enter() }
 }
 
-/** Reads with the cookies from 1 on. */
+/** Reads whose cookies count from 1. */
 const reads = (count: number, length: number, offset = 0): RequestFields[] =>
   Array.from({ length: count }, (_, index) => ({
     type: Cmd.Read,
@@ -21,7 +21,7 @@ const reads = (count: number, length: number, offset = 0): RequestFields[] =>
     length,
   }))
 
-/** The cookies of simple replies with `dataLength` bytes behind each. */
+/** The cookies of simple replies with `dataLength` bytes of data each. */
 const cookiesIn = (bytes: Uint8Array, dataLength: number): number[] => {
   const cookies: number[] = []
   for (let at = 0; at < bytes.length; at += SIMPLE_REPLY_LENGTH + dataLength) {
@@ -31,7 +31,7 @@ const cookiesIn = (bytes: Uint8Array, dataLength: number): number[] => {
 }
 
 describe('requests', () => {
-  it('are answered as their backend finishes them, each under its cookie', async () => {
+  it('are answered in the order in which the backend completes them, each with its cookie', async () => {
     const { backend, client } = slow()
     client.send(...reads(3, 5, 65))
     backend.finish(2, 0, 1)
@@ -41,7 +41,7 @@ describe('requests', () => {
     expect(bytes.subarray(16, 21)).toEqual(new Uint8Array(5).fill(67))
   })
 
-  it('that arrive together leave in one write', () => {
+  it('that arrive together are answered in one write', () => {
     const client = new RawClient().enter()
     const before = client.connection.writes
     client.send(...reads(50, 100))
@@ -49,7 +49,7 @@ describe('requests', () => {
     expect(cookiesIn(client.connection.take(), 100)).toHaveLength(50)
   })
 
-  it('that are finished together leave in one write', async () => {
+  it('that complete together are answered in one write', async () => {
     const { backend, client } = slow()
     client.send(...reads(10, 100))
     const before = client.connection.writes
@@ -58,7 +58,7 @@ describe('requests', () => {
     expect(client.connection.writes).toBe(before + 1)
   })
 
-  it('do not fail with their neighbours', async () => {
+  it('do not fail with others', async () => {
     const { backend, client } = slow()
     client.send(...reads(3, 0 + 4))
     backend.pending[1]?.fail(Object.assign(new Error('bad sector'), { code: 'EIO' }))
@@ -69,7 +69,7 @@ describe('requests', () => {
     expect(cookiesIn(client.connection.take(), 4)).toEqual([1, 3])
   })
 
-  it('that are quick do not wait for those that are not', () => {
+  it('that complete at once do not wait for slow ones', () => {
     const exports = {
       '': { ...memoryBackend(MiB), size: MiB, read: () => new Promise<never>(() => {}), flush() {} },
     }
@@ -80,7 +80,7 @@ describe('requests', () => {
 })
 
 describe('the limits', () => {
-  it('let so many calls be under way, and the others wait in order', async () => {
+  it('bound the calls in flight; the others wait in order', async () => {
     const { backend, client } = slow({ limits: { inFlight: 2 } })
     client.send(...reads(5, 1))
     expect(backend.pending.map(({ offset }) => offset)).toEqual([0, 1])
@@ -92,7 +92,7 @@ describe('the limits', () => {
     expect(backend.pending.map(({ offset }) => offset)).toEqual([3, 4])
   })
 
-  it('let so many bytes of reads be under way, or one long read', async () => {
+  it('bound the bytes of reads in flight, except for a single read', async () => {
     const { backend, client } = slow({ limits: { readBytes: 100 } })
     client.send(...reads(3, 50), { type: Cmd.Read, offset: 9, length: 500 })
     expect(backend.pending.map(({ offset }) => offset)).toEqual([0, 1])
@@ -123,7 +123,7 @@ describe('the limits', () => {
     expect(backend.pending[0]?.data).toEqual(noise(9, 2))
   })
 
-  it('end a client that sends more requests than may wait', () => {
+  it('disconnect a client that sends too many requests', () => {
     const { client } = slow({ limits: { requests: 10 } })
     client.send(...reads(10, 1))
     expect(client.isAlive).toBe(true)
@@ -186,7 +186,7 @@ describe('a client that does not take its replies', () => {
 })
 
 describe('a turn', () => {
-  it('ends before one client keeps all others waiting', async () => {
+  it('ends after a bounded amount of work', async () => {
     const disk = memoryBackend(2 ** 40)
     const client = new RawClient({ exports: { '': disk } }).enter()
     const zeroes = { type: Cmd.WriteZeroes, length: 32 * MiB }
@@ -201,7 +201,7 @@ describe('a turn', () => {
     expect(replies).toBe(10)
   })
 
-  it('that is still due when all is over changes nothing', async () => {
+  it('that is scheduled when the session ends has no effect', async () => {
     const client = new RawClient({ exports: { '': memoryBackend(2 ** 40) } }).enter()
     client.send(...Array.from({ length: 3 }, () => ({ type: Cmd.WriteZeroes, length: 32 * MiB })))
     client.send({ type: Cmd.Disc })
@@ -210,7 +210,7 @@ describe('a turn', () => {
     expect(client.connection.closes).toBe(1)
   })
 
-  it('comes to its end with a client that has left', async () => {
+  it('completes for a client that has disconnected', async () => {
     const client = new RawClient({ exports: { '': memoryBackend(2 ** 40) } }).enter()
     client.send(...Array.from({ length: 10 }, () => ({ type: Cmd.WriteZeroes, length: 32 * MiB })))
     client.connection.break(new Error('reset'))
@@ -220,8 +220,8 @@ describe('a turn', () => {
   })
 })
 
-describe('what was lent to the connection', () => {
-  it('does not change by later writes', () => {
+describe('memory that was passed to the connection', () => {
+  it('is not modified by later writes', () => {
     const client = new RawClient({ exports: { '': memoryBackend(MiB, { content: noise(MiB) }) } }).enter()
     client.send({ type: Cmd.Read, length: MiB })
     const lent = client.connection.takeChunks()
@@ -232,17 +232,17 @@ describe('what was lent to the connection', () => {
   })
 })
 
-describe('the server being closed', () => {
-  it('waits for what is under way, and refuses the rest', async () => {
+describe('a server that is being closed', () => {
+  it('waits for the requests in flight, and rejects further ones', async () => {
     const { backend, client } = slow()
     client.send({ type: Cmd.Flush, cookie: 1n })
     const closed = client.server.close()
     client.send({ type: Cmd.Read, cookie: 2n, length: 10 })
     client.send({ type: Cmd.Write, cookie: 3n, data: noise(10) })
     expect(client.connection.isClosing).toBe(false)
-    const refused = client.connection.take()
-    expect(cookiesIn(refused, 0)).toEqual([2, 3])
-    expect(viewOf(refused).getUint32(4)).toBe(ErrorValue.ESHUTDOWN)
+    const rejected = client.connection.take()
+    expect(cookiesIn(rejected, 0)).toEqual([2, 3])
+    expect(viewOf(rejected).getUint32(4)).toBe(ErrorValue.ESHUTDOWN)
     backend.finish(0)
     await settled()
     expect(client.simpleReply()).toMatchObject({ error: 0, cookie: 1n })
@@ -252,7 +252,7 @@ describe('the server being closed', () => {
     expect(client.errors).toEqual([])
   })
 
-  it('refuses what waits', async () => {
+  it('rejects the waiting requests', async () => {
     const { backend, client } = slow({ limits: { inFlight: 1 } })
     client.send(...reads(3, 1))
     void client.server.close()

@@ -38,7 +38,7 @@ describe('the stream of requests', () => {
     expect(whole.length).toBeGreaterThan(61 * KiB)
   })
 
-  it.each([1, 3, 27, 28, 29, 4096, 65536])('is the same however it is cut: in pieces of %i', (step) => {
+  it.each([1, 3, 27, 28, 29, 4096, 65536])('may arrive in pieces of %i bytes', (step) => {
     expect(
       Buffer.compare(
         replies(({ connection }) => connection.push(stream, step)),
@@ -47,7 +47,7 @@ describe('the stream of requests', () => {
     ).toBe(0)
   })
 
-  it('is the same however it is cut: at random', () => {
+  it('may arrive in pieces of random length', () => {
     const steps = fc.array(fc.integer({ min: 1, max: 40_000 }), { minLength: 1 })
     fc.assert(
       fc.property(steps, (lengths) => {
@@ -64,7 +64,7 @@ describe('the stream of requests', () => {
     )
   })
 
-  it('ends with a report at a wrong magic', () => {
+  it('ends with an error at a wrong magic', () => {
     const client = new RawClient().enter()
     const bytes = requestBytes({ type: Cmd.Read, length: 1 })
     bytes[3] = 0
@@ -81,14 +81,14 @@ describe('the stream of requests', () => {
     [27, 'expected 28 bytes of a request'],
     [28, 'expected 40000 bytes of data of NBD_CMD_WRITE'],
     [40_027, 'expected 40000 bytes of data of NBD_CMD_WRITE'],
-  ])('ends with a report when the client hangs up behind %i bytes of a write', (count, what) => {
+  ])('ends with an error if the client hangs up after %i bytes of a write', (count, what) => {
     const client = new RawClient().enter()
     client.connection.push(requestBytes({ type: Cmd.Write, data: noise(40_000) }).subarray(0, count))
     client.connection.end()
     expect(client.fatal).toBe(`the client hung up within a request: ${what}`)
   })
 
-  it('ends quietly when the client hangs up between two requests', () => {
+  it('ends without an error if the client hangs up between two requests', () => {
     const client = new RawClient().enter()
     client.send({ type: Cmd.Read, length: 5 })
     client.connection.end()
@@ -104,7 +104,7 @@ describe('the data of writes', () => {
     [{ maximum: 4096 }, 32 * MiB],
     [{}, 32 * MiB],
     [{ maximum: 40 * MiB }, 40 * MiB],
-  ])('is no longer than the maximum and 32 MiB: %p', (blockSize, limit) => {
+  ])('has at most the length of the maximum or 32 MiB: %p', (blockSize, limit) => {
     const exports = { '': memoryBackend(2 ** 40, { blockSize }) }
     const header = (length: number): Uint8Array => requestBytes({ type: Cmd.Write, length })
     const good = new RawClient({ exports }).enter()
@@ -115,13 +115,13 @@ describe('the data of writes', () => {
     expect(bad.fatal).toBe(`NBD_CMD_WRITE: expected at most ${limit} bytes of data, received ${limit + 1}`)
   })
 
-  it('is no longer than that even if it would be refused', () => {
+  it('has at most that length also if the write is rejected', () => {
     const client = new RawClient({ exports: { '': memoryBackend(10, { readOnly: true }) } }).enter()
     client.connection.push(requestBytes({ type: Cmd.Write, length: 0xffffffff }))
     expect(client.fatal).toContain('received 4294967295')
   })
 
-  it('stays what it was while a backend takes its time, whatever arrives meanwhile', async () => {
+  it('is not overwritten while a backend uses it', async () => {
     const backend = new SlowBackend()
     const client = new RawClient({ exports: { '': backend } }).enter()
     const lengths = [100, 40_000, 7, 30_000]
@@ -138,7 +138,7 @@ describe('the data of writes', () => {
     expect(client.connection.take().length).toBe(54 * 16)
   })
 
-  it('costs a backend that takes its time no staging area each', () => {
+  it('does not need a staging area for each call of a backend that returns promises', () => {
     const client = new RawClient({ exports: { '': new SlowBackend() } }).enter()
     client.send({ type: Cmd.Write, data: noise(100) })
     const { buffer } = client.connection.buffer
@@ -146,7 +146,7 @@ describe('the data of writes', () => {
     expect(client.connection.buffer.buffer).toBe(buffer)
   })
 
-  it('is held up to a limit', () => {
+  it('is bounded by limits.writeBytes', () => {
     const backend = new SlowBackend()
     const client = new RawClient({ exports: { '': backend }, limits: { writeBytes: 100_000 } }).enter()
     client.send({ type: Cmd.Write, data: noise(60_000) }, { type: Cmd.Write, data: noise(40_000) })
@@ -157,7 +157,7 @@ describe('the data of writes', () => {
     )
   })
 
-  it('counts no more once it is written', async () => {
+  it('is not counted once it is written', async () => {
     const backend = new SlowBackend()
     const client = new RawClient({ exports: { '': backend }, limits: { writeBytes: 100_000 } }).enter()
     for (let count = 0; count < 10; count++) {

@@ -23,7 +23,7 @@ const noData = new Uint8Array(0)
 
 describe('the greeting', () => {
   // spec: server/handshake-flags/fixed-newstyle, server/handshake-flags/no-others
-  it('is a newstyle one, and sent at once', () => {
+  it('is newstyle, and sent at once', () => {
     expect(new RawClient().connection.take()).toEqual(encodeGreeting(allFlags))
   })
 
@@ -31,7 +31,7 @@ describe('the greeting', () => {
     [{ fixedNewstyle: false }, HandshakeFlag.NoZeroes],
     [{ noZeroes: false }, HandshakeFlag.FixedNewstyle],
     [{ fixedNewstyle: false, noZeroes: false }, 0],
-  ])('does not offer what is off: %p', (features, flags) => {
+  ])('does not offer features that are off: %p', (features, flags) => {
     expect(new RawClient({ features }).connection.take()).toEqual(encodeGreeting(flags))
   })
 })
@@ -42,7 +42,7 @@ describe('the client flags', () => {
   })
 
   // spec: server/newstyle/strange-client-flags
-  it.each([4, 0x80000000, 0xffffffff])('must not be unknown: %i', (flags) => {
+  it.each([4, 0x80000000, 0xffffffff])('must not contain unknown flags: %i', (flags) => {
     const client = new RawClient().greet(flags)
     expect(client.fatal).toBe(
       `client flags: expected at most 0x00000003, the flags that were offered, received 0x${flags.toString(16).padStart(8, '0')}`,
@@ -52,7 +52,7 @@ describe('the client flags', () => {
   })
 
   // spec: server/newstyle/strange-client-flags
-  it('must not be what was not offered', () => {
+  it('must not contain flags that were not offered', () => {
     const client = new RawClient({ features: { noZeroes: false } }).greet(allFlags)
     expect(client.fatal).toBe(
       'client flags: expected at most 0x00000001, the flags that were offered, received 0x00000003',
@@ -64,7 +64,7 @@ describe('an option', () => {
   // spec: server/baseline/unknown-options, server/baseline/unknown-options-are-skipped
   // spec: server/tls/one-of-the-modes, server/notls/refuse-starttls, server/starttls/acknowledge-or-refuse
   it.each([4, Opt.StartTls, 12, 999, 0xffffffff])(
-    'that the server does not know is answered by NBD_REP_ERR_UNSUP, and the next one is understood: %i',
+    'that is unknown is answered with NBD_REP_ERR_UNSUP, and the next one is parsed correctly: %i',
     (option) => {
       const client = new RawClient().greet()
       const text = `${optName(option)}: this server does not support it`
@@ -87,7 +87,7 @@ describe('an option', () => {
     expect(client.isAlive).toBe(true)
   })
 
-  it('with more data than any needs is too big, and its data is skipped', () => {
+  it('with too much data is answered with NBD_REP_ERR_TOO_BIG, and its data is skipped', () => {
     const client = new RawClient().greet()
     const text = 'NBD_OPT_GO: expected at most 65536 bytes of data, received 65537'
     expect(client.option(Opt.Go, new Uint8Array(65537))).toEqual(reply(Opt.Go, Rep.ErrTooBig, text))
@@ -95,19 +95,14 @@ describe('an option', () => {
     expect(client.inform(Opt.Go).at(-1)).toMatchObject({ reply: Rep.Ack })
   })
 
-  it.each([Opt.Go, Opt.ExportName, 999])(
-    'with data that is not worth skipping ends the connection: %i',
-    (option) => {
-      const client = new RawClient().greet()
-      const header = encodeOption(option)
-      new DataView(header.buffer).setUint32(12, 1024 * 1024 + 1)
-      client.connection.push(header)
-      const limit = option === Opt.ExportName ? 65536 : 1048576
-      expect(client.fatal).toBe(
-        `${optName(option)}: expected at most ${limit} bytes of data, received 1048577`,
-      )
-    },
-  )
+  it.each([Opt.Go, Opt.ExportName, 999])('with too much data to skip ends the connection: %i', (option) => {
+    const client = new RawClient().greet()
+    const header = encodeOption(option)
+    new DataView(header.buffer).setUint32(12, 1024 * 1024 + 1)
+    client.connection.push(header)
+    const limit = option === Opt.ExportName ? 65536 : 1048576
+    expect(client.fatal).toBe(`${optName(option)}: expected at most ${limit} bytes of data, received 1048577`)
+  })
 
   it('with a wrong magic ends the connection', () => {
     const client = new RawClient().greet()
@@ -118,7 +113,7 @@ describe('an option', () => {
   })
 
   // spec: server/haggling/no-hard-disconnect
-  it('that is malformed is answered by NBD_REP_ERR_INVALID, with what is wrong', () => {
+  it('that is malformed is answered with NBD_REP_ERR_INVALID and the reason', () => {
     const client = new RawClient().greet()
     expect(client.option(Opt.Go, Uint8Array.of(0, 0, 0, 9, 0, 0))).toEqual(
       reply(Opt.Go, Rep.ErrInvalid, 'NBD_OPT_GO: expected a name of at most 0 bytes, received 9'),
@@ -126,7 +121,7 @@ describe('an option', () => {
     expect(client.isAlive).toBe(true)
   })
 
-  it('has a limit to its repetition', () => {
+  it('may be repeated up to limits.options', () => {
     const client = new RawClient({ limits: { options: 3 } }).greet()
     for (let count = 0; count < 3; count++) client.option(Opt.List)
     expect(client.fatal).toBe('handshake: the client sent more than 3 options (limits.options)')
@@ -134,14 +129,14 @@ describe('an option', () => {
 
   // spec: server/export-name/alone-without-fixed-newstyle
   it('other than NBD_OPT_EXPORT_NAME ends the connection in nonfixed newstyle', () => {
-    const refuses = (client: RawClient): void => {
+    const expectFatal = (client: RawClient): void => {
       client.connection.push(encodeOption(Opt.List))
       expect(client.fatal).toBe(
         'NBD_OPT_LIST: expected NBD_OPT_EXPORT_NAME, because fixed newstyle was not negotiated',
       )
     }
-    refuses(new RawClient().greet(HandshakeFlag.NoZeroes))
-    refuses(new RawClient({ features: { fixedNewstyle: false } }).greet(0))
+    expectFatal(new RawClient().greet(HandshakeFlag.NoZeroes))
+    expectFatal(new RawClient({ features: { fixedNewstyle: false } }).greet(0))
   })
 })
 
@@ -154,7 +149,7 @@ describe('the handshake', () => {
     encodeOption(Opt.Abort),
   )
 
-  it.each([1, 2, 3, 7, 4096, whole.length])('is the same however it is cut: in pieces of %i', (step) => {
+  it.each([1, 2, 3, 7, 4096, whole.length])('may arrive in pieces of %i bytes', (step) => {
     const client = new RawClient()
     client.connection.take()
     client.connection.push(whole, step)
@@ -169,7 +164,7 @@ describe('the handshake', () => {
     expect(client.connection.isClosing).toBe(true)
   })
 
-  it('ends quietly with a client that hangs up between two messages', () => {
+  it('ends without an error if a client hangs up between two messages', () => {
     for (const client of [new RawClient(), new RawClient().greet()]) {
       client.connection.hangUp()
       expect(client.errors).toEqual([])
@@ -177,7 +172,7 @@ describe('the handshake', () => {
     }
   })
 
-  it('ends with a report when a client hangs up in the middle of one', () => {
+  it('ends with an error if a client hangs up within a message', () => {
     const client = new RawClient().greet()
     client.connection.push(encodeOption(Opt.Go, new Uint8Array(10)).subarray(0, 20))
     client.connection.end()
@@ -186,7 +181,7 @@ describe('the handshake', () => {
     )
   })
 
-  it('does not go on while the client does not take its replies', () => {
+  it('stops while the client does not take its replies', () => {
     const client = new RawClient().greet()
     client.connection.isBlocked = true
     client.connection.push(concat(encodeOption(Opt.List), encodeOption(Opt.Abort)))
@@ -201,7 +196,7 @@ describe('the handshake', () => {
     ])
   })
 
-  it('ends when a client has ever more replies made and takes none', () => {
+  it('ends if a client sends more options without taking the replies', () => {
     const client = new RawClient().greet()
     client.connection.isBlocked = true
     client.connection.push(encodeOption(Opt.List))
@@ -213,7 +208,7 @@ describe('the handshake', () => {
   })
 
   // spec: server/haggling/refuse-by-errors
-  it('answers with NBD_REP_ERR_SHUTDOWN while the server is being closed, but to NBD_OPT_ABORT', async () => {
+  it('answers with NBD_REP_ERR_SHUTDOWN while the server is being closed, except to NBD_OPT_ABORT', async () => {
     const client = new RawClient().greet()
     const closed = client.server.close()
     expect(client.inform(Opt.Go)).toEqual(reply(Opt.Go, Rep.ErrShutdown, 'the server is being shut down'))
@@ -223,7 +218,7 @@ describe('the handshake', () => {
     expect(client.errors).toEqual([])
   })
 
-  it('cannot be ended by NBD_OPT_EXPORT_NAME while the server is being closed', () => {
+  it('rejects NBD_OPT_EXPORT_NAME while the server is being closed', () => {
     const client = new RawClient({ exports: { a: memoryBackend(1) } }).greet()
     void client.server.close()
     client.exportName('a')

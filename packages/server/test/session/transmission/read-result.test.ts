@@ -10,14 +10,14 @@ import {
 
 const bytes = (length: number): Uint8Array => new Uint8Array(length).fill(1)
 
-describe('flawOf', () => {
+describe('readResultError', () => {
   it.each<[unknown, number]>([
     [bytes(5), 5],
     [Buffer.alloc(5), 5],
     [[bytes(2), { hole: 3 }], 5],
     [[{ hole: 0 }, bytes(0)], 0],
     [[], 0],
-  ])('finds none in %p', (result, length) => {
+  ])('accepts %p', (result, length) => {
     expect(readResultError(result, length)).toBeUndefined()
   })
 
@@ -36,16 +36,16 @@ describe('flawOf', () => {
     [[{ hole: 5n }], 'parts that are a Uint8Array or a hole with a length'],
     [[{}, bytes(5)], 'parts that are a Uint8Array or a hole with a length'],
     [[null, bytes(5)], 'parts that are a Uint8Array or a hole with a length'],
-  ])('finds it in %p', (result, message) => {
+  ])('rejects %p', (result, message) => {
     expect(readResultError(result, 5)?.message).toContain(message)
   })
 })
 
-describe('runsOf', () => {
+describe('toRuns', () => {
   const shape = (parts: readonly ReadPart[]): [string, number][] =>
     toRuns(parts).map(({ kind, length }) => [kind, length])
 
-  it('joins neighbours of a kind', () => {
+  it('joins neighbours of one kind', () => {
     expect(shape([bytes(1), bytes(2), { hole: 3 }, { hole: 4 }, bytes(5)])).toEqual([
       ['data', 3],
       ['hole', 7],
@@ -54,12 +54,12 @@ describe('runsOf', () => {
   })
 
   // spec: server/offset-hole/not-empty, server/read/no-empty-chunk
-  it('leaves out what is empty', () => {
+  it('omits empty parts', () => {
     expect(shape([])).toEqual([])
     expect(shape([bytes(0), { hole: 0 }, bytes(1), { hole: 0 }])).toEqual([['data', 1]])
   })
 
-  it('keeps the pieces of the data as they are', () => {
+  it('keeps the parts of the data', () => {
     const pieces = [bytes(1), bytes(2)]
     const [run] = toRuns(pieces)
     expect(run).toEqual({ kind: 'data', length: 3, parts: pieces })
@@ -67,12 +67,12 @@ describe('runsOf', () => {
   })
 })
 
-it('takes everything for data in a whole run', () => {
+it('makes one run of data of all parts', () => {
   const parts = [bytes(1), { hole: 2 }]
   expect(wholeRun(parts, 3)).toEqual({ kind: 'data', length: 3, parts })
 })
 
-it('makes a part of bytes alone', () => {
+it('makes one part of plain bytes', () => {
   expect(toParts(bytes(2))).toEqual([bytes(2)])
   expect(isBytes(bytes(1))).toBe(true)
   expect(isBytes({ hole: 1 })).toBe(false)
