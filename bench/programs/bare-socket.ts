@@ -7,7 +7,6 @@ import { parseUri } from '@nbdjs/core'
 import {
   CHUNK_HEADER_LENGTH,
   Cmd,
-  concat,
   EXPORT_NAME_REPLY_LENGTH,
   encodeClientFlags,
   encodeOption,
@@ -19,7 +18,6 @@ import {
   Opt,
   REQUEST_LENGTH,
   SIMPLE_REPLY_LENGTH,
-  viewOf,
 } from '@nbdjs/core/wire'
 import { usageOf } from '../usage.js'
 import { offsetOf, type Workload } from '../workload.js'
@@ -27,11 +25,11 @@ import { offsetOf, type Workload } from '../workload.js'
 const GREETING_LENGTH = GREETING_MAGIC_LENGTH + HANDSHAKE_FLAGS_LENGTH
 
 /** Selects the default export, with structured replies like the other contenders. */
-const handshake = concat(
+const handshake = Buffer.concat([
   encodeClientFlags(HandshakeFlag.FixedNewstyle | HandshakeFlag.NoZeroes),
   encodeOption(Opt.StructuredReply),
   encodeOption(Opt.ExportName),
-)
+])
 /** The reply to the last option is short, because of NBD_FLAG_NO_ZEROES. */
 const HANDSHAKE_REPLY_LENGTH = OPTION_REPLY_HEADER_LENGTH + EXPORT_NAME_REPLY_LENGTH
 
@@ -93,7 +91,7 @@ const run = async (counter: ByteCounter, exportSize: number, workload: Workload,
     const until = Math.min(count, answered + inFlight)
     if (until === sent) return
     const bytes = new Uint8Array((until - sent) * REQUEST_LENGTH)
-    const view = viewOf(bytes)
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     if (!isRead) counter.socket.cork()
     for (let at = 0; at < bytes.length; at += REQUEST_LENGTH) {
       encodeRequest(view, at, 0, type, 0, sent, offsetOf(sent, workload, exportSize), length)

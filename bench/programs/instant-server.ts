@@ -18,7 +18,6 @@ import {
   REQUEST_LENGTH,
   Rep,
   ReplyFlag,
-  viewOf,
 } from '@nbdjs/core/wire'
 
 const EXPORT_SIZE = 2n ** 33n
@@ -31,7 +30,7 @@ const OFFSET_LENGTH = 8
  */
 export class InstantServer implements Connection {
   readonly #head: Uint8Array = new Uint8Array(CHUNK_HEADER_LENGTH + OFFSET_LENGTH)
-  readonly #headView: DataView = viewOf(this.#head)
+  readonly #headView: DataView = new DataView(this.#head.buffer)
   #receiver: Receiver | undefined
   #take: (bytes: Uint8Array) => void = (bytes) => this.#takeClientFlags(bytes)
   /** Missing bytes of the data of a write. */
@@ -89,7 +88,7 @@ export class InstantServer implements Connection {
       this.#awaited -= bytes.length
       return
     }
-    const view = viewOf(bytes)
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     for (let at = 0; at < bytes.length; at += REQUEST_LENGTH) this.#takeRequest(view, at)
   }
 

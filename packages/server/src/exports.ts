@@ -1,6 +1,7 @@
 import { argumentError, formatValue, MetaContextName, type NbdUsageError, quote } from '@nbdjs/core'
-import { type BlockSizes, distance, encodeText, MAX_STRING_BYTES, type U64, u64 } from '@nbdjs/core/wire'
+import { type BlockSizes, encodeText, MAX_STRING_BYTES, type U64, u64 } from '@nbdjs/core/wire'
 import type { Awaitable, Backend, Extents, MetaContextSource } from './backend/backend.js'
+import { distance } from './bytes.js'
 
 /** A checked backend under its canonical name. */
 export interface Export {

@@ -1,8 +1,9 @@
 import { describe, expect, it } from '@jest/globals'
 import { NbdProtocolError } from '@nbdjs/core'
-import { Cmd, concat, encodeClientFlags, encodeInfoRequest, encodeOption, Opt } from '@nbdjs/core/wire'
+import { Cmd, encodeClientFlags, encodeInfoRequest, encodeOption, Opt } from '@nbdjs/core/wire'
 import { memoryBackend } from '@nbdjs/server'
 import fc from 'fast-check'
+import { concat } from '../src/bytes.js'
 import { noise } from './peer/noise.js'
 import { allFlags, extendedRequestBytes, RawClient, requestBytes } from './peer/raw-client.js'
 

@@ -1,9 +1,10 @@
 import { describe, expect, it } from '@jest/globals'
 import { type Connection, connect } from '@nbdjs/core'
 import { inProcess } from '@nbdjs/core/in-process'
-import { Cmd, concat, SIMPLE_REPLY_LENGTH } from '@nbdjs/core/wire'
+import { Cmd, SIMPLE_REPLY_LENGTH } from '@nbdjs/core/wire'
 import { type Backend, type ReadResult, Server } from '@nbdjs/server'
 import { delay } from '@nbdjs/server/faults'
+import { concat } from '../src/bytes.js'
 import { RawClient, requestBytes, settled } from './peer/raw-client.js'
 import { TestConnection } from './peer/test-connection.js'
 

@@ -13,7 +13,6 @@ export {
   encodeBlockStatus,
   encodeBlockStatusFilter,
 } from './block-status.js'
-export { concat, hex, viewOf } from './bytes.js'
 export {
   Chunk,
   Cmd,
@@ -142,4 +141,4 @@ export {
   encodeText,
   MAX_STRING_BYTES,
 } from './text.js'
-export { distance, getU64, setU64, type U64, u64 } from './u64.js'
+export { getU64, setU64, type U64, u64 } from './u64.js'

@@ -7,7 +7,6 @@ import {
   Cmd,
   CommandFlag,
   type Cookie,
-  concat,
   decodeExtendedRequest,
   EXTENDED_REQUEST_LENGTH,
   encodeBlockStatus,
@@ -20,8 +19,8 @@ import {
   Rep,
   ReplyFlag,
   TransmissionFlag,
-  viewOf,
 } from '@nbdjs/core/wire'
+import { concat, viewOf } from '../../src/wire/bytes.js'
 import { octets } from '../bytes.js'
 import { ready as readyWith } from './connected.js'
 import { watchLeaks } from './leaks.js'

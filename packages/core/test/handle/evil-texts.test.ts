@@ -21,7 +21,6 @@ import {
   blockStatus,
   Chunk,
   Cmd,
-  concat,
   ErrorValue,
   encodeBlockStatus,
   encodeChunkHeader,
@@ -31,6 +30,7 @@ import {
   Rep,
   ReplyFlag,
 } from '@nbdjs/core/wire'
+import { concat } from '../../src/wire/bytes.js'
 import { negotiating, ready } from './connected.js'
 import { watchLeaks } from './leaks.js'
 import { ScriptedServer } from './scripted-server.js'

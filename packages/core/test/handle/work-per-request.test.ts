@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import type { Handle } from '@nbdjs/core'
-import { CommandFlag, decodeRequest, encodeOffsetData, ReplyFlag, viewOf } from '@nbdjs/core/wire'
+import { CommandFlag, decodeRequest, encodeOffsetData, ReplyFlag } from '@nbdjs/core/wire'
+import { viewOf } from '../../src/wire/bytes.js'
 import { joined, repeated } from '../bytes.js'
 import { watchLeaks } from './leaks.js'
 import { HandConnection } from './manual-connection.js'

@@ -7,8 +7,8 @@ import {
   decodeDescriptor,
   encodeBlockStatus,
   encodeBlockStatusFilter,
-  viewOf,
 } from '@nbdjs/core/wire'
+import { viewOf } from '../../src/wire/bytes.js'
 import { embedded, octets } from '../bytes.js'
 
 // "Structured reply types", NBD_REPLY_TYPE_BLOCK_STATUS: a context id, then 32 bits of length and of flags each.

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { concat, hex, viewOf } from '@nbdjs/core/wire'
+import { concat, hex, viewOf } from '../../src/wire/bytes.js'
 import { embedded, octets } from '../bytes.js'
 
 describe('viewOf', () => {

@@ -20,10 +20,10 @@ import {
   SIMPLE_REPLY_ERROR,
   SIMPLE_REPLY_LENGTH,
   type U64,
-  viewOf,
 } from '@nbdjs/core/wire'
 import { expectTypeOf } from 'expect-type'
 import fc from 'fast-check'
+import { viewOf } from '../../src/wire/bytes.js'
 import { cookie as cookies, damaged, name, u16, u32, u64 } from '../arbitraries.js'
 import { embedded, joined, octets, repeated, truncations } from '../bytes.js'
 

@@ -11,10 +11,10 @@ import {
   REQUEST_LENGTH,
   type Request,
   type U64,
-  viewOf,
 } from '@nbdjs/core/wire'
 import { expectTypeOf } from 'expect-type'
 import fc from 'fast-check'
+import { viewOf } from '../../src/wire/bytes.js'
 import { cookie, u16, u32, u64 } from '../arbitraries.js'
 import { embedded, octets, repeated, truncations } from '../bytes.js'
 

@@ -1,7 +1,9 @@
 import { describe, expect, test } from '@jest/globals'
-import { distance, getU64, setU64, type U64, u64, viewOf } from '@nbdjs/core/wire'
+import { getU64, setU64, type U64, u64 } from '@nbdjs/core/wire'
 import { expectTypeOf } from 'expect-type'
 import fc from 'fast-check'
+import { viewOf } from '../../src/wire/bytes.js'
+import { distance } from '../../src/wire/u64.js'
 import { u64Bigint } from '../arbitraries.js'
 import { embedded, octets, repeated, truncations } from '../bytes.js'
 

@@ -3,13 +3,12 @@ import {
   CHUNK_FLAGS,
   CHUNK_HEADER_LENGTH,
   CHUNK_TYPE,
-  concat,
   EXTENDED_CHUNK_HEADER_LENGTH,
   Magic,
   SIMPLE_REPLY_COOKIE,
   SIMPLE_REPLY_ERROR,
-  viewOf,
 } from '@nbdjs/core/wire'
+import { concat, viewOf } from '../bytes.js'
 import { Output, type OutputConnection } from '../session/output.js'
 import type { MemoryAccount } from '../session/total-bytes.js'
 import type { ActiveFault, Fault, MessageHead, OutgoingMessage } from './fault.js'

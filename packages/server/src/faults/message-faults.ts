@@ -7,7 +7,6 @@ import {
   CHUNK_FLAGS,
   CHUNK_TYPE,
   Chunk,
-  concat,
   decodeDescriptor,
   encodeBlockStatus,
   getU64,
@@ -16,8 +15,8 @@ import {
   setU64,
   type U64,
   u64,
-  viewOf,
 } from '@nbdjs/core/wire'
+import { concat, viewOf } from '../bytes.js'
 import type { Fault, MessageFilter, OutgoingMessage } from './fault.js'
 
 /**

@@ -1,4 +1,4 @@
-import { viewOf } from '@nbdjs/core/wire'
+import { viewOf } from '../bytes.js'
 
 /** Large enough for every option header and usual names. */
 const HANDSHAKE_CAPACITY = 4096

@@ -1,5 +1,5 @@
-import { viewOf } from '@nbdjs/core/wire'
 import { ZERO_COPY_THRESHOLD } from '../backend/backend.js'
+import { viewOf } from '../bytes.js'
 import type { MemoryAccount } from './total-bytes.js'
 
 /** The connection of an output: see `ConnectionGuard`. */

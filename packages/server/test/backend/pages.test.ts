@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals'
-import { concat } from '@nbdjs/core/wire'
 import fc from 'fast-check'
 import type { ReadData } from '../../src/backend/backend.js'
 import { BLOCK_SIZE, PAGE_SIZE, Pages } from '../../src/backend/pages.js'
+import { concat } from '../../src/bytes.js'
 import { noise } from '../peer/noise.js'
 
 const noLimit = Number.POSITIVE_INFINITY

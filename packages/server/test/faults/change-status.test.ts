@@ -1,15 +1,8 @@
 import { describe, expect, it } from '@jest/globals'
-import {
-  blockStatus,
-  blockStatusExt,
-  Chunk,
-  Cmd,
-  encodeBlockStatus,
-  ReplyFlag,
-  viewOf,
-} from '@nbdjs/core/wire'
+import { blockStatus, blockStatusExt, Chunk, Cmd, encodeBlockStatus, ReplyFlag } from '@nbdjs/core/wire'
 import { type MetaContextSource, memoryBackend } from '@nbdjs/server'
 import { changeStatus, type StatusChange } from '@nbdjs/server/faults'
+import { viewOf } from '../../src/bytes.js'
 import { RawClient } from '../peer/raw-client.js'
 
 const source: MetaContextSource = { extents: () => [{ length: 512, flags: 5 }] }

@@ -1,15 +1,5 @@
 import { describe, expect, it, jest } from '@jest/globals'
-import {
-  Chunk,
-  Cmd,
-  concat,
-  encodeGreeting,
-  encodeOption,
-  Opt,
-  Rep,
-  ReplyFlag,
-  viewOf,
-} from '@nbdjs/core/wire'
+import { Chunk, Cmd, encodeGreeting, encodeOption, Opt, Rep, ReplyFlag } from '@nbdjs/core/wire'
 import { memoryBackend, type ServerOptions } from '@nbdjs/server'
 import {
   type ActiveFault,
@@ -25,6 +15,7 @@ import {
   reorder,
   rewrite,
 } from '@nbdjs/server/faults'
+import { concat, viewOf } from '../../src/bytes.js'
 import { parseMessageHead } from '../../src/faults/faulty-output.js'
 import { noise } from '../peer/noise.js'
 import { allFlags, parseOptionReplies, RawClient, type RequestFields } from '../peer/raw-client.js'

@@ -11,8 +11,8 @@ import {
   Opt,
   Rep,
   ReplyFlag,
-  viewOf,
 } from '@nbdjs/core/wire'
+import { viewOf } from '../../src/bytes.js'
 import { parseMessageHead } from '../../src/faults/faulty-output.js'
 
 const cookie = { cookieHigh: 1, cookieLow: 2 }

@@ -4,7 +4,6 @@ import {
   CHUNK_HEADER_LENGTH,
   Chunk,
   type Cmd,
-  concat,
   decodeDescriptor,
   decodeErrorPayload,
   decodeOptionReplyHeader,
@@ -26,9 +25,9 @@ import {
   REQUEST_LENGTH,
   SIMPLE_REPLY_LENGTH,
   type U64,
-  viewOf,
 } from '@nbdjs/core/wire'
 import { memoryBackend, Server, type ServerClient, type ServerOptions } from '@nbdjs/server'
+import { concat, viewOf } from '../../src/bytes.js'
 import { TestConnection } from './test-connection.js'
 
 export interface OptionReply {

@@ -1,5 +1,5 @@
 import { type Connection, deliver, type Receiver } from '@nbdjs/core'
-import { concat } from '@nbdjs/core/wire'
+import { concat } from '../../src/bytes.js'
 
 /**
  * A connection whose other end is the test: it delivers synchronously in pieces of a given length, and keeps the written

@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals'
 import type { Connection, TlsHandover, TlsProvider } from '@nbdjs/core'
-import { concat, encodeOption, encodeText, Opt, optName, Rep } from '@nbdjs/core/wire'
+import { encodeOption, encodeText, Opt, optName, Rep } from '@nbdjs/core/wire'
 import { memoryBackend, type ServerOptions } from '@nbdjs/server'
+import { concat } from '../../src/bytes.js'
 import { parseOptionReplies, RawClient } from '../peer/raw-client.js'
 import { TestConnection } from '../peer/test-connection.js'
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
-import { concat } from '@nbdjs/core/wire'
 import { ZERO_COPY_THRESHOLD } from '@nbdjs/server'
+import { concat } from '../../src/bytes.js'
 import { Output } from '../../src/session/output.js'
 import { noise } from '../peer/noise.js'
 import { TestConnection } from '../peer/test-connection.js'

@@ -5,13 +5,13 @@ import {
   decodeOptionHeader,
   encodeGreeting,
   HandshakeFlag,
-  hex,
   OPTION_HEADER_LENGTH,
   Opt,
   type OptionHeader,
   optName,
   Rep,
 } from '@nbdjs/core/wire'
+import { hex } from '../../bytes.js'
 import type { Input } from '../input.js'
 import type { Output } from '../output.js'
 import type { Phase } from '../phase.js'

@@ -1,5 +1,6 @@
-import { CommandFlag, cmdName, type ErrorName, hex, TransmissionFlag, type U64 } from '@nbdjs/core/wire'
+import { CommandFlag, cmdName, type ErrorName, TransmissionFlag, type U64 } from '@nbdjs/core/wire'
 import type { Failure } from '../../backend/export-error.js'
+import { hex } from '../../bytes.js'
 import type { ExportSession } from '../export-session.js'
 import type { Request } from '../message-format.js'
 import { maxFilterLength } from './block-status.js'

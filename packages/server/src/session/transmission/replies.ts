@@ -5,7 +5,6 @@ import {
   Chunk,
   type ChunkHeader,
   CommandFlag,
-  distance,
   ErrorValue,
   encodeBlockStatus,
   encodeErrorPayload,
@@ -20,6 +19,7 @@ import {
 } from '@nbdjs/core/wire'
 import type { ReadData, ReadPart } from '../../backend/backend.js'
 import type { Failure } from '../../backend/export-error.js'
+import { distance } from '../../bytes.js'
 import { clipText, type MessageFormat, type Request } from '../message-format.js'
 import type { Output } from '../output.js'
 import type { ContextStatus } from './block-status.js'

@@ -1,5 +1,6 @@
 import { NbdProtocolError } from '@nbdjs/core'
-import { Cmd, CommandFlag, cmdName, hex } from '@nbdjs/core/wire'
+import { Cmd, CommandFlag, cmdName } from '@nbdjs/core/wire'
+import { hex } from '../../bytes.js'
 import type { ExportSession } from '../export-session.js'
 import type { Input } from '../input.js'
 import type { Request } from '../message-format.js'

@@ -1,7 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { NbdProtocolError } from '@nbdjs/core'
 import {
-  concat,
   decodeErrorText,
   encodeClientFlags,
   encodeGreeting,
@@ -13,6 +12,7 @@ import {
   repName,
 } from '@nbdjs/core/wire'
 import { memoryBackend } from '@nbdjs/server'
+import { concat } from '../../../src/bytes.js'
 import { allFlags, parseOptionReplies, RawClient } from '../../peer/raw-client.js'
 
 const reply = (option: number, type: number, text?: string) => [

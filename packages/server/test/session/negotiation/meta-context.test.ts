@@ -1,14 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
-import {
-  Cmd,
-  concat,
-  decodeMetaContext,
-  encodeMetaContextRequest,
-  encodeText,
-  Opt,
-  Rep,
-} from '@nbdjs/core/wire'
+import { Cmd, decodeMetaContext, encodeMetaContextRequest, encodeText, Opt, Rep } from '@nbdjs/core/wire'
 import { type MetaContextSource, memoryBackend, type ServerFeatures } from '@nbdjs/server'
+import { concat } from '../../../src/bytes.js'
 import { type OptionReply, RawClient } from '../../peer/raw-client.js'
 
 const source: MetaContextSource = { extents: () => [{ length: 512, flags: 5 }] }

@@ -3,7 +3,6 @@ import {
   Chunk,
   Cmd,
   CommandFlag,
-  concat,
   ErrorValue,
   encodeOffsetData,
   encodeOffsetHole,
@@ -17,6 +16,7 @@ import {
   type ServerFeatures,
   type ServerOptions,
 } from '@nbdjs/server'
+import { concat } from '../../../src/bytes.js'
 import { noise } from '../../peer/noise.js'
 import { RawClient, type RequestFields, requestBytes, settled } from '../../peer/raw-client.js'
 

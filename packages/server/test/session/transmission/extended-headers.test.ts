@@ -1,15 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
-import {
-  Chunk,
-  Cmd,
-  CommandFlag,
-  concat,
-  encodeBlockStatusFilter,
-  Magic,
-  ReplyFlag,
-  viewOf,
-} from '@nbdjs/core/wire'
+import { Chunk, Cmd, CommandFlag, encodeBlockStatusFilter, Magic, ReplyFlag } from '@nbdjs/core/wire'
 import { type Backend, type MetaContextSource, memoryBackend, type ServerOptions } from '@nbdjs/server'
+import { concat, viewOf } from '../../../src/bytes.js'
 import { noise } from '../../peer/noise.js'
 import {
   extendedRequestBytes,

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
-import { Cmd, concat, ErrorValue, SIMPLE_REPLY_LENGTH, viewOf } from '@nbdjs/core/wire'
+import { Cmd, ErrorValue, SIMPLE_REPLY_LENGTH } from '@nbdjs/core/wire'
 import { memoryBackend, type ServerOptions } from '@nbdjs/server'
+import { concat, viewOf } from '../../../src/bytes.js'
 import { noise } from '../../peer/noise.js'
 import { RawClient, type RequestFields, requestBytes, settled } from '../../peer/raw-client.js'
 import { SlowBackend } from '../../peer/slow-backend.js'
