@@ -61,13 +61,22 @@ export interface Timeouts {
    */
   readonly handshakeMs: number
   /**
-   * How long no byte may be transferred in either direction while a command waits for its reply. Then the connection is
-   * dead. Off by default, because a flush or a trim may take long.
+   * How long no byte may be received while a command waits for its reply. Then the connection is dead. Bytes sent do not
+   * count, because a server that answers nothing may still accept requests: choose it longer than the slowest write takes to
+   * be sent. Off by default, because a flush or a trim may take long.
    * @default 0
    */
   readonly requestMs: number
   /**
-   * How long the server may take to close the connection after NBD_CMD_DISC.
+   * How long one command may wait for its reply once it was sent, even if other replies arrive. Then the connection is
+   * dead, because a lost reply cannot be told from a dead server. It also holds for a command that was aborted, and not for
+   * one with a `timeoutMs` of its own. A timeout may fire a quarter of its time late.
+   * @default 0
+   */
+  readonly commandMs: number
+  /**
+   * How long the server may take to close the connection after NBD_CMD_DISC. `await using` also waits no longer than this
+   * for replies while no byte is received.
    * @default 5000
    */
   readonly closeMs: number
@@ -238,6 +247,7 @@ const handleShape = {
     dialMs: option.milliseconds(30_000),
     handshakeMs: option.milliseconds(30_000),
     requestMs: option.milliseconds(0),
+    commandMs: option.milliseconds(0),
     closeMs: option.milliseconds(5_000),
   }),
   allocate: option.function<Allocate>(),

@@ -14,7 +14,7 @@ export function repeated(octet: number, length: number): Uint8Array {
 
 /** One array out of many, for vectors too long to be written out. */
 export function joined(...parts: readonly Uint8Array[]): Uint8Array {
-  return Uint8Array.from(parts.flatMap((part) => [...part]))
+  return new Uint8Array(Buffer.concat(parts))
 }
 
 /**

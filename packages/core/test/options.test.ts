@@ -39,7 +39,7 @@ const defaults = {
     listEntries: 10_000,
     extents: 262_144,
   },
-  timeouts: { dialMs: 30_000, handshakeMs: 30_000, requestMs: 0, closeMs: 5_000 },
+  timeouts: { dialMs: 30_000, handshakeMs: 30_000, requestMs: 0, commandMs: 0, closeMs: 5_000 },
 }
 const checks = ['commands', 'flags', 'bounds', 'zeroSize', 'align', 'payload', 'autoFlag'] as const
 
@@ -87,7 +87,7 @@ describe('a given value', () => {
     ['requestStructuredReplies', false],
     ['handshakeFlags', { fixedNewstyle: false, noZeroes: true }],
     ['limits', { ...defaults.limits, inFlightCommands: 1, listEntries: Number.MAX_SAFE_INTEGER }],
-    ['timeouts', { dialMs: 0, handshakeMs: 0.5, requestMs: 2_147_483_647, closeMs: 1 }],
+    ['timeouts', { dialMs: 0, handshakeMs: 0.5, requestMs: 2_147_483_647, commandMs: 2, closeMs: 1 }],
   ])('of %s is used, the others keep their defaults', (option, value) => {
     expect(settingsOf({ [option]: value })).toEqual({ ...defaults, [option]: value })
   })
@@ -168,7 +168,7 @@ describe('a mistake', () => {
     ],
     [
       { timeouts: { connectMs: 1 } },
-      "unknown option 'timeouts.connectMs', expected one of dialMs, handshakeMs, requestMs, closeMs",
+      "unknown option 'timeouts.connectMs', expected one of dialMs, handshakeMs, requestMs, commandMs, closeMs",
     ],
     [
       { handshakeFlags: { noZeros: true } },

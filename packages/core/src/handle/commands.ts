@@ -15,8 +15,24 @@ import type { PendingInit } from './pending-command.js'
 
 /** What goes by name with every command. */
 export interface CommandOptions {
-  /** Rejects the promise at once with the signal's reason; the connection and other commands live on. */
+  /** Gives the command up: its promise rejects with the reason of the signal. The connection and other commands go on. */
   readonly signal?: AbortSignal | undefined
+  /**
+   * When a command that was given up rejects.
+   *
+   * - `detach`: at once. A request that was sent may still be carried out, even after later ones were answered.
+   * - `settle`: once nothing of the command can happen any more: its reply has arrived, or the connection is closed. A
+   *   command that was not sent rejects at once.
+   * @default 'detach'
+   */
+  readonly abort?: 'detach' | 'settle' | undefined
+  /**
+   * The longest wait for the reply once the request was sent, in milliseconds, from 0 to 2147483647; 0 for none. Then the
+   * command is given up, as by `signal`, and rejects with ETIMEDOUT; the connection goes on. Waiting to be sent does not
+   * count.
+   * @default timeouts.commandMs of the handle, which ends the connection
+   */
+  readonly timeoutMs?: number | undefined
   /**
    * Further flags as bits (`CommandFlag` of `@nbdjs/core/wire`), from 0 to 65535, for trying out servers: what does not
    * belong to the command is sent with `strict: { flags: false }` only.
@@ -39,22 +55,52 @@ export interface ParsedCommandOptions {
   /** CommandFlag bits. */
   readonly flags: number
   readonly signal: AbortSignal | undefined
+  readonly timeoutMs: number | undefined
+  /** The promise may settle before the reply: the memory of the caller must not be lent. */
+  readonly detaches: boolean
 }
 
-const noCommandOptions: ParsedCommandOptions = { flags: 0, signal: undefined }
-const namesOfCommandOptions = [...Object.keys(flagOf), 'flags', 'signal']
+const noCommandOptions: ParsedCommandOptions = {
+  flags: 0,
+  signal: undefined,
+  timeoutMs: undefined,
+  detaches: false,
+}
+const namesOfCommandOptions = [...Object.keys(flagOf), 'flags', 'signal', 'abort', 'timeoutMs']
+const abortModes: readonly unknown[] = [undefined, 'detach', 'settle']
+/** A longer timer of JavaScript fires at once. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1
 /** A request has 16 bits for flags ("Request message"). */
 const MAX_FLAGS = 0xffff
 
 /** The options of a command: flags by name, and a signal. */
 export function parseCommandOptions(command: string, options: unknown): ParsedCommandOptions {
   if (options === undefined) return noCommandOptions
-  const { signal, flags: bits, ...flagOptions } = checkOptions(command, options, namesOfCommandOptions)
+  const {
+    signal,
+    abort,
+    timeoutMs,
+    flags: bits,
+    ...flagOptions
+  } = checkOptions(command, options, namesOfCommandOptions)
   let flags = parseFlags(command, bits)
   for (const [name, wish] of Object.entries(flagOptions)) {
     if (wish !== undefined && checkBoolean(command, name, wish)) flags |= flagOf[name] as number
   }
-  return { flags, signal: checkSignal(command, signal) }
+  if (!abortModes.includes(abort)) throw argumentError(command, 'abort', "one of 'detach', 'settle'", abort)
+  const isGivenUp = signal !== undefined || (checkTimeout(command, timeoutMs) ?? 0) > 0
+  return {
+    flags,
+    signal: checkSignal(command, signal),
+    timeoutMs: timeoutMs as number | undefined,
+    detaches: isGivenUp && abort !== 'settle',
+  }
+}
+
+function checkTimeout(command: string, timeoutMs: unknown): number | undefined {
+  if (timeoutMs === undefined) return undefined
+  if (typeof timeoutMs === 'number' && timeoutMs >= 0 && timeoutMs <= MAX_TIMEOUT_MS) return timeoutMs
+  throw argumentError(command, 'timeoutMs', `a number of milliseconds from 0 to ${MAX_TIMEOUT_MS}`, timeoutMs)
 }
 
 function parseFlags(command: string, flags: unknown = 0): number {
@@ -482,7 +528,7 @@ export type PayloadParser<Subject> = (
   rule: CommandRule,
   subject: Subject,
   offset: U64,
-  options: CommandOptions | undefined,
+  detaches: boolean,
 ) => CommandPayload
 
 /** A number of bytes: of a read into new memory, or of a range. */
@@ -493,10 +539,10 @@ export const lengthArgument: PayloadParser<number | bigint> = ({ name }, length)
 /** No bytes in particular. */
 export const noArgument: PayloadParser<undefined> = () => ({ length: 0 })
 
-/** Into the caller's memory, which cannot be lent to the connection where the caller may take it back. */
-export const destinationArgument: PayloadParser<Uint8Array> = ({ name }, buffer, _offset, options) => {
+/** Into the caller's memory, which is not lent to the connection if the promise may settle before the reply. */
+export const destinationArgument: PayloadParser<Uint8Array> = ({ name }, buffer, _offset, detaches) => {
   const destination = checkBytes(name, 'buffer', buffer)
-  const canReceiveInPlace = options?.signal === undefined && !isShared(destination)
+  const canReceiveInPlace = !detaches && !isShared(destination)
   return { length: destination.length, destination, canReceiveInPlace }
 }
 
@@ -510,17 +556,18 @@ export const chunkedDestination: PayloadParser<ChunkedRead> = (
   rule,
   { buffer, onChunk },
   offset,
-  options,
+  detaches,
 ) => {
-  const target = destinationArgument(rule, buffer, offset, options)
+  const target = destinationArgument(rule, buffer, offset, detaches)
   checkFunction(rule.name, 'onChunk', onChunk)
   return { ...target, wantsChunks: true, onChunk }
 }
 
-/** From the caller's memory. Of memory that others may change meanwhile, a copy is taken. */
-export const dataArgument: PayloadParser<Uint8Array> = ({ name }, data) => {
+/** From the caller's memory. It is copied if the promise may settle before the reply, or if other threads may change it. */
+export const dataArgument: PayloadParser<Uint8Array> = ({ name }, data, _offset, detaches) => {
   const bytes = checkBytes(name, 'data', data)
-  return { length: bytes.length, data: isShared(bytes) ? new Uint8Array(bytes) : bytes }
+  if (isShared(bytes)) return { length: bytes.length, data: new Uint8Array(bytes) }
+  return { length: bytes.length, data: bytes, copiesData: detaches }
 }
 
 /** What a block status asks about. */

@@ -8,7 +8,7 @@ import type { Outcome, ProtocolEvent } from '../protocol/session.js'
 import type { Connection, Receiver } from '../transport.js'
 import { PendingCommand, type PendingInit } from './pending-command.js'
 import { isError, transportBreach } from './transport-breach.js'
-import { AbortListeners, StallTimer, startTimeout } from './watchers.js'
+import { AbortListeners, CommandTimer, SilenceTimer, startTimeout } from './watchers.js'
 import { WriteBatcher } from './write-batcher.js'
 
 /** A connection that can switch to TLS: see UpgradableConnection. */
@@ -40,7 +40,9 @@ export class ConnectionDriver implements Receiver {
   readonly #timeouts: Timeouts
   readonly #writeBatcher: WriteBatcher = new WriteBatcher(() => this.#drain())
   readonly #abortListeners: AbortListeners<PendingCommand>
-  readonly #stallTimer: StallTimer
+  readonly #silenceTimer: SilenceTimer
+  readonly #disposeTimer: SilenceTimer
+  readonly #commandTimer: CommandTimer<PendingCommand>
   /** Callers that await an operation of the handshake: two when a listener begins one as another ends. */
   readonly #operationCallbacks: ((outcome: Outcome) => void)[] = []
   #isWriteBlocked = false
@@ -67,7 +69,25 @@ export class ConnectionDriver implements Receiver {
     this.#address = options.address
     this.#timeouts = options.timeouts
     this.#abortListeners = new AbortListeners((command, reason) => this.#abandon(command, reason))
-    this.#stallTimer = new StallTimer(options.timeouts.requestMs, (ticks) => this.#checkProgress(ticks))
+    const { requestMs, commandMs, closeMs } = options.timeouts
+    const received = (): number => this.protocol.bytesReceived
+    const isWaiting = (): boolean => this.protocol.inFlight > 0
+    this.#silenceTimer = new SilenceTimer(requestMs, {
+      received,
+      isWaiting,
+      expired: () => this.#failSilent(requestMs),
+    })
+    this.#disposeTimer = new SilenceTimer(closeMs, {
+      received,
+      isWaiting: () => true,
+      expired: () => this.#failDisposed(closeMs),
+    })
+    this.#commandTimer = new CommandTimer(commandMs, {
+      lastSerial: () => this.protocol.lastSerial,
+      overdue: (serial) => this.protocol.overdue(serial),
+      isWaiting,
+      expired: (command) => this.#failUnanswered(command, commandMs),
+    })
   }
 
   // --- for the handle ------------------------------------------------------------------------------------
@@ -106,27 +126,25 @@ export class ConnectionDriver implements Receiver {
    * Queues a command; its promise settles with `result` once the reply is complete. All requests of one turn leave in
    * one write.
    */
-  submit<T>(
-    init: PendingInit,
-    signal: AbortSignal | undefined,
-    result: (command: PendingCommand) => T,
-  ): Promise<T> {
+  submit<T>(init: PendingInit, result: (command: PendingCommand) => T): Promise<T> {
     return new Promise((resolve, reject) => {
+      const { signal } = init
       if (signal?.aborted === true) {
         reject(signal.reason)
         return
       }
-      const command = new PendingCommand(init, signal, result, resolve, reject)
+      const command = new PendingCommand(init, result, resolve, reject)
       this.#abortListeners.add(command)
-      this.#stallTimer.start()
+      this.#silenceTimer.start()
+      this.#commandTimer.start()
       this.protocol.submit(command)
       this.#writeBatcher.schedule()
     })
   }
 
   /**
-   * Begins an orderly end: NBD_OPT_ABORT while negotiating, else NBD_CMD_DISC once every command is answered. With
-   * `abandonPending`, commands that were not sent fail instead of being sent.
+   * Begins an orderly end: NBD_OPT_ABORT while negotiating, else NBD_CMD_DISC once every command that a caller awaits is
+   * answered. With `abandonPending`, commands that were not sent fail instead of being sent.
    */
   beginShutdown(abandonPending: boolean): void {
     this.#run((protocol) => {
@@ -134,6 +152,11 @@ export class ConnectionDriver implements Receiver {
       else if (protocol.phase === 'transmission' || protocol.phase === 'disconnecting')
         protocol.disconnect({ abandonPending })
     })
+  }
+
+  /** From now on everything ends if no bytes are received for `closeMs`. After `beginShutdown()`. */
+  limitShutdown(): void {
+    if (this.protocol.phase === 'transmission') this.#disposeTimer.start()
   }
 
   /** Ends everything at once. */
@@ -230,7 +253,7 @@ export class ConnectionDriver implements Receiver {
     const settled = this.protocol.takeSettled()
     if (settled.length > 0) this.#writeBatcher.expectRequests(settled.length)
     for (const command of settled) {
-      this.#abortListeners.remove(command)
+      this.#unwatch(command)
       command.settle()
     }
     const event = this.protocol.nextEvent()
@@ -244,14 +267,21 @@ export class ConnectionDriver implements Receiver {
   }
 
   #write(): void {
-    while (!this.#isWriteBlocked) {
-      const chunks = this.protocol.takeOutput()
-      if (chunks.length === 0) return
-      const isFlushed = this.#writeChunks(chunks)
-      if (isFlushed === undefined) return
-      if (isFlushed) this.protocol.outputFlushed()
-      else this.#isWriteBlocked = true
+    while (!this.#isWriteBlocked || this.protocol.isDisconnectDue) {
+      if (!this.#writeOnce()) break
     }
+    for (const command of this.protocol.takeTimed()) command.startTimeout((late) => this.#expire(late))
+  }
+
+  /** Returns false if there is nothing to write, or nothing can be written. */
+  #writeOnce(): boolean {
+    const chunks = this.protocol.takeOutput()
+    if (chunks.length === 0) return false
+    const isFlushed = this.#writeChunks(chunks)
+    if (isFlushed === undefined) return false
+    if (isFlushed) this.protocol.outputFlushed()
+    else this.#isWriteBlocked = true
+    return true
   }
 
   /** Undefined when the transport broke its contract. */
@@ -272,7 +302,7 @@ export class ConnectionDriver implements Receiver {
   #dispatch(event: ProtocolEvent): void {
     switch (event.kind) {
       case 'phase':
-        if (event.next === 'closed' || event.next === 'dead') this.#stallTimer.stop()
+        if (event.next !== 'transmission') this.#stopTimers()
         this.#listener.onPhase(event.next, event.previous)
         return
       case 'operation':
@@ -303,6 +333,8 @@ export class ConnectionDriver implements Receiver {
   }
 
   #close(): void {
+    // A connection that is blocked accepts it all the same. Nothing can be written after close().
+    while (this.#writeOnce());
     this.#cancelCloseTimeout = startTimeout(this.#timeouts.closeMs, () => this.#closeOverdue())
     try {
       Promise.resolve(this.#connection.close()).catch((cause) =>
@@ -368,24 +400,53 @@ export class ConnectionDriver implements Receiver {
     return outcome.value as OperationResults[K]
   }
 
-  /** The caller no longer awaits `command`. Requests that this lets through leave at the end of the turn. */
+  /** The caller gives `command` up. Requests and a disconnect that this lets through leave at the end of the turn. */
   #abandon(command: PendingCommand, reason: unknown): void {
-    this.protocol.abandon(command)
+    this.#unwatch(command)
+    this.protocol.abandon(command, { isDetached: command.abort(reason) })
     this.#writeBatcher.schedule()
-    command.abort(reason)
   }
 
-  #checkProgress(ticks: number): 'busy' | 'idle' {
-    const stalled = this.protocol.tick(ticks)
-    if (stalled !== undefined) {
-      const { requestMs } = this.#timeouts
-      const cause = this.#transportError(`no byte was moved for ${requestMs} ms`, 'read', {
-        errno: 'ETIMEDOUT',
-      })
-      const message = `${stalled} made no progress for ${requestMs} ms (timeouts.requestMs)`
-      this.fail(this.#lossError(message, { errno: 'ENOTCONN', cause }))
-    }
-    return this.protocol.inFlight > 0 ? 'busy' : 'idle'
+  #expire(command: PendingCommand): void {
+    const { timeoutMs } = command
+    this.#abandon(
+      command,
+      this.#timeoutError(`${command} was not answered within ${timeoutMs} ms (timeoutMs)`),
+    )
+  }
+
+  #unwatch(command: PendingCommand): void {
+    this.#abortListeners.remove(command)
+    command.stopTimeout()
+  }
+
+  #stopTimers(): void {
+    this.#silenceTimer.stop()
+    this.#commandTimer.stop()
+    this.#disposeTimer.stop()
+  }
+
+  #failSilent(requestMs: number): void {
+    const cause = this.#timeoutError(`no byte was received for ${requestMs} ms`)
+    const message = `${this.protocol.oldest ?? 'a command'} made no progress for ${requestMs} ms (timeouts.requestMs)`
+    this.fail(this.#lossError(message, { errno: 'ENOTCONN', cause }))
+  }
+
+  #failUnanswered(command: PendingCommand, commandMs: number): void {
+    const message = `${command} was not answered within ${commandMs} ms (timeouts.commandMs)`
+    // The others are lost with the connection.
+    command.error ??= this.#lossError(message, { errno: 'ETIMEDOUT' })
+    this.fail(this.#lossError(message, { errno: 'ENOTCONN', cause: command.error }))
+  }
+
+  #failDisposed(closeMs: number): void {
+    const commands = `${this.protocol.inFlight} commands in flight`
+    const message = `the handle was disposed, and received no byte for ${closeMs} ms with ${commands} (timeouts.closeMs)`
+    this.fail(this.#timeoutError(message))
+  }
+
+  #timeoutError(message: string): NbdTransportError {
+    return this.#transportError(message, 'read', { errno: 'ETIMEDOUT' })
   }
 
   #lossError(message: string, details: NbdErrorDetails): NbdTransportError {

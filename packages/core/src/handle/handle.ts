@@ -743,10 +743,20 @@ export class Handle extends EventEmitter<HandleEvents> {
     this.#dialling.abort(error)
   }
 
-  /** For `await using`: `shutdown()` where there is something to shut down, else `destroy()`. */
+  /**
+   * For `await using`: begins a `shutdown()` if that is legal, otherwise calls `destroy()`. Resolves once the connection is
+   * closed, however it ended, and therefore hides no error that left the block. It waits for commands in flight, but not
+   * longer than `timeouts.closeMs` without a byte received: then it destroys the handle, and they reject with ETIMEDOUT.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (legalStates.shutdown.includes(this.state)) await this.shutdown()
-    else this.destroy()
+    const driver = this.#driver
+    if (driver === undefined || !legalStates.shutdown.includes(this.state)) {
+      this.destroy()
+      return
+    }
+    driver.beginShutdown(false)
+    driver.limitShutdown()
+    await this.closed.catch(() => {})
   }
 
   // --- implementation ------------------------------------------------------------------------------------
@@ -826,9 +836,9 @@ export class Handle extends EventEmitter<HandleEvents> {
     try {
       const driver = this.#requireDriver('command', rule.name)
       this.#checkContext ??= checkContextOf(driver.protocol, this.#options.strict)
-      const { flags, signal } = parseCommandOptions(rule.name, options)
+      const { flags, signal, timeoutMs, detaches } = parseCommandOptions(rule.name, options)
       const at = checkOffset(rule.name, offset)
-      const target = targetOf(rule, subject, at, options)
+      const target = targetOf(rule, subject, at, detaches)
       checkCommand(rule, flags, at, target, this.#checkContext)
       const init = {
         name: rule.name,
@@ -840,11 +850,15 @@ export class Handle extends EventEmitter<HandleEvents> {
         destination: target.destination,
         allocate: this.#options.allocate,
         canReceiveInPlace: target.canReceiveInPlace,
+        copiesData: target.copiesData,
         status: target.status,
         wantsChunks: target.wantsChunks,
         onChunk: target.onChunk,
+        signal,
+        timeoutMs,
+        settlesAborted: !detaches,
       }
-      return driver.submit(init, signal, result)
+      return driver.submit(init, result)
     } catch (error) {
       return Promise.reject(error)
     }

@@ -1,8 +1,12 @@
 import type { ReadChunk } from '../protocol/transmission/command.js'
 import { Command, type CommandInit } from '../protocol/transmission/command.js'
 import { rejectWithCaller, resolveInOrder } from './caller-stack.js'
+import { startTimeout } from './watchers.js'
 
 export interface PendingInit extends CommandInit {
+  readonly signal?: AbortSignal | undefined
+  /** Whether an abort rejects the promise only once the command is settled: `abort: 'settle'`. */
+  readonly settlesAborted?: boolean | undefined
   /** Goes with `wantsChunks`. */
   readonly onChunk?: ((chunk: ReadChunk) => void) | undefined
 }
@@ -10,7 +14,10 @@ export interface PendingInit extends CommandInit {
 /** A command with the promise that its caller waits for. */
 export class PendingCommand extends Command {
   readonly signal: AbortSignal | undefined
-  /** Who is told of each chunk. */
+  readonly #settlesAborted: boolean
+  #cancelTimeout: (() => void) | undefined
+  #abortReason: { readonly reason: unknown } | undefined
+  /** Receives each chunk. */
   readonly #onChunk: ((chunk: ReadChunk) => void) | undefined
   /** What its caller gets. */
   readonly #result: (command: PendingCommand) => unknown
@@ -19,14 +26,14 @@ export class PendingCommand extends Command {
 
   constructor(
     init: PendingInit,
-    signal: AbortSignal | undefined,
     result: (command: PendingCommand) => unknown,
     resolve: (result: never | Promise<never>) => void,
     reject: (reason: unknown) => void,
   ) {
     super(init)
     this.#onChunk = init.onChunk
-    this.signal = signal
+    this.signal = init.signal
+    this.#settlesAborted = init.settlesAborted ?? false
     this.#result = result
     this.#resolve = resolve
     this.#reject = reject
@@ -42,14 +49,32 @@ export class PendingCommand extends Command {
     }
   }
 
+  /** Calls `expired` once its own `timeoutMs` have passed. */
+  startTimeout(expired: (command: PendingCommand) => void): void {
+    this.#cancelTimeout = startTimeout(this.timeoutMs ?? 0, () => expired(this))
+  }
+
+  stopTimeout(): void {
+    this.#cancelTimeout?.()
+  }
+
   /** The reply is complete, or will never be. */
   settle(): void {
-    if (this.error === undefined) resolveInOrder(this.#resolve, this.#result(this) as never)
+    if (this.#abortReason !== undefined) this.#reject(this.#abortReason.reason)
+    else if (this.error === undefined) resolveInOrder(this.#resolve, this.#result(this) as never)
     else rejectWithCaller(this.#resolve, this.#reject, this.error)
   }
 
-  /** The caller gave up. */
-  abort(reason: unknown): void {
+  /**
+   * The caller gives the command up. Rejects at once, unless the request was sent and the caller wants to know when nothing
+   * of it can happen any more: then `settle()` rejects. Returns whether it rejected.
+   */
+  abort(reason: unknown): boolean {
+    if (this.#settlesAborted && this.state === 'sent') {
+      this.#abortReason ??= { reason }
+      return false
+    }
     this.#reject(reason)
+    return true
   }
 }

@@ -46,7 +46,7 @@ export interface ClientProtocolOptions {
  * The client's side of one NBD conversation, without I/O: no socket, no clock, no promise, no callback.
  *
  * Put bytes in with `buffer()`, `received()`, `ended()`, `disconnected()` and `tlsStarted()`; put the caller's wishes in with
- * `begin()`, `abort()`, `submit()`, `abandon()`, `disconnect()`, `tick()` and `fail()`. After each, take out
+ * `begin()`, `abort()`, `submit()`, `abandon()`, `disconnect()` and `fail()`. After each, take out
  * what is due, output first: `takeOutput()`, then `takeChunks()`, then `takeSettled()`, then `nextEvent()`
  * until it has none. Bytes of the peer never make a method throw; once `closed` or `dead`, the protocol absorbs
  * everything.
@@ -68,8 +68,6 @@ export class ClientProtocol<C extends Command> {
   #failure: Error | undefined
   #operation: Operation = 'connect'
   #hasPeerEnded = false
-  #silentTicks = 0
-  #bytesAtLastTick = 0
 
   constructor({ address, settings, limits }: ClientProtocolOptions) {
     this.#address = address
@@ -249,11 +247,11 @@ export class ClientProtocol<C extends Command> {
   }
 
   /**
-   * Nobody waits for `command` any more. One that was not sent is forgotten; the reply to one that was sent
-   * is drained.
+   * The caller gave `command` up: it is not sent or, if it was, its reply is discarded. Unless `isDetached` is false, the
+   * caller awaits nothing any more: the command is not reported as settled, and delays no disconnect.
    */
-  abandon(command: C): void {
-    this.#transmission.abandon(command)
+  abandon(command: C, { isDetached = true }: { readonly isDetached?: boolean } = {}): void {
+    this.#transmission.abandon(command, isDetached)
   }
 
   /**
@@ -264,15 +262,29 @@ export class ClientProtocol<C extends Command> {
     this.#transmission.disconnect(abandonPending)
   }
 
-  /**
-   * Time passes. Returns the oldest command on its way once `ticks` of them in a row saw not one byte move, in
-   * either direction. Bytes of other commands count: on a slow line the replies wait for one another.
-   */
-  tick(ticks: number): C | undefined {
-    const bytes = this.#stats.bytesSent + this.#stats.bytesReceived
-    this.#silentTicks = bytes === this.#bytesAtLastTick ? this.#silentTicks + 1 : 0
-    this.#bytesAtLastTick = bytes
-    return this.#silentTicks >= ticks ? this.#transmission.oldest : undefined
+  /** Bytes received so far. */
+  get bytesReceived(): number {
+    return this.#stats.bytesReceived
+  }
+
+  /** The command in flight that was sent first. */
+  get oldest(): C | undefined {
+    return this.#transmission.oldest
+  }
+
+  /** The number of the command that was sent last, for `overdue()`. */
+  get lastSerial(): number {
+    return this.#transmission.lastSerial
+  }
+
+  /** The oldest command without a timeout of its own, if it was sent when `serial` was the last number, or before. */
+  overdue(serial: number): C | undefined {
+    return this.#transmission.overdue(serial)
+  }
+
+  /** NBD_CMD_DISC is all that is left to send: it must not wait until the connection has flushed what it holds. */
+  get isDisconnectDue(): boolean {
+    return this.#phase === 'transmission' && this.#transmission.isDisconnectDue
   }
 
   /** Ends it all: whatever waits is settled with `error`. */
@@ -305,6 +317,11 @@ export class ClientProtocol<C extends Command> {
   /** The chunks of reads that asked for them since the last call. They come before what is settled. */
   takeChunks(): readonly CommandChunk<C>[] {
     return this.#transmission.takeChunks()
+  }
+
+  /** The commands with a timeout of their own that were sent since the last call. */
+  takeTimed(): readonly C[] {
+    return this.#transmission.takeTimed()
   }
 
   /** The commands that were settled since the last call, in the order of their replies. */
@@ -458,9 +475,10 @@ export class ClientProtocol<C extends Command> {
   }
 
   #endTransmission(cause: Error | undefined): void {
-    const { isBetweenReplies, progress, inFlight } = this.#transmission
+    const { isBetweenReplies, progress, inFlight, isLending } = this.#transmission
     const error = this.#connectionLost(isBetweenReplies ? this.#commandsInFlight : `in ${progress}`, cause)
-    if (cause !== undefined || inFlight > 0) {
+    if (cause !== undefined || inFlight > 0 || isLending) {
+      // close() would go on to send data whose commands have settled.
       this.fail(error)
       return
     }

@@ -196,7 +196,7 @@ describe('options', () => {
     cache: [1, 0],
     flush: [],
   }
-  const known = 'fua, noHole, df, reqOne, fastZero, payloadLen, flags, signal'
+  const known = 'fua, noHole, df, reqOne, fastZero, payloadLen, flags, signal, abort, timeoutMs'
   const { signal } = new AbortController()
   const wrong: readonly [unknown, string][] = [
     [null, 'options: expected an object, received null'],

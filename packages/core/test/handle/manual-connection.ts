@@ -1,4 +1,5 @@
 import type { Connection, Receiver, Transport } from '@nbdjs/core'
+import { joined } from '../bytes.js'
 
 /** A connection of which the test is the system below: it sees each write, and delivers byte by byte. */
 export class HandConnection implements Connection {
@@ -23,7 +24,7 @@ export class HandConnection implements Connection {
 
   write(chunks: readonly Uint8Array[]): boolean {
     this.calls.push('write')
-    const bytes = Uint8Array.from(chunks.flatMap((chunk) => [...chunk]))
+    const bytes = joined(...chunks)
     this.writes.push(bytes)
     this.onWrite(bytes)
     return this.accepts
@@ -41,7 +42,7 @@ export class HandConnection implements Connection {
 
   /** Delivers bytes as a socket does: as many at once as the receiver lends room for. */
   deliver(...chunks: readonly Uint8Array[]): void {
-    const bytes = Uint8Array.from(chunks.flatMap((chunk) => [...chunk]))
+    const bytes = joined(...chunks)
     for (let done = 0; done < bytes.length; ) {
       const view = this.receiver.buffer()
       const count = Math.min(view.length, bytes.length - done)

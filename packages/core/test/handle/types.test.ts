@@ -105,11 +105,17 @@ test('commands', () => {
       options?: StructuredReadOptions,
     ) => Promise<void>
   >()
-  expectTypeOf<keyof BlockStatusOptions>().toEqualTypeOf<'flags' | 'signal' | 'contexts' | 'reqOne'>()
-  expectTypeOf<keyof StructuredReadOptions>().toEqualTypeOf<'flags' | 'signal' | 'df'>()
-  expectTypeOf<keyof ZeroOptions>().toEqualTypeOf<'flags' | 'signal' | 'fua' | 'noHole' | 'fastZero'>()
-  expectTypeOf<keyof WriteOptions>().toEqualTypeOf<'flags' | 'signal' | 'fua'>()
-  expectTypeOf<keyof CommandOptions>().toEqualTypeOf<'flags' | 'signal'>()
+  expectTypeOf<keyof BlockStatusOptions>().toEqualTypeOf<
+    'flags' | 'signal' | 'abort' | 'timeoutMs' | 'contexts' | 'reqOne'
+  >()
+  expectTypeOf<keyof StructuredReadOptions>().toEqualTypeOf<
+    'flags' | 'signal' | 'abort' | 'timeoutMs' | 'df'
+  >()
+  expectTypeOf<keyof ZeroOptions>().toEqualTypeOf<
+    'flags' | 'signal' | 'abort' | 'timeoutMs' | 'fua' | 'noHole' | 'fastZero'
+  >()
+  expectTypeOf<keyof WriteOptions>().toEqualTypeOf<'flags' | 'signal' | 'abort' | 'timeoutMs' | 'fua'>()
+  expectTypeOf<keyof CommandOptions>().toEqualTypeOf<'flags' | 'signal' | 'abort' | 'timeoutMs'>()
 })
 
 test('H3: what pread returns can be passed where the DOM wants an ArrayBuffer', () => {

@@ -499,17 +499,33 @@ describe('the goodbye', () => {
     expect([typesSent(play, from), a.error]).toEqual([[Cmd.Flush, Cmd.Disc], undefined])
   })
 
-  test('does not wait for what was given up in line, but for what was given up on its way', () => {
+  test('B1: does not wait for what was given up, sent or not', () => {
     const play = ready({ limits: { inFlightCommands: 1 } })
     const [a, b] = [flush(), flush()]
     const from = play.output.length
     play.submit({ a, b })
     play.act((protocol) => protocol.disconnect())
     play.act((protocol) => protocol.abandon(b))
-    play.act((protocol) => protocol.abandon(a))
     expect(typesSent(play, from)).toEqual([Cmd.Flush])
-    play.arrive(none(a))
+    play.act((protocol) => protocol.abandon(a))
     expect(typesSent(play, from)).toEqual([Cmd.Flush, Cmd.Disc])
+    play.arrive(none(a))
+    play.act((protocol) => protocol.ended())
+    expect([play.settled, play.protocol.phase]).toEqual([[], 'closed'])
+  })
+
+  test('B1: waits for what was given up by a caller that awaits its end', () => {
+    const play = ready()
+    const [a, b] = [flush(), flush()]
+    const from = play.output.length
+    play.submit({ a, b })
+    play.act((protocol) => protocol.abandon(a))
+    play.act((protocol) => protocol.abandon(b, { isDetached: false }))
+    play.act((protocol) => protocol.disconnect())
+    expect(typesSent(play, from)).toEqual([Cmd.Flush, Cmd.Flush])
+    play.arrive(none(b))
+    expect(play.settled).toEqual([b])
+    expect(typesSent(play, from)).toEqual([Cmd.Flush, Cmd.Flush, Cmd.Disc])
   })
 
   test('is the last word', () => {
@@ -590,81 +606,47 @@ describe('a server that is shutting down', () => {
   })
 })
 
-describe('time', () => {
-  /** Ticks until a command counts as stalled, at most 100. */
-  function ticksUntilStalled(play: Play, beforeEach: (tick: number) => void = () => {}): number | undefined {
-    for (let tick = 1; tick <= 100; tick++) {
-      beforeEach(tick)
-      if (play.protocol.tick(4) !== undefined) return tick
-    }
-    return undefined
-  }
-
-  test('does not pass while nothing is on its way', () => {
-    expect(ticksUntilStalled(ready())).toBeUndefined()
+test('A1: a command that was given up keeps no memory of its caller', () => {
+  const play = ready()
+  const [reading, writing] = [
+    read(1000, 0, { destination: new Uint8Array(1000) }),
+    write(pattern(1000), 0, { copiesData: true }),
+  ]
+  const waiting = write(pattern(1000))
+  play.submit({ reading, writing })
+  play.isBlocked = true
+  play.submit({ waiting })
+  play.act((protocol) => {
+    for (const command of [reading, writing, waiting]) protocol.abandon(command)
   })
+  const kept = [reading, writing, waiting].map(({ data, destination }) => [data, destination])
+  expect(kept.flat()).toEqual(Array(6).fill(undefined))
+})
 
-  test('runs out for the oldest command once no byte moved for so many ticks', () => {
+describe('the commands that a timeout is about', () => {
+  test('B4: are those that were sent before, without a timeout of their own', () => {
     const play = ready()
-    const [a, b, c] = [flush(), flush(), flush()]
-    play.submit({ a, b, c })
-    play.arrive(none(a))
-    // The first tick sees the request that has just left.
-    expect(ticksUntilStalled(play)).toBe(5)
-    expect(play.protocol.tick(4)).toBe(b)
-  })
-
-  test('begins anew with every byte that is received', () => {
-    const play = ready()
-    const command = read(100)
-    play.submit({ command })
-    const reply = data(command, pattern(100))
-    expect(
-      ticksUntilStalled(
-        play,
-        (tick) => tick <= 60 && tick % 4 === 0 && play.arrive(reply.subarray(tick / 4 - 1, tick / 4)),
-      ),
-    ).toBe(64)
-  })
-
-  test('does not run out for one whose reply waits behind others on a slow line', () => {
-    const play = ready()
-    const [a, b] = [read(100), flush()]
-    play.submit({ a, b })
-    const reply = data(a, pattern(100))
-    for (const [index] of reply.entries()) {
-      play.arrive(reply.subarray(index, index + 1))
-      expect(play.protocol.tick(4)).toBeUndefined()
-    }
-    expect(b.state).toBe('sent')
-  })
-
-  test('begins anew with every batch that is sent', () => {
-    const play = ready()
-    play.isBlocked = true
-    play.submit({ long: write(pattern(8 * MIB)) })
-    expect(
-      ticksUntilStalled(play, (tick) => tick % 3 === 0 && tick <= 24 && play.protocol.takeOutput()),
-    ).toBe(28)
-  })
-
-  test('begins anew for the next command after a pause', () => {
-    const play = ready()
-    const [a, b] = [flush(), flush()]
-    play.submit({ a })
-    for (let tick = 0; tick < 3; tick++) play.protocol.tick(4)
-    play.arrive(none(a))
-    for (let tick = 0; tick < 10; tick++) expect(play.protocol.tick(4)).toBeUndefined()
+    const [own, a, b] = [flush({ timeoutMs: 5 }), flush(), flush()]
+    const before = play.protocol.lastSerial
+    play.submit({ own, a })
+    const between = play.protocol.lastSerial
     play.submit({ b })
-    expect(ticksUntilStalled(play)).toBe(5)
+    const after = play.protocol.lastSerial
+    const overdue = (): unknown[] => [before, between, after].map((serial) => play.protocol.overdue(serial))
+    expect(overdue()).toEqual([undefined, a, a])
+    play.arrive(none(a))
+    expect(overdue()).toEqual([undefined, undefined, b])
+    expect(play.protocol.oldest).toBe(own)
+    expect(play.protocol.takeTimed()).toEqual([own])
+    expect(play.protocol.takeTimed()).toEqual([])
   })
 
-  test('is not over for a command that was given up: its reply is still owed', () => {
+  test('are not over when they were given up: their replies are still owed', () => {
     const play = ready()
     const command = flush()
     play.submit({ command })
     play.act((protocol) => protocol.abandon(command))
-    expect(ticksUntilStalled(play)).toBe(5)
+    expect(play.protocol.overdue(play.protocol.lastSerial)).toBe(command)
   })
 })
 

@@ -17,7 +17,7 @@ export interface CommandInit {
   readonly flags: number
   readonly offset: U64
   readonly length: number
-  /** The payload of the request. It is lent to the connection, and the command settles only once that loan has ended. */
+  /** The payload of the request. */
   readonly data?: Uint8Array | undefined
   /** Where a read goes. Without it, memory is made for it: see read-data.ts. */
   readonly destination?: Uint8Array | undefined
@@ -28,6 +28,13 @@ export interface CommandInit {
    * command is abandoned, so it must not be the caller's where that can happen.
    */
   readonly canReceiveInPlace?: boolean | undefined
+  /**
+   * Whether the payload is copied when the request is encoded, because the caller may take it back before the reply. Else
+   * it is lent to the connection, and the command settles only once that loan has ended.
+   */
+  readonly copiesData?: boolean | undefined
+  /** The longest wait for the reply in milliseconds, 0 for none, if it is not that of the handle. */
+  readonly timeoutMs?: number | undefined
   /** Where the extents of a block status go. */
   readonly status?: ExtentCollector | undefined
   /** Whether each chunk of a read is told of. */
@@ -43,16 +50,20 @@ export class Command {
   readonly length: number
   /** The length that the request tells: of its payload if it has one, else of its effect. */
   readonly requestLength: number
-  readonly data: Uint8Array | undefined
+  readonly copiesData: boolean
+  readonly timeoutMs: number | undefined
   readonly allocate: Allocate | undefined
   readonly canReceiveInPlace: boolean
   readonly status: ExtentCollector | undefined
   readonly wantsChunks: boolean
+  data: Uint8Array | undefined
   destination: Uint8Array | undefined
 
   state: 'waiting' | 'sent' | 'settled' = 'waiting'
-  /** Nobody waits for it any more: its reply is drained into nothing. */
+  /** The caller gave it up: its reply is read and discarded. */
   abandoned = false
+  /** Its caller awaits nothing any more, not even the end of the reply. */
+  detached = false
   /** The first error counts. */
   error: Error | undefined = undefined
   /** The part of a read that has arrived in structured reply chunks; undefined before the first. */
@@ -72,6 +83,8 @@ export class Command {
     this.length = init.length
     this.requestLength = init.data?.length ?? init.length
     this.data = init.data
+    this.copiesData = init.copiesData ?? false
+    this.timeoutMs = init.timeoutMs
     this.destination = init.destination
     this.allocate = init.allocate
     this.canReceiveInPlace = init.canReceiveInPlace ?? true

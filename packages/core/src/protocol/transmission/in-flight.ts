@@ -8,12 +8,23 @@ export class InFlight<C extends Command> {
   #slots: (C | undefined)[] = []
   #free: number[] = []
   #count = 0
+  #detached = 0
   #bytes = 0
   #replyBytes = 0
   #serial = 0
 
   get count(): number {
     return this.#count
+  }
+
+  /** Those that a caller awaits. */
+  get awaited(): number {
+    return this.#count - this.#detached
+  }
+
+  /** The serial number of the command that was sent last. */
+  get lastSerial(): number {
+    return this.#serial
   }
 
   /** Of payload that they move, in both directions. */
@@ -42,10 +53,17 @@ export class InFlight<C extends Command> {
     return command?.serial === cookieHigh ? command : undefined
   }
 
+  /** The caller of a command that was sent awaits nothing any more. It may have been answered. */
+  detach(command: C): void {
+    command.detached = true
+    if (this.find(command.serial, command.slot) === command) this.#detached++
+  }
+
   remove(command: C): void {
     this.#slots[command.slot] = undefined
     this.#free.push(command.slot)
     this.#count--
+    if (command.detached) this.#detached--
     this.#bytes -= payloadLength(command)
     this.#replyBytes -= replyLength(command)
   }
@@ -54,12 +72,20 @@ export class InFlight<C extends Command> {
     return this.#inOrder()[0]
   }
 
+  /** The oldest command without a timeout of its own, if it was sent when `serial` was the last one, or before. */
+  overdue(serial: number): C | undefined {
+    const oldest = this.#inOrder().find(({ timeoutMs }) => timeoutMs === undefined)
+    // Serial numbers wrap at 2^32.
+    return oldest !== undefined && ((serial - oldest.serial) | 0) >= 0 ? oldest : undefined
+  }
+
   /** Takes everything out, oldest first. */
   drain(): C[] {
     const commands = this.#inOrder()
     this.#slots = []
     this.#free = []
     this.#count = 0
+    this.#detached = 0
     this.#bytes = 0
     this.#replyBytes = 0
     return commands

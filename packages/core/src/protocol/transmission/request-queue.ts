@@ -24,6 +24,8 @@ export class RequestQueue<C extends Command> {
 
   /** Whose request is perhaps not yet taken whole. */
   partiallySent: C | undefined
+  /** Commands with a timeout of their own that were sent. */
+  timed: C[] = []
 
   /** `refuse` gets each command that can no longer be sent. */
   constructor(
@@ -89,7 +91,7 @@ export class RequestQueue<C extends Command> {
 
   #send(command: C, sendQueue: SendQueue): void {
     this.#waiting--
-    const sendError = detachedDataError(command) ?? preallocate(command)
+    const sendError = detachedDataError(command) ?? preallocate(command) ?? copyData(command)
     if (sendError !== undefined) {
       command.error = sendError
       this.#onUnsendable(command)
@@ -108,9 +110,11 @@ export class RequestQueue<C extends Command> {
       command.offset,
       command.requestLength,
     )
+    if (command.timeoutMs !== undefined && command.timeoutMs > 0) this.timed.push(command)
     if (command.data === undefined) return
     sendQueue.append(command.data)
-    command.lentUntil = sendQueue.appended
+    if (command.copiesData) command.data = undefined
+    else command.lentUntil = sendQueue.appended
   }
 }
 
@@ -118,6 +122,23 @@ export class RequestQueue<C extends Command> {
 function detachedDataError(command: Command): NbdUsageError | undefined {
   if (command.data === undefined || command.data.length === command.requestLength) return undefined
   return new NbdUsageError(`${command}: the data was detached or resized before it was sent`)
+}
+
+/** Replaces the caller's memory by a copy, if the caller may take it back before it is flushed. Returns why it cannot. */
+function copyData(command: Command): NbdUsageError | undefined {
+  if (!command.copiesData || command.data === undefined) return undefined
+  try {
+    command.data = new Uint8Array(command.data)
+    return undefined
+  } catch (cause) {
+    return new NbdUsageError(
+      `${command}: cannot allocate ${command.data.length} bytes: use a smaller write`,
+      {
+        errno: 'ENOMEM',
+        cause,
+      },
+    )
+  }
 }
 
 function isWaiting(command: Command): boolean {

@@ -57,9 +57,26 @@ export class Transmission<C extends Command> {
     return this.#inFlight.count + this.#requests.waiting
   }
 
-  /** Of those on their way. */
+  /** Of those in flight. */
   get oldest(): C | undefined {
     return this.#inFlight.oldest
+  }
+
+  /** See {@link InFlight.lastSerial}. */
+  get lastSerial(): number {
+    return this.#inFlight.lastSerial
+  }
+
+  /** See {@link InFlight.overdue}. */
+  overdue(serial: number): C | undefined {
+    return this.#inFlight.overdue(serial)
+  }
+
+  /** The commands with a timeout of their own that were sent since the last call. */
+  takeTimed(): readonly C[] {
+    const { timed } = this.#requests
+    if (timed.length > 0) this.#requests.timed = []
+    return timed
   }
 
   /** No more commands are taken. */
@@ -115,11 +132,19 @@ export class Transmission<C extends Command> {
     this.#requests.push(command)
   }
 
-  /** Nobody waits for `command` any more: it is not sent, or else its reply is drained. It needs no memory for that. */
-  abandon(command: C): void {
+  /**
+   * The caller gave `command` up. It is not sent or, if it was, its reply is discarded; it needs no memory for that.
+   * Detached, it is not reported as settled and delays no disconnect.
+   */
+  abandon(command: C, isDetached: boolean): void {
     command.abandoned = true
+    command.data = undefined
     command.destination = undefined
-    if (command.state === 'waiting') this.#requests.abandon(command)
+    if (command.state === 'sent' && isDetached) this.#inFlight.detach(command)
+    if (command.state === 'waiting') {
+      command.detached = true
+      this.#requests.abandon(command)
+    }
   }
 
   /** Takes no more commands. With `abandonPending`, those that were not yet sent fail instead of being sent. */
@@ -129,12 +154,22 @@ export class Transmission<C extends Command> {
     if (abandonPending) this.#dropWaiting('the connection is being shut down', {})
   }
 
+  /** A command was answered, and the connection still holds its data. */
+  get isLending(): boolean {
+    return this.#answeredWhileLent.length > 0
+  }
+
+  /** No command that a caller awaits is left. The others do not delay a disconnect. */
+  get isDisconnectDue(): boolean {
+    return this.#isDisconnecting && this.#inFlight.awaited + this.#requests.waiting === 0
+  }
+
   // --- what comes out ------------------------------------------------------------------------------------
 
   /** Encodes the requests whose turn it is, until `length` bytes wait. True when it is time to say goodbye. */
   fill(length: number): boolean {
     this.#requests.fill(this.#shared.sendQueue, length)
-    return this.#isDisconnecting && this.inFlight === 0
+    return this.isDisconnectDue
   }
 
   /** Why the rest of a request that was cut cannot be sent: without its memory every later byte would be out of step. */
@@ -218,6 +253,6 @@ export class Transmission<C extends Command> {
 
   #settle(command: C): void {
     command.state = 'settled'
-    if (!command.abandoned) this.#settled.push(command)
+    if (!command.detached) this.#settled.push(command)
   }
 }
