@@ -227,10 +227,11 @@ describe.each(installations)('%s', (installation) => {
       const filters = ['delay']
       const parameters = ['1M', 'delay-read=60']
       const nbd = await handleTo({ plugin: 'memory', filters, parameters }, { timeouts: { requestMs: 200 } })
-      const dead = { code: 'ERR_NBD_TRANSPORT', errno: 'ETIMEDOUT' }
-      await expect(nbd.pread(1, 0)).rejects.toMatchObject(dead)
+      const cause = expect.objectContaining({ errno: 'ETIMEDOUT' })
+      const lost = { code: 'ERR_NBD_TRANSPORT', errno: 'ENOTCONN', cause, isConnectionLost: true }
+      await expect(nbd.pread(1, 0)).rejects.toMatchObject(lost)
       expect(nbd.state).toBe('dead')
-      await expect(nbd.closed).rejects.toMatchObject(dead)
+      await expect(nbd.closed).rejects.toMatchObject(lost)
     })
 
     it('advertises block sizes, which both sides check', async () => {
