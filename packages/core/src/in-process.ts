@@ -6,8 +6,8 @@ import type { Connection, DialOptions, Receiver, Transport } from './transport.j
  * Two connected ends in one process: a client and an embedded server, with no system call between them.
  *
  * The bytes are copied once, from the chunks of the writer into the memory of the reader. A receiver is called from a
- * microtask of its own end, so that calls never overlap. Microtasks run before timers and I/O: two ends that never stop to
- * transfer data keep both waiting.
+ * microtask of its own end, so that calls never overlap. Microtasks run before timers and I/O: two ends
+ * that transfer data without a pause delay both.
  */
 
 /** The options of {@link inProcess} and {@link inProcessPair}. */

@@ -1,55 +1,47 @@
 /**
- * The contract between NBD_OPT_STARTTLS, which the core negotiates, and whoever speaks TLS: `@nbdjs/tls` on Node, or
- * an implementation of your own.
+ * The contract between the core, which negotiates NBD_OPT_STARTTLS, and a TLS provider: `@nbdjs/tls` on Node, or your own.
  *
- * The core sees to it that TLS is asked for first, that no byte that came in plaintext counts once the server has
- * agreed, and that nothing goes on without TLS where it is required. The provider turns one connection into
- * another, and verifies the peer.
+ * The core requests TLS before any other option, rejects plaintext bytes after the server has accepted, and does not continue
+ * without TLS if it is required. The provider makes an encrypted connection of a plaintext one and verifies the peer.
  */
 import type { Connection } from './transport.js'
 import type { UriTlsParameters } from './uri/nbd-uri.js'
 
-/** Speaks TLS. Immutable: one provider may upgrade any number of connections. */
+/** Upgrades connections to TLS. Immutable: one provider may upgrade any number of connections. */
 export interface TlsProvider {
-  /** Which side of the TLS handshake it takes: a handle needs a `client`. */
+  /** The side of the TLS handshake. A handle needs a `client`. */
   readonly role: 'client' | 'server'
 
-  /**
-   * What a URI would say to have a provider like this one, as far as it can: names of files and of the user, never a
-   * password or a key. A handle tells it in its `uri`.
-   */
+  /** The parameters of this provider for `handle.uri`: names of files and of the user, never a password or a key. */
   readonly uri?: UriTls | undefined
 
   /**
-   * Turns a connection that speaks plaintext into one that speaks TLS. Called right after the last byte of
-   * plaintext was read.
+   * Upgrades a plaintext connection to TLS. Called directly after the last plaintext byte.
    *
-   * The provider must take the connection over before `upgrade` returns its promise: by `connection.start()`, or
-   * in its own way if it knows the kind of `original`. A byte that comes when nobody has taken it over ends
-   * everything.
+   * The provider must attach a receiver before `upgrade` returns its promise: with `connection.start()`, or in its own way if it
+   * knows the kind of `original`. A byte received before the provider attaches a receiver destroys the connection.
    *
-   * Resolves once the TLS handshake is done and the peer is verified, with a connection that was not started.
-   * Rejects with the signal's own reason when aborted, else with an error that tells what failed, and never shows
-   * a secret; nothing is open by then.
+   * @returns A promise that resolves with a connection that is not started, once the TLS handshake is complete and the peer is
+   * verified. It rejects with the signal's reason if aborted, otherwise with an error without secrets. Nothing is open then.
    */
   upgrade(handover: TlsHandover): Promise<Connection>
 }
 
-/** A connection that is about to speak TLS. */
+/** A connection to upgrade. */
 export interface TlsHandover {
-  /** The connection, to be started once more: its receiver gets every byte from here on. */
+  /** The connection, to be started again: its receiver gets all bytes from here on. */
   readonly connection: Connection
-  /** The same as its transport made it. It was started; it is for a provider that knows its kind, see above. */
+  /** The same connection as the transport made it, started, for a provider that knows its kind. */
   readonly original: Connection
-  /** Where the peer is, for messages. */
+  /** The address of the peer, for messages. */
   readonly address: string
-  /** The host that was dialled, a name or an IP address, if there is one: see `Transport.hostName`. */
+  /** The dialled host, a name or an IP address, if there is one: see `Transport.hostName`. */
   readonly hostName: string | undefined
   /** Ends the upgrade. It has no effect once `upgrade` has resolved. */
   readonly signal: AbortSignal
 }
 
-/** What a URI says of TLS: what a provider for it is made of. */
+/** The parameters of a URI for TLS, from which a provider is made. */
 export interface UriTls extends UriTlsParameters {
   /** The user name in the URI. */
   readonly user?: string

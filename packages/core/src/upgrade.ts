@@ -2,14 +2,14 @@ import { messageOf, NbdError, NbdProtocolError, NbdTransportError } from './erro
 import type { TlsHandover, TlsProvider } from './tls.js'
 import { type Connection, isConnection, type Receiver } from './transport.js'
 
-/** A connection that begins in plaintext and goes on under TLS, as NBD_OPT_STARTTLS has it. */
+/** A connection that begins in plaintext and continues under TLS after NBD_OPT_STARTTLS. */
 
-/** Where the peer is: see {@link TlsHandover}. */
+/** The peer: see {@link TlsHandover}. */
 export type TlsPeer = Pick<TlsHandover, 'address' | 'hostName'>
 
 /**
- * Passes a connection through, until `startTls()` has a provider put another one in its place. Its receiver stays the
- * same, and gets no byte in between. Under TLS, reading costs nothing more.
+ * Forwards to a connection until `startTls()` replaces it by that of a provider. The receiver stays the same and gets no byte
+ * meanwhile. Under TLS, reading has no additional cost.
  */
 export class UpgradableConnection implements Connection {
   readonly #provider: TlsProvider
@@ -17,7 +17,7 @@ export class UpgradableConnection implements Connection {
   readonly #lead: ReceiverSwitch = new ReceiverSwitch((count) => this.#strayed(count))
   #current: Connection
   #receiver: Receiver | undefined
-  /** From `startTls()` on, until it has settled. */
+  /** Present while `startTls()` is pending. */
   #upgrading: AbortController | undefined
 
   constructor(plain: Connection, provider: TlsProvider, peer: TlsPeer) {
@@ -37,7 +37,7 @@ export class UpgradableConnection implements Connection {
   }
 
   close(): Promise<void> {
-    // There is nothing to flush, and no way to take leave.
+    // There is nothing to flush, and no message to send.
     if (this.#upgrading !== undefined) this.destroy()
     return this.#current.close()
   }
@@ -48,11 +48,9 @@ export class UpgradableConnection implements Connection {
   }
 
   /**
-   * Upgrades the connection. Legal once, after `start()`, inside a call to the receiver or not; nothing is to be
-   * written until it has resolved.
+   * Upgrades the connection. Legal once after `start()`, even inside a call of the receiver. Do not write before it resolves.
    *
-   * Rejects with why it failed, a `NbdError` or the reason of `destroy()`. The connection is destroyed by then, and
-   * the receiver will be told that it is closed.
+   * Rejects with an `NbdError` or the reason of `destroy()`. The connection is destroyed then, and `closed()` follows.
    */
   async startTls(): Promise<void> {
     const plain = this.#current
@@ -76,7 +74,7 @@ export class UpgradableConnection implements Connection {
     }
   }
 
-  /** A provider that does not heed its signal must not hold up anybody, nor leak what it makes later. */
+  /** A provider that ignores its signal must not delay the caller, nor leak a later connection. */
   async #upgrade(plain: Connection, signal: AbortSignal): Promise<Connection> {
     const aborted = new Promise<never>((_, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason), { once: true })
@@ -123,14 +121,14 @@ function failed(address: string, why: string, cause?: unknown): NbdTransportErro
   })
 }
 
-/** For a connection that fails already: what its destroy() throws does not matter any more. */
+/** Destroys a connection that has failed, and ignores errors of its destroy(). */
 function destroyQuietly(connection: Connection, reason: Error): void {
   try {
     connection.destroy(reason)
   } catch {}
 }
 
-/** Leads what arrives to one receiver, and later to another. */
+/** Forwards calls to one receiver, and later to another one. */
 class ReceiverSwitch implements Receiver {
   readonly #strayed: (count: number) => void
   readonly #nowhere: Uint8Array = new Uint8Array(1)
@@ -143,7 +141,7 @@ class ReceiverSwitch implements Receiver {
     this.#strayed = onUnexpectedBytes
   }
 
-  /** What came while there was nobody is told to the next one, in a microtask of its own. */
+  /** Calls that came while there was no receiver are made in a separate microtask. */
   redirect(target: Receiver | undefined): void {
     this.#target = target
     if (target === undefined || (!this.#hasEnded && this.#closed === undefined)) return

@@ -5,8 +5,8 @@ import { type Connection, isConnection, type Transport } from '../transport.js'
 import { startTimeout } from './watchers.js'
 
 /**
- * Dials, at most `timeoutMs` long. Rejects with the signal's reason when aborted, else with an
- * NbdTransportError, whatever the transport threw.
+ * Dials, for at most `timeoutMs`. Rejects with the signal's reason if aborted, otherwise with an NbdTransportError, whatever the
+ * transport has thrown.
  */
 export async function dial(
   transport: Transport,
@@ -42,7 +42,7 @@ export async function dial(
   }
 }
 
-/** A transport that does not heed its signal must not hold up its caller. */
+/** A transport that ignores its signal must not delay the caller. */
 function rejectionOf(signal: AbortSignal): Promise<never> {
   const aborted = new Promise<never>((_, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason), { once: true })
@@ -51,7 +51,7 @@ function rejectionOf(signal: AbortSignal): Promise<never> {
   return aborted
 }
 
-/** Nor leak what it opens later. */
+/** Destroys a connection that such a transport opens later. */
 function dropWhenLate(dialling: Promise<Connection>, signal: AbortSignal): void {
   const drop = (connection: Connection): void => {
     if (signal.aborted) connection.destroy()

@@ -7,11 +7,11 @@ export interface PendingInit extends CommandInit {
   readonly signal?: AbortSignal | undefined
   /** Whether an abort rejects the promise only once the command is settled: `abort: 'settle'`. */
   readonly settlesAborted?: boolean | undefined
-  /** Goes with `wantsChunks`. */
+  /** Called with each chunk, if `wantsChunks`. */
   readonly onChunk?: ((chunk: ReadChunk) => void) | undefined
 }
 
-/** A command with the promise that its caller waits for. */
+/** A command with its promise. */
 export class PendingCommand extends Command {
   readonly signal: AbortSignal | undefined
   readonly #settlesAborted: boolean
@@ -19,7 +19,7 @@ export class PendingCommand extends Command {
   #abortReason: { readonly reason: unknown } | undefined
   /** Receives each chunk. */
   readonly #onChunk: ((chunk: ReadChunk) => void) | undefined
-  /** What its caller gets. */
+  /** The promise of the caller. */
   readonly #result: (command: PendingCommand) => unknown
   readonly #resolve: (result: never | Promise<never>) => void
   readonly #reject: (reason: unknown) => void
@@ -39,7 +39,7 @@ export class PendingCommand extends Command {
     this.#reject = reject
   }
 
-  /** A chunk came. What the caller's function throws fails the command, and nothing else. */
+  /** Delivers a chunk. An error of the caller's function fails only this command. */
   deliverChunk(chunk: ReadChunk): void {
     if (this.abandoned) return
     try {
@@ -58,7 +58,7 @@ export class PendingCommand extends Command {
     this.#cancelTimeout?.()
   }
 
-  /** The reply is complete, or will never be. */
+  /** Settles the promise: the reply is complete, or will never be. */
   settle(): void {
     if (this.#abortReason !== undefined) this.#reject(this.#abortReason.reason)
     else if (this.error === undefined) resolveInOrder(this.#resolve, this.#result(this) as never)

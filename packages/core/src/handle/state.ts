@@ -12,7 +12,7 @@ import type { Phase } from '../protocol/phase.js'
  */
 export type HandleState = 'created' | 'connecting' | 'negotiating' | 'ready' | 'closed' | 'dead'
 
-/** What the user sees of each phase of the conversation. A handle that says goodbye keeps its state until the end. */
+/** The state for each phase. A handle that shuts down keeps its state until the end. */
 export const stateOf: Readonly<Record<Phase, HandleState>> = {
   opening: 'connecting',
   negotiating: 'negotiating',
@@ -27,7 +27,7 @@ export const stateOf: Readonly<Record<Phase, HandleState>> = {
 /** Calls of the handle that are legal in the same states. */
 export type CallKind = 'connect' | 'set' | 'opt' | 'command' | 'shutdown' | 'ask' | 'locate'
 
-/** In which states each kind of call is legal. */
+/** The states in which each kind of call is legal. */
 export const legalStates: Readonly<Record<CallKind, readonly HandleState[]>> = {
   connect: ['created'],
   set: ['created', 'negotiating'],
@@ -38,5 +38,5 @@ export const legalStates: Readonly<Record<CallKind, readonly HandleState[]>> = {
   locate: ['connecting', 'negotiating', 'ready', 'closed', 'dead'],
 }
 
-/** Of these, what is legal still when the handle says goodbye. */
+/** The kinds of calls that are legal during the shutdown too. */
 export const allowedDuringShutdown: readonly CallKind[] = ['shutdown', 'ask', 'locate']

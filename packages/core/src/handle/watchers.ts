@@ -151,7 +151,7 @@ export class CommandTimer<T> {
   }
 }
 
-/** Calls `expired` once `timeoutMs` have passed, never for 0. Returns what cancels it. */
+/** Calls `expired` after `timeoutMs`, never for 0. Returns a function that cancels the timer. */
 export function startTimeout(timeoutMs: number, expired: () => void): () => void {
   if (timeoutMs === 0) return () => {}
   const timer = setTimeout(expired, timeoutMs)

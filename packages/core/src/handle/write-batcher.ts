@@ -1,35 +1,34 @@
 /**
- * So many microtasks in a row must pass without another call before a turn is over. One reply resolves many
- * promises at once, and their callers come back with the next request as many microtasks later as their
- * helpers are deep: 64 of them, up to 12 deep, made 11 writes per reply when the first one closed the turn,
- * and make one now. A microtask costs some 50 ns.
+ * Microtasks without a new request after which the batch is flushed. One reply resolves many promises at once, and their
+ * callers submit the next request as many microtasks later as their async functions are nested: 64 callers, nested up to 12
+ * deep, made 11 writes per reply when the batch was flushed after the first one, and make one now. A microtask takes 50 ns.
  */
 const QUIET_MICROTASKS = 16
-/** A caller that never stops to call does not put off the end for ever. */
+/** The maximum, for callers that never stop to submit. */
 const MAX_MICROTASKS = 256
-/** Once everybody has come back whose promise was resolved, nobody else is waited for. */
+/** Used once every completed caller has submitted again: flush almost at once. */
 const LAST_CALLER_MICROTASKS = 1
 
-/** Runs a task once at the end of a turn, however often it is asked for in it. Needs no timer. */
+/** Runs a task once at the end of a turn in which it was scheduled, without a timer. */
 export class WriteBatcher {
   readonly #task: () => void
   readonly #step: () => void = () => this.#tick()
   #ticks = 0
-  /** How many were answered and have not asked again. */
+  /** Completed callers that have not submitted again. */
   #expected = 0
-  /** When the turn is over unless it is asked for again. 0: no turn runs. */
+  /** The tick at which the task runs unless it is scheduled again. 0 if it is not scheduled. */
   #end = 0
 
   constructor(task: () => void) {
     this.#task = task
   }
 
-  /** So many were just answered: they may come back in this turn. */
+  /** Expects up to `count` new requests in this turn, because as many were just completed. */
   expectRequests(count: number): void {
     this.#expected += count
   }
 
-  /** Asks for the task at the end of this turn. */
+  /** Schedules the task for the end of this turn. */
   schedule(): void {
     const isRunning = this.#end > 0
     const isLast = this.#expected === 1
@@ -50,7 +49,7 @@ export class WriteBatcher {
     this.#task()
   }
 
-  /** Not by queueMicrotask, which is four times as slow in Node. */
+  /** Not queueMicrotask, which is four times as slow in Node. */
   #next(): void {
     void settled.then(this.#step)
   }

@@ -1,21 +1,21 @@
 import { errnoOf, messageOf, NbdError, NbdTransportError } from '../errors.js'
 
-/** What a connection that the peer closes without an orderly end reports. The same event as an EOF, told by the system. */
+/** The errno values of a connection that the peer has closed: the same event as an EOF. */
 const HANGUPS: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'ECONNABORTED'])
 
 export interface LostConnection {
   readonly address: string
-  /** What was going on, as the end of a sentence: `with no command in flight`. */
+  /** The state of the connection as the end of a sentence: `with no command in flight`. */
   readonly where: string
-  /** What the transport reported. Undefined for an EOF. */
+  /** The error of the transport. Undefined for an EOF. */
   readonly cause?: Error | undefined
-  /** What the user can do about it, unless the cause has a hint of its own. */
+  /** A hint for the user, unless the cause has one. */
   readonly hint?: string | undefined
 }
 
 /**
- * Makes the error for a connection that ended and that the caller did not end. The message does not depend on how the
- * peer went away: by an EOF, or by a reset, which stays behind as the cause.
+ * Makes the error for a connection that the caller did not end. The message is the same for an EOF and for a reset, which is
+ * the cause of the error.
  */
 export function connectionLost({ address, where, cause, hint }: LostConnection): NbdTransportError {
   const isHangup = cause === undefined || (HANGUPS.has(errnoOf(cause) ?? '') && hintOf(cause) === undefined)

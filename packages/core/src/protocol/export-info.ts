@@ -4,15 +4,15 @@ import { TransmissionFlag } from '../wire/constants.js'
 import type { SizeAndFlags } from '../wire/greeting.js'
 import type { BlockSizes } from '../wire/option-reply.js'
 
-/** What the server told of the export ("NBD_REP_INFO", "Transmission flags", "Size constraints"). */
+/** The properties of an export ("NBD_REP_INFO", "Transmission flags", "Size constraints"). */
 export interface ExportInfo {
-  /** The name that was asked for. */
+  /** The requested name. */
   readonly name: string
-  /** The server's own name for it, if it sent one (ask by `fullInfo`). */
+  /** The canonical name, if the server sent one (requested by `fullInfo`). */
   readonly canonicalName: string | undefined
-  /** Text for people, if the server sent one (ask by `fullInfo`). */
+  /** The description, if the server sent one (requested by `fullInfo`). */
   readonly description: string | undefined
-  /** In bytes. */
+  /** The size in bytes. */
   readonly size: bigint
   /** Whether writes are rejected. */
   readonly readOnly: boolean
@@ -30,20 +30,17 @@ export interface ExportInfo {
   readonly canFastZero: boolean
   /** Whether the flag `df` of `preadStructured` is supported. */
   readonly canDf: boolean
-  /** Several connections see one another's writes after a flush: commands may be spread over them. */
+  /** Whether several connections see each other's writes after a flush, so commands may be spread over them. */
   readonly canMultiConn: boolean
   /** Whether `cache` is supported. */
   readonly canCache: boolean
-  /** Block status may be asked for some of the meta contexts only (needs extended headers). */
+  /** Whether `blockStatus` can be restricted to some of the meta contexts (needs extended headers). */
   readonly canBlockStatusPayload: boolean
   /** The block sizes. */
   readonly blockSize: BlockSizeInfo
   /** The names of the meta contexts that were negotiated for this export. */
   readonly metaContexts: readonly string[]
-  /**
-   * The contexts and queries that were asked for and selected nothing, each as it was given. Empty if the server provides
-   * everything that was asked for.
-   */
+  /** The requested contexts and queries that selected nothing. Empty if the server provides all of them. */
   readonly missingMetaContexts: readonly string[]
 }
 
@@ -56,19 +53,19 @@ export interface BlockSizeInfo {
   /** The advertised maximum payload; 0xffffffff: none. */
   readonly maximum: number
   /**
-   * The longest pwrite, never 0: `maximum`, but at most 64 MiB, or 32 MiB if none was told. Where replies are simple it
-   * goes for reads too, if the server told it.
+   * The longest pwrite, never 0: `maximum`, but at most 64 MiB, or 32 MiB if there is none. With simple replies it limits reads
+   * too, if the server advertised it.
    */
   readonly payload: number
 }
 
 /** The longest payload of one request or one reply, whatever a server advertises. */
 export const MAX_PAYLOAD = 67_108_864
-/** "Size constraints": every server takes this much unless it said otherwise. */
+/** "Size constraints": every server accepts this length unless it advertises another one. */
 const DEFAULT_PAYLOAD = 32 * 1024 * 1024
 const MAX_SIZE = 2n ** 63n - 1n
 
-/** What the replies to one NBD_OPT_GO, NBD_OPT_INFO or NBD_OPT_EXPORT_NAME told. */
+/** The contents of the replies to NBD_OPT_GO, NBD_OPT_INFO or NBD_OPT_EXPORT_NAME. */
 export interface ExportReply {
   readonly name: string
   readonly shape: SizeAndFlags
@@ -77,7 +74,7 @@ export interface ExportReply {
   readonly blockSizes?: BlockSizes | undefined
 }
 
-/** What client and server agreed on before the export was chosen, and what it means for the export. */
+/** The negotiated features that the properties of an export depend on. */
 export interface AgreedFeatures {
   readonly structuredReplies: boolean
   readonly extendedHeaders: boolean
@@ -87,7 +84,7 @@ export interface AgreedFeatures {
 export function exportInfo(facts: ExportReply, agreed: AgreedFeatures): ExportInfo {
   const { transmissionFlags } = facts.shape
   if (transmissionFlags === 0) {
-    // "Transmission flags": NBD_FLAG_HAS_FLAGS is always set. Zero tells a server that sends no flags at all.
+    // "Transmission flags": NBD_FLAG_HAS_FLAGS is always set. Zero is a server that sends no flags at all.
     throw new NbdProtocolError(`export ${quote(facts.name)}: the transmission flags are 0`, {
       expected: 'NBD_FLAG_HAS_FLAGS',
       received: '0',
@@ -106,7 +103,7 @@ export function exportInfo(facts: ExportReply, agreed: AgreedFeatures): ExportIn
     canFua: has(TransmissionFlag.SendFua),
     canTrim: has(TransmissionFlag.SendTrim),
     canZero,
-    // "Transmission flags": none of these may be set without the other feature; such a flag is void.
+    // "Transmission flags": none of these may be set without the other feature; such a flag is ignored.
     canFastZero: canZero && has(TransmissionFlag.SendFastZero),
     canDf: agreed.structuredReplies && has(TransmissionFlag.SendDf),
     canMultiConn: has(TransmissionFlag.CanMultiConn),

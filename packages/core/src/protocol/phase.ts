@@ -1,13 +1,13 @@
 /**
- * Where a conversation stands. The picture of it in docs/architecture.md is drawn from {@link edges}.
+ * The phase of a connection. The diagram in docs/architecture.md is drawn from {@link edges}.
  *
- * - `opening`: from the server's first byte on, whatever needs no word of the caller's
- * - `negotiating`: the caller picks the next option (opt mode)
- * - `haggling`: the option that the caller picked was sent, its reply is awaited
+ * - `opening`: the automatic part of the handshake, from the first byte of the server
+ * - `negotiating`: the caller chooses the next option (opt mode)
+ * - `haggling`: an option of the caller is sent, and its reply is expected
  * - `transmission`: commands
- * - `aborting`, `disconnecting`: said goodbye while negotiating or in transmission, the server's end is awaited
- * - `closed`: ended as the caller asked for
- * - `dead`: ended otherwise; absorbs whatever still comes
+ * - `aborting`, `disconnecting`: NBD_OPT_ABORT or NBD_CMD_DISC is sent, and the end of the server is expected
+ * - `closed`: ended by the caller
+ * - `dead`: ended otherwise; ignores all inputs
  */
 export type Phase =
   | 'opening'
@@ -19,7 +19,7 @@ export type Phase =
   | 'closed'
   | 'dead'
 
-/** Which phase may follow which. Nothing else changes a phase. */
+/** The phases that may follow each phase. */
 export const edges: Readonly<Record<Phase, readonly Phase[]>> = {
   opening: ['negotiating', 'transmission', 'dead'],
   negotiating: ['haggling', 'aborting', 'dead'],
@@ -31,12 +31,12 @@ export const edges: Readonly<Record<Phase, readonly Phase[]>> = {
   dead: [],
 }
 
-/** No phase follows: nothing more is sent, and what still comes does not count. */
+/** Whether no phase follows: nothing is sent, and received bytes are ignored. */
 export function isOver(phase: Phase): phase is 'closed' | 'dead' {
   return phase === 'closed' || phase === 'dead'
 }
 
-/** Throws when `next` may not follow `previous`: that is a fault of the caller, never of the peer. */
+/** Throws if `next` may not follow `previous`, which is a fault of this library, never of the peer. */
 export function requireEdge(previous: Phase, next: Phase): void {
   if (edges[previous].includes(next)) return
   throw new Error(

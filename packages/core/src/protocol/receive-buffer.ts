@@ -1,11 +1,11 @@
-/** How long the buffer is at first: a handshake needs no more. */
+/** The initial length of the buffer, enough for a handshake. */
 const FIRST_CAPACITY = 16 * 1024
 
 /**
- * Bytes that arrived and were not yet understood. One staging buffer, filled by the connection at its end and
- * consumed at its start; what is left moves to the front after every turn, and that is less than one header.
+ * The received bytes that are not parsed yet: one staging buffer, filled by the connection at its end and consumed at its
+ * start. After each turn the rest, less than one header, is moved to the front.
  *
- * It begins short and doubles whenever it was filled to its end: a handle that reads little costs little memory.
+ * It begins short and doubles when it is full: a handle that reads little needs little memory.
  */
 export class ReceiveBuffer {
   readonly #maxCapacity: number
@@ -15,7 +15,7 @@ export class ReceiveBuffer {
   #end = 0
   #wasFull = false
 
-  /** It grows to `maxCapacity` by itself, and beyond that only by `reserve()`. */
+  /** It grows to `maxCapacity` by itself, and further only by `reserve()`. */
   constructor(maxCapacity: number) {
     this.#maxCapacity = maxCapacity
     this.#bytes = new Uint8Array(Math.min(FIRST_CAPACITY, maxCapacity))
@@ -36,7 +36,7 @@ export class ReceiveBuffer {
     return this.#start
   }
 
-  /** Free room behind the unread bytes, at most `maxLength` of it. */
+  /** The free memory after the unread bytes, at most `maxLength` bytes. */
   writable(maxLength: number = Number.POSITIVE_INFINITY): Uint8Array {
     this.#compact()
     if (this.#wasFull) this.#grow()
@@ -64,7 +64,7 @@ export class ReceiveBuffer {
     this.#end = 0
   }
 
-  /** Makes sure that `length` bytes can be gathered in one piece. */
+  /** Makes room for `length` contiguous bytes. */
   reserve(length: number): void {
     if (length <= this.#bytes.length) return
     const grown = new Uint8Array(length)

@@ -6,18 +6,18 @@ import {
 } from '../wire/request.js'
 import type { U64 } from '../wire/u64.js'
 
-/** Headers of one turn lie side by side in a slab, so that they leave as one chunk. */
+/** The length of a slab. Headers of one turn lie side by side in it and leave as one chunk. */
 const SLAB_LENGTH = 16 * 1024
 
 /**
- * What is to be sent next, in order. Headers are encoded into slabs that are never reused, since the
- * connection borrows them until they are flushed; data goes by reference.
+ * The bytes to send, in order. Headers are encoded into slabs that are never reused, because they are lent to the connection
+ * until they are flushed. Data is passed by reference.
  */
 export class SendQueue {
   #chunks: Uint8Array[] = []
   #slab = new Uint8Array(SLAB_LENGTH)
   #view = new DataView(this.#slab.buffer)
-  /** The run of headers that is not yet a chunk. */
+  /** The start of the headers in the slab that are not a chunk yet. */
   #start = 0
   #end = 0
   #length = 0
@@ -25,28 +25,28 @@ export class SendQueue {
   #requestLength = REQUEST_LENGTH
   #encode: typeof encodeRequest = encodeRequest
 
-  /** Requests are extended ones from now on. */
+  /** Encodes requests with extended headers from now on. */
   useExtendedHeaders(): void {
     this.#requestLength = EXTENDED_REQUEST_LENGTH
     this.#encode = encodeExtendedRequest
   }
 
-  /** Bytes that wait to be taken. */
+  /** Bytes in the queue. */
   get length(): number {
     return this.#length
   }
 
-  /** Bytes that were appended since the beginning: where the next byte goes in the stream. */
+  /** Bytes appended since the beginning: the position of the next byte in the stream. */
   get appended(): number {
     return this.#appended
   }
 
-  /** Bytes of the stream that were taken. */
+  /** Bytes taken since the beginning. */
   get taken(): number {
     return this.#appended - this.#length
   }
 
-  /** False when memory that waits to be taken was detached or resized since it was appended. */
+  /** Whether no queued memory was detached or resized since it was appended. */
   get isIntact(): boolean {
     return this.#chunks.reduce((sum, { length }) => sum + length, this.#end - this.#start) === this.#length
   }
@@ -73,7 +73,7 @@ export class SendQueue {
     this.#appended += this.#requestLength
   }
 
-  /** The first `maxLength` bytes or fewer; a chunk that reaches further is cut. Asks that `isIntact`. */
+  /** Takes up to `maxLength` bytes; a longer chunk is split. Requires `isIntact`. */
   take(maxLength: number): readonly Uint8Array[] {
     this.#seal()
     const taken = this.#chunks
@@ -91,14 +91,14 @@ export class SendQueue {
     return taken
   }
 
-  /** Drops what was not taken. */
+  /** Drops all queued bytes. */
   clear(): void {
     this.#seal()
     this.#chunks = []
     this.#length = 0
   }
 
-  /** Leaves the last `excess` bytes of what was taken for the next time. */
+  /** Returns the last `excess` taken bytes to the queue. */
   #putBack(taken: Uint8Array[], excess: number): void {
     const last = taken.pop() as Uint8Array
     taken.push(last.subarray(0, last.length - excess))

@@ -1,17 +1,17 @@
 import type { Phase } from './phase.js'
 
-/** The three negotiations of the specification ("Handshake"), fixed newstyle told apart. */
+/** The kind of negotiation ("Handshake"). */
 export type Protocol = 'oldstyle' | 'newstyle' | 'newstyle-fixed'
 
-/** What client and server agreed on, besides the export. */
+/** The negotiated features of a connection. */
 export interface SessionInfo {
   /** The kind of negotiation. */
   readonly protocol: Protocol
-  /** NBD_OPT_STARTTLS was agreed, and all since is encrypted. */
+  /** Whether the connection is encrypted after NBD_OPT_STARTTLS. */
   readonly tls: boolean
-  /** NBD_OPT_STRUCTURED_REPLY was agreed: reads come in chunks, errors with text. */
+  /** Whether NBD_OPT_STRUCTURED_REPLY was negotiated: reads arrive in chunks, errors have messages. */
   readonly structuredReplies: boolean
-  /** NBD_OPT_EXTENDED_HEADERS was agreed: lengths and block status flags have 64 bits. */
+  /** Whether NBD_OPT_EXTENDED_HEADERS was negotiated: lengths and block status flags have 64 bits. */
   readonly extendedHeaders: boolean
   /** The handshake flags that both sides set. */
   readonly handshakeFlags: {
@@ -22,16 +22,16 @@ export interface SessionInfo {
   }
 }
 
-/** What the protocol has to tell its driver. Taken one by one with `nextEvent()`. */
+/** An event for the driver of the protocol. They are taken one by one with `nextEvent()`. */
 export type ProtocolEvent =
   | { readonly kind: 'phase'; readonly next: Phase; readonly previous: Phase }
-  /** The operation that was begun last has ended. */
+  /** The operation that was started last has ended. */
   | { readonly kind: 'operation'; readonly outcome: Outcome }
-  /** The peer agreed to TLS: upgrade the connection, and then tell by `tlsStarted()`. */
+  /** The peer accepted TLS: upgrade the connection, then call `tlsStarted()`. */
   | { readonly kind: 'startTls' }
-  /** Nothing more will be sent: flush, half-close, and wait for the peer to close. Comes once at most. */
+  /** Nothing more will be sent: flush, half-close, and wait for the peer to close. Occurs at most once. */
   | { readonly kind: 'close' }
-  /** The conversation is over: drop the connection now. */
+  /** The connection has ended: drop it now. */
   | { readonly kind: 'destroy'; readonly error: Error }
   | { readonly kind: 'debug'; readonly message: string }
 
@@ -39,7 +39,7 @@ export type Outcome =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly error: Error }
 
-/** What was moved over a connection. Plain bytes of NBD, without what a transport or TLS adds. */
+/** Counters of a connection: bytes of NBD, without those of the transport or TLS. */
 export interface Stats {
   /** Bytes sent to the server. */
   readonly bytesSent: number
@@ -51,7 +51,7 @@ export interface Stats {
   readonly chunksReceived: number
 }
 
-/** The same while it grows: each part of the protocol counts what it moves. */
+/** The counters, which each part of the protocol increases. */
 export class StatsCounter implements Stats {
   bytesSent = 0
   bytesReceived = 0

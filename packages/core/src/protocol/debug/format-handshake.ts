@@ -47,7 +47,7 @@ export function optionLine(option: number, data: Uint8Array): string {
   )
 }
 
-/** `<- NBD_OPT_GO NBD_REP_ACK length=0`; without the data of one that was refused before they were read. */
+/** `<- NBD_OPT_GO NBD_REP_ACK length=0`; without the data of a reply that was rejected before they were read. */
 export function optionReplyLine({ option, reply, length }: OptionReplyHeader, data?: Uint8Array): string {
   const content = isErrorReply(reply) ? describeErrorText : contentOfReply[reply]
   return join(
@@ -56,17 +56,17 @@ export function optionReplyLine({ option, reply, length }: OptionReplyHeader, da
   )
 }
 
-/** `<- NBD_OPT_EXPORT_NAME size=65536 flags=HAS_FLAGS`: the one answer that has no header. */
+/** `<- NBD_OPT_EXPORT_NAME size=65536 flags=HAS_FLAGS`: the only reply without a header. */
 export function exportNameReplyLine(shape: SizeAndFlags): string {
   return `<- NBD_OPT_EXPORT_NAME ${describeShape(shape)}`
 }
 
-/** `<- ? 48 54 54 50 |HTTP|`: what has not the magic that it should. */
+/** `<- ? 48 54 54 50 |HTTP|`: bytes without the expected magic. */
 export function unknownBytesLine(bytes: Uint8Array): string {
   return `<- ? ${dump(bytes)}`
 }
 
-/** `<- 20 bytes, not read`: what comes where nothing is awaited any more. */
+/** `<- 20 bytes, not read`: bytes that arrive after the end. */
 export function discardedBytesLine(length: number): string {
   return `<- ${length} bytes, not read`
 }
@@ -80,7 +80,7 @@ export function tlsLine(): string {
   return 'TLS is on'
 }
 
-/** The server refuses meta contexts, and they are done without. */
+/** The server rejects meta contexts, and the session continues without them. */
 export function noMetaContextsLine(refusal: Error): string {
   return `no meta contexts: ${escapeUnprintable(refusal.message)}`
 }
@@ -97,7 +97,7 @@ const describeMetaContextRequest: Describe = (data, option) => {
   return `name=${quote(exportName)} queries=${list(queries.map((query) => quote(query)))}`
 }
 
-/** What is in the data of an option; nothing where there are none. */
+/** Formats the data of an option; empty if there is none. */
 const contentOfOption: Readonly<Record<number, Describe>> = {
   [Opt.ExportName]: (data) => `name=${quote(decodeMessage(data))}`,
   [Opt.Info]: describeInfoRequest,
@@ -106,7 +106,7 @@ const contentOfOption: Readonly<Record<number, Describe>> = {
   [Opt.SetMetaContext]: describeMetaContextRequest,
 }
 
-/** What is in the data of an option reply that is no error. */
+/** Formats the data of an option reply without an error. */
 const contentOfReply: Readonly<Record<number, Describe>> = {
   [Rep.Server]: (data) => {
     const entry = decodeListEntry(data)
@@ -141,7 +141,7 @@ function describeShape({ size, transmissionFlags }: SizeAndFlags): string {
   return `size=${size} flags=${transmissionFlagNames(transmissionFlags)}`
 }
 
-/** The bytes themselves where they are not what they should be: a hostile peer must not stop the trace. */
+/** Formats invalid data as bytes: a hostile peer must not stop the trace. */
 function decodeOrDump(describe: Describe | undefined, data: Uint8Array, option: number): string {
   try {
     return describe?.(data, option) ?? ''

@@ -22,7 +22,7 @@ const commandName = codeNames('', Cmd)
 const shortChunkName = codeNames('', Chunk)
 const valueName = codeNames('', { ...ErrorValue, 0: 0 })
 
-/** What names a request: the two halves of its cookie. */
+/** The two halves of the cookie of a request. */
 type Cookie = Pick<Command, 'serial' | 'slot'>
 
 /** `-> READ cookie=0x100000000 offset=0 length=4096 flags=DF` */
@@ -38,7 +38,7 @@ export function disconnectLine(): string {
   return `-> ${commandName(Cmd.Disc)} cookie=0x0 offset=0 length=0`
 }
 
-/** `<- SIMPLE_REPLY cookie=0x100000000 error=0`, with the length of the data that follow. */
+/** `<- SIMPLE_REPLY cookie=0x100000000 error=0`, with the length of the data. */
 export function simpleReplyLine(command: Command, error: number): string {
   const follows = error === 0 && command.type === Cmd.Read ? ` length=${command.length}` : ''
   return `<- SIMPLE_REPLY ${cookieOf(command)} error=${valueName(error)}${follows}`
@@ -80,7 +80,7 @@ export function errorLine(
   return chunkLine(type, command, payload === undefined ? ' malformed' : describeError(payload), flags)
 }
 
-/** The header of a reply that is refused before its payload is looked at: whatever of it makes sense. */
+/** The header of a reply that is rejected before its payload is read: its valid fields. */
 export function refusedReplyLine(bytes: Uint8Array): string {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   const magic = view.getUint32(0)

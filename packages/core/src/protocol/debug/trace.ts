@@ -1,24 +1,24 @@
 /**
- * What goes over the wire, line by line, for people. A line is made when the frame is understood, or refused;
- * the payload of a read or a write is left out, and may still be on its way.
+ * The lines of the `debug` event. A line is made when a frame is decoded or rejected. It does not contain the payload of a read
+ * or a write, which may arrive later.
  */
 export class Trace {
   readonly #write: (line: string) => void
 
-  /** Whether anybody listens. What runs once per command asks here first, so that it is one check and no more. */
+  /** Whether there is a listener. Code that runs once per command tests this first. */
   isOn = false
 
   constructor(write: (line: string) => void) {
     this.#write = write
   }
 
-  /** Makes a line out of the facts. While nobody listens, `line` is not called. */
+  /** Logs a line that `line` makes of the arguments. It is not called without a listener. */
   log<Facts extends readonly unknown[]>(line: (...facts: Facts) => string, ...facts: Facts): void {
     if (this.isOn) this.#write(line(...facts))
   }
 }
 
-/** The first bytes of what is not understood, in hexadecimal and as text. */
+/** Formats the first bytes of invalid data in hexadecimal and as text. */
 export function dump(bytes: Uint8Array): string {
   const shown = bytes.subarray(0, 16)
   const octets = Array.from(shown, (octet) => octet.toString(16).padStart(2, '0'))
@@ -29,7 +29,7 @@ export function dump(bytes: Uint8Array): string {
   return `${octets.join(' ')}${more} |${text.join('')}|`
 }
 
-/** The first of many, the others as a number. */
+/** Formats the first items, and the number of the others. */
 export function list(items: readonly string[]): string {
   const shown = items.slice(0, 16).join(',')
   return items.length > 16 ? `${shown},... (${items.length})` : shown

@@ -7,20 +7,20 @@ import type { ReceiveBuffer } from '../receive-buffer.js'
 import type { Command } from './command.js'
 
 /**
- * The longest payload of a block status chunk. NBD_CMD_BLOCK_STATUS advises servers to send at most 2^20 descriptors,
- * 8 MiB of them or 16: what comes beyond does no harm as long as it is not kept.
+ * The longest payload of a block status chunk. NBD_CMD_BLOCK_STATUS advises servers to send at most 2^20 descriptors, which have
+ * 8 or 16 MiB. Further descriptors are checked but not kept.
  */
 export const MAX_STATUS_PAYLOAD: number = MAX_PAYLOAD
 
-/** What of a payload the next bytes are. */
+/** The part of the payload that comes next. */
 type Part =
-  /** The context, and in the extended form the count of the descriptors. */
+  /** The context id, and the number of descriptors in the extended form. */
   | 'head'
   | 'descriptors'
-  /** What cannot be understood, up to an end that is known. */
-  | 'nonsense'
+  /** Bytes that cannot be decoded, up to the end of the payload. */
+  | 'invalid'
 
-/** The block status chunk that is being received: a head, then at least one descriptor ("Structured reply types"). */
+/** Decodes a block status chunk while it arrives: a header, then at least one descriptor ("Structured reply types"). */
 export class BlockStatusChunkReader {
   readonly #layout: BlockStatusLayout
   readonly #receiveBuffer: ReceiveBuffer
@@ -34,22 +34,22 @@ export class BlockStatusChunkReader {
     this.#trace = trace
   }
 
-  /** Which of the types of chunks it is. */
+  /** The type of the chunk. */
   get type(): Chunk {
     return this.#layout.type
   }
 
-  /** How long a payload can be, for messages. */
+  /** The valid lengths of a payload, for messages. */
   get lengthFormula(): string {
     const { headLength, descriptorLength } = this.#layout
     return `${headLength} + n * ${descriptorLength}`
   }
 
-  /** A payload of `length` bytes is to come. False when it can hold nothing but nonsense: the command is spoilt by it. */
+  /** Begins a payload of `length` bytes. Returns false if the length is invalid; the command then fails. */
   begin(command: Command, flags: number, length: number): boolean {
     const count = this.#descriptorsIn(length)
     this.#flags = flags
-    this.#part = Number.isInteger(count) && count >= 1 ? 'head' : 'nonsense'
+    this.#part = Number.isInteger(count) && count >= 1 ? 'head' : 'invalid'
     if (this.#part === 'head') return true
     command.status?.fail(
       `${chunkName(this.type)} of ${this.lengthFormula} bytes, n at least 1`,
@@ -58,14 +58,14 @@ export class BlockStatusChunkReader {
     return false
   }
 
-  /** Takes what has arrived of the `remaining` bytes. Returns how many that were: 0 when more are needed. */
+  /** Decodes the available part of the `remaining` bytes. Returns the number of bytes, 0 if more are needed. */
   take(command: Command, remaining: number): number {
     switch (this.#part) {
       case 'head':
         return this.#takeHead(command, remaining)
       case 'descriptors':
         return this.#takeDescriptors(command, remaining)
-      case 'nonsense':
+      case 'invalid':
         return this.#skip(Math.min(this.#receiveBuffer.length, remaining))
     }
   }
@@ -80,11 +80,11 @@ export class BlockStatusChunkReader {
     if (this.#trace.isOn) this.#trace.log(blockStatusLine, command, this.type, this.#flags, contextId, told)
     if (told === count) command.status?.begin(contextId)
     else command.status?.fail(`${count} descriptors, as the length of the chunk says`, `${told}`)
-    this.#part = told === count ? 'descriptors' : 'nonsense'
+    this.#part = told === count ? 'descriptors' : 'invalid'
     return this.#skip(headLength)
   }
 
-  /** As many as have arrived: the whole chunk can be longer than the receive buffer. */
+  /** Decodes the available descriptors: a chunk can be longer than the receive buffer. */
   #takeDescriptors(command: Command, remaining: number): number {
     const layout = this.#layout
     const { descriptorLength } = layout

@@ -6,12 +6,12 @@ import type { ExtentCollector } from './extents.js'
 /** A Uint8Array on an ArrayBuffer: `Uint8Array<ArrayBuffer>`, written so that TypeScript before 5.7 accepts it too. */
 export type Bytes = ReturnType<Uint8ArrayConstructor['of']>
 
-/** Returns fresh memory of so many bytes. */
+/** Allocates `length` bytes. */
 export type Allocate = (length: number) => Bytes
 
 export interface CommandInit {
   readonly type: Cmd
-  /** What the caller calls it: `pread`. */
+  /** The name of the call: `pread`. */
   readonly name: string
   /** CommandFlag bits. */
   readonly flags: number
@@ -19,13 +19,13 @@ export interface CommandInit {
   readonly length: number
   /** The payload of the request. */
   readonly data?: Uint8Array | undefined
-  /** Where a read goes. Without it, memory is made for it: see read-data.ts. */
+  /** The memory for the data of a read. Without it, memory is allocated: see read-data.ts. */
   readonly destination?: Uint8Array | undefined
   /** Allocates the memory of a read that has no `destination`, when it is sent. It may be uninitialised. */
   readonly allocate?: Allocate | undefined
   /**
-   * Whether the connection may write to `destination` directly. Such memory cannot be taken back when the
-   * command is abandoned, so it must not be the caller's where that can happen.
+   * Whether the connection may write to `destination` directly. Such memory cannot be taken back if the command is abandoned;
+   * therefore this is false if the caller can abort.
    */
   readonly canReceiveInPlace?: boolean | undefined
   /**
@@ -35,20 +35,20 @@ export interface CommandInit {
   readonly copiesData?: boolean | undefined
   /** The longest wait for the reply in milliseconds, 0 for none, if it is not that of the handle. */
   readonly timeoutMs?: number | undefined
-  /** Where the extents of a block status go. */
+  /** Collects the extents of a block status. */
   readonly status?: ExtentCollector | undefined
-  /** Whether each chunk of a read is told of. */
+  /** Whether each chunk of a read is delivered. */
   readonly wantsChunks?: boolean | undefined
 }
 
-/** One request and what became of it. */
+/** One request and its state. */
 export class Command {
   readonly type: Cmd
   readonly name: string
   readonly flags: number
   readonly offset: U64
   readonly length: number
-  /** The length that the request tells: of its payload if it has one, else of its effect. */
+  /** The length in the request: of its payload if it has one, otherwise of its range. */
   readonly requestLength: number
   readonly copiesData: boolean
   readonly timeoutMs: number | undefined
@@ -64,14 +64,14 @@ export class Command {
   abandoned = false
   /** Its caller awaits nothing any more, not even the end of the reply. */
   detached = false
-  /** The first error counts. */
+  /** The first error. */
   error: Error | undefined = undefined
-  /** The part of a read that has arrived in structured reply chunks; undefined before the first. */
+  /** The received ranges of a structured read; undefined before the first chunk. */
   coverage: Coverage | undefined = undefined
   /** The end of its data in the stream of sent bytes: the data is lent until the connection has flushed so far. */
   lentUntil = 0
 
-  /** Its cookie: the place in the table, and a number that tells it from earlier tenants. */
+  /** The cookie: the slot in the table, and a number that distinguishes it from earlier commands in that slot. */
   slot = 0
   serial = 0
 
@@ -98,15 +98,15 @@ export class Command {
   }
 }
 
-/** The bytes that travel with it, in whichever direction. */
+/** Bytes of the payload of a command, in either direction. */
 export function payloadLength({ type, length }: Command): number {
   return type === Cmd.Read || type === Cmd.Write ? length : 0
 }
 
-/** How long the reply to a block status is, nobody knows before: longer than any view. */
+/** Estimate for block status replies, whose size is unknown: larger than any receive buffer. */
 const UNKNOWN_LENGTH = 2 ** 20
 
-/** About how much its reply brings, without what is in front of data. */
+/** Estimate of the length of the reply, without headers. */
 export function replyLength({ type, length }: Command): number {
   if (type === Cmd.Read) return length
   return type === Cmd.BlockStatus ? UNKNOWN_LENGTH : 0

@@ -17,39 +17,38 @@ export interface Extent {
   readonly flags: bigint
 }
 
-/** The usual flags: BigInt() of each would cost an allocation. */
+/** The usual flags, because BigInt() allocates memory. */
 const smallFlags = [0n, 1n, 2n, 3n]
 
-/** What was asked for. */
+/** The request. */
 export interface BlockStatusQuery {
   readonly offset: bigint
   readonly length: bigint
   readonly exportSize: bigint
-  /** The contexts whose status must come. */
+  /** The contexts that the reply must have. */
   readonly contexts: MetaContexts
   /** NBD_CMD_FLAG_REQ_ONE */
   readonly isOne: boolean
-  /** How many extents of each context are kept, at least 1. */
+  /** The maximum number of extents of each context, at least 1. */
   readonly maxExtents: number
 }
 
 /**
- * The extents that one block status command gets, and whether they keep the rules of NBD_REPLY_TYPE_BLOCK_STATUS.
- * What breaks them fails the command and not the connection: chunks tell their own length, so the next reply can
- * still be found.
+ * Collects the extents of one block status command and checks the rules of NBD_REPLY_TYPE_BLOCK_STATUS. A violation fails only
+ * the command, because chunks contain their own length and the next reply can be found.
  */
 export class ExtentCollector {
   readonly #query: BlockStatusQuery
-  /** Of the request. */
+  /** The end of the request. */
   readonly #end: bigint
   readonly #extents = new Map<string, Extent[]>()
-  /** The list of the present chunk; undefined for a context that nobody asked for. */
+  /** The list of the current chunk; undefined for a context that was not requested. */
   #list: Extent[] | undefined
   #context = ''
-  /** How many descriptors the present chunk had so far. */
+  /** Descriptors of the current chunk so far. */
   #count = 0
   #next = 0n
-  /** The first rule that was broken. */
+  /** The first violation. */
   #problem: string | undefined
 
   constructor(query: BlockStatusQuery) {
@@ -57,7 +56,7 @@ export class ExtentCollector {
     this.#end = query.offset + query.length
   }
 
-  /** A chunk begins. Libnbd passes over unknown contexts too: they do no harm. */
+  /** Begins a chunk. An unknown context is ignored, as in libnbd. */
   begin(contextId: number): void {
     const context = this.#query.contexts.get(contextId)
     this.#list = undefined
@@ -71,7 +70,7 @@ export class ExtentCollector {
     this.#extents.set(context, this.#list)
   }
 
-  /** What is beyond the limit is looked at and not kept: a server may tell of less than was asked for, and so may we. */
+  /** Adds an extent. Beyond the limit it is checked but not kept: a reply may cover less than the request. */
   add(length: U64, flags: U64): void {
     const list = this.#list
     if (list === undefined || this.#problem !== undefined) return
@@ -85,12 +84,12 @@ export class ExtentCollector {
     if (list.length < this.#query.maxExtents) list.push(extent)
   }
 
-  /** A chunk cannot be understood, but for where it ends. */
+  /** Records a chunk that cannot be decoded, except for its end. */
   fail(expected: string, received: string): void {
     this.#fail(`${expected}, received ${received}`)
   }
 
-  /** The reply is complete. Tells what was wrong with it, if anything. */
+  /** Ends the reply. Returns the first violation, if any. */
   finish(command: string): NbdProtocolError | undefined {
     for (const context of this.#query.contexts.values()) {
       if (!this.#extents.has(context)) this.#fail(`the status of ${quote(context)}, received none`)
@@ -99,12 +98,12 @@ export class ExtentCollector {
     return new NbdProtocolError(`reply to ${command}: expected ${this.#problem}`)
   }
 
-  /** By the name of the context. Every list holds at least one extent, adjoins from the offset on. */
+  /** The extents by the name of the context. Each list has at least one extent and is contiguous from the offset. */
   get extents(): Map<string, Extent[]> {
     return this.#extents
   }
 
-  /** Of the extent that was added last. It runs once per extent: no text is made while all is well. */
+  /** Checks the extent that was added last. Runs once per extent, and makes text only for a violation. */
   #check({ offset, length }: Extent, index: number): void {
     const { exportSize, isOne } = this.#query
     const next = this.#next

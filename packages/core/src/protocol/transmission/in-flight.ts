@@ -1,8 +1,8 @@
 import { type Command, payloadLength, replyLength } from './command.js'
 
 /**
- * The commands that were sent, found by cookie in constant time: its lower half is a place in a table, its
- * upper half a serial number, so that a late or invented reply finds nobody.
+ * The commands in flight, found by cookie in constant time. The lower half of a cookie is a slot in a table, the upper half a
+ * serial number, so a late or invented reply finds no command.
  */
 export class InFlight<C extends Command> {
   #slots: (C | undefined)[] = []
@@ -27,12 +27,12 @@ export class InFlight<C extends Command> {
     return this.#serial
   }
 
-  /** Of payload that they move, in both directions. */
+  /** Bytes of their payload, in both directions. */
   get bytes(): number {
     return this.#bytes
   }
 
-  /** About as much as their replies bring in all. */
+  /** Estimate of the length of all their replies. */
   get replyBytes(): number {
     return this.#replyBytes
   }
@@ -79,7 +79,7 @@ export class InFlight<C extends Command> {
     return oldest !== undefined && ((serial - oldest.serial) | 0) >= 0 ? oldest : undefined
   }
 
-  /** Takes everything out, oldest first. */
+  /** Removes and returns all commands, oldest first. */
   drain(): C[] {
     const commands = this.#inOrder()
     this.#slots = []

@@ -4,7 +4,7 @@ import { chunkName, type ErrorName, ErrorValue, errorName } from '../../wire/con
 import type { U64 } from '../../wire/u64.js'
 import { type Command, payloadLength } from './command.js'
 
-/** A reply that breaks the protocol: no byte after it can be trusted. */
+/** The error for a reply that violates the protocol. Later bytes cannot be trusted. */
 export function protocolViolation(command: Command, expected: string, received: string): NbdProtocolError {
   return new NbdProtocolError(`reply to ${command}: expected ${expected}, received ${received}`, {
     expected,
@@ -12,7 +12,7 @@ export function protocolViolation(command: Command, expected: string, received: 
   })
 }
 
-/** A chunk whose payload cannot be so long. */
+/** The error for a chunk with an invalid length. */
 export function chunkLengthError(
   command: Command,
   type: number,
@@ -26,11 +26,11 @@ export interface ServerError {
   /** Not 0. */
   readonly value: number
   readonly message?: string
-  /** Where in the export, if the server told and it lies within the request. */
+  /** The offset in the export, if the server sent one within the request. */
   readonly offset?: U64 | undefined
 }
 
-/** What the error of a server depends on, besides the command. */
+/** Properties of the connection that the error of a server depends on. */
 export interface ErrorContext {
   /** The longest payload that the server advertised, in bytes; 0 if it advertised none. */
   readonly maxPayload: number
@@ -38,7 +38,7 @@ export interface ErrorContext {
   readonly mask: (text: string) => string
 }
 
-/** The error of a command to which the server replied with an error. */
+/** The error for an error reply of the server. */
 export function serverError(
   command: Command,
   { value, message: text = '', offset }: ServerError,
@@ -63,12 +63,12 @@ export function serverError(
   })
 }
 
-/** The errors with which servers answer a request that is too long for them. */
+/** Errors of servers for requests that are too long. */
 function isAboutLength(errno: ErrorName): boolean {
   return errno === 'EINVAL' || errno === 'ENOMEM' || errno === 'EOVERFLOW'
 }
 
-/** "Size constraints": reads in chunks may be longer than the maximum, and the server may refuse them. */
+/** "Size constraints": reads in chunks may be longer than the maximum, and the server may reject them. */
 function lengthHint(command: Command, { maxPayload }: ErrorContext): string | undefined {
   if (maxPayload === 0 || payloadLength(command) <= maxPayload) return undefined
   return `the request is longer than the server's maximum of ${maxPayload} bytes (info.blockSize.maximum)`

@@ -8,10 +8,10 @@ import { type Command, payloadLength } from './command.js'
 import type { InFlight } from './in-flight.js'
 import { preallocate } from './read-data.js'
 
-/** The line may hold this many abandoned commands more than others. */
+/** The queue is compacted once it has this many more abandoned commands than others. */
 const MAX_ABANDONED = 64
 
-/** Lines commands up and sends as many as the limits allow. */
+/** Queues commands and sends as many as the limits allow. */
 export class RequestQueue<C extends Command> {
   readonly #queue = new Fifo<C>()
   readonly #inFlight: InFlight<C>
@@ -19,15 +19,15 @@ export class RequestQueue<C extends Command> {
   readonly #stats: StatsCounter
   readonly #trace: Trace
   readonly #onUnsendable: (command: C) => void
-  /** Commands in line, without the abandoned. */
+  /** Queued commands, without the abandoned ones. */
   #waiting = 0
 
-  /** Whose request is perhaps not yet taken whole. */
+  /** The command whose request may be partially taken. */
   partiallySent: C | undefined
   /** Commands with a timeout of their own that were sent. */
   timed: C[] = []
 
-  /** `refuse` gets each command that can no longer be sent. */
+  /** `refuse` is called with each command that cannot be sent. */
   constructor(
     inFlight: InFlight<C>,
     limits: Limits,
@@ -51,21 +51,21 @@ export class RequestQueue<C extends Command> {
     this.#waiting++
   }
 
-  /** Takes one command out of the line. Its place is passed over when its turn comes. */
+  /** Abandons a queued command. Its entry is skipped later. */
   abandon(command: C): void {
     command.state = 'settled'
     this.#waiting--
-    // Who gives up and tries again while the server is stuck must not fill memory with what was given up.
+    // Bound the memory used by abandoned commands while the server is stalled.
     if (this.#queue.length > 2 * this.#waiting + MAX_ABANDONED) this.#queue.retain(isWaiting)
   }
 
-  /** Takes every command out of the line. */
+  /** Removes and returns all queued commands. */
   drain(): C[] {
     this.#waiting = 0
     return this.#queue.drain().filter(isWaiting)
   }
 
-  /** Encodes the commands whose turn it is, until `length` bytes wait. */
+  /** Encodes queued commands until `length` bytes wait. */
   fill(sendQueue: SendQueue, length: number): void {
     while (sendQueue.length < length) {
       const command = this.#next()
@@ -118,7 +118,7 @@ export class RequestQueue<C extends Command> {
   }
 }
 
-/** Sending it would put every later byte out of step. */
+/** The error for data that was detached: sending the request would make all later bytes invalid. */
 function detachedDataError(command: Command): NbdUsageError | undefined {
   if (command.data === undefined || command.data.length === command.requestLength) return undefined
   return new NbdUsageError(`${command}: the data was detached or resized before it was sent`)
@@ -145,7 +145,7 @@ function isWaiting(command: Command): boolean {
   return command.state === 'waiting'
 }
 
-/** First in, first out, in constant time however long it grows. */
+/** A first-in, first-out queue with constant time per item. */
 export class Fifo<T> {
   #items: (T | undefined)[] = []
   #head = 0
@@ -174,12 +174,12 @@ export class Fifo<T> {
     return item
   }
 
-  /** Forgets the items that are not wanted, in linear time. */
+  /** Keeps only the items that pass the test, in linear time. */
   retain(isWanted: (item: T) => boolean): void {
     this.#items = this.drain().filter(isWanted)
   }
 
-  /** Takes everything out. */
+  /** Removes and returns all items. */
   drain(): T[] {
     const items = this.#items.slice(this.#head) as T[]
     this.#items = []

@@ -11,13 +11,13 @@ import type { ErrorContext } from './reply-errors.js'
 import { ReplyParser } from './reply-parser.js'
 import { RequestQueue } from './request-queue.js'
 
-/** A chunk, and the read that it belongs to. */
+/** A chunk and its read. */
 export interface CommandChunk<C extends Command> {
   readonly command: C
   readonly chunk: ReadChunk
 }
 
-/** What a transmission shares with the rest of the conversation. */
+/** The state that a transmission shares with the rest of the connection. */
 export interface SharedState {
   readonly receiveBuffer: ReceiveBuffer
   readonly sendQueue: SendQueue
@@ -26,21 +26,21 @@ export interface SharedState {
   readonly trace: Trace
 }
 
-/** The commands of a conversation, from the line where they wait to what became of them. */
+/** The lifecycle of the commands of a connection: queue, in flight, completion. */
 export class Transmission<C extends Command> {
   readonly #shared: SharedState
   readonly #inFlight: InFlight<C> = new InFlight()
   readonly #requests: RequestQueue<C>
-  /** From the beginning to the end. */
+  /** Whether it has begun and not ended. */
   #replies: ReplyParser<C> | undefined
   #settled: C[] = []
   #chunks: CommandChunk<C>[] = []
-  /** Answered while the connection still holds their data: they settle once it is flushed. */
+  /** Commands answered while the connection still holds their data. They settle once it is flushed. */
   #answeredWhileLent: C[] = []
-  /** Bytes of the stream whose memory the connection has given back. */
+  /** Bytes of the stream whose memory is no longer lent to the connection. */
   #flushed = 0
   #isDisconnecting = false
-  /** The caller asked for the disconnect. */
+  /** Whether the caller requested the disconnect. */
   #isDisconnectRequested = false
   #shutdownReply: NbdServerError | undefined
 
@@ -52,7 +52,7 @@ export class Transmission<C extends Command> {
     )
   }
 
-  /** Commands in line and on their way. */
+  /** Commands in the queue and in flight. */
   get inFlight(): number {
     return this.#inFlight.count + this.#requests.waiting
   }
@@ -79,29 +79,29 @@ export class Transmission<C extends Command> {
     return timed
   }
 
-  /** No more commands are taken. */
+  /** Whether new commands are rejected. */
   get isDisconnecting(): boolean {
     return this.#isDisconnecting
   }
 
-  /** The reply that announced that the server shuts down, unless the caller has asked for the disconnect too. */
+  /** The reply with ESHUTDOWN, unless the caller has requested the disconnect too. */
   get shutdownReply(): NbdServerError | undefined {
     return this.#isDisconnectRequested ? undefined : this.#shutdownReply
   }
 
-  /** Nothing of a reply has arrived: the one place where the server may stop. */
+  /** Whether no byte of a reply has arrived: only there may the server end. */
   get isBetweenReplies(): boolean {
     return this.#replies?.isBetweenReplies === true
   }
 
-  /** What was being received, for the message when the rest does not come. */
+  /** The incomplete message, for the error if the rest does not arrive. */
   get progress(): string | undefined {
     return this.#replies?.progress
   }
 
-  // --- the peer's bytes ----------------------------------------------------------------------------------
+  // --- received bytes -----------------------------------------------------------------------------------
 
-  /** What arrives is replies from now on. */
+  /** Treats received bytes as replies from now on. */
   begin(mode: ReplyMode, errorContext: ErrorContext): void {
     const { receiveBuffer, sendQueue, stats, trace } = this.#shared
     if (mode === 'extended') sendQueue.useExtendedHeaders()
@@ -111,12 +111,12 @@ export class Transmission<C extends Command> {
     })
   }
 
-  /** Whether what arrives is replies. */
+  /** Whether received bytes are replies. */
   get isUnderWay(): boolean {
     return this.#replies !== undefined
   }
 
-  /** Where the next bytes go. */
+  /** The memory for the next bytes. */
   buffer(): Uint8Array {
     return (this.#replies as ReplyParser<C>).buffer()
   }
@@ -126,7 +126,7 @@ export class Transmission<C extends Command> {
     return (this.#replies as ReplyParser<C>).received(count)
   }
 
-  // --- the caller's wishes -------------------------------------------------------------------------------
+  // --- calls of the caller -------------------------------------------------------------------------------
 
   submit(command: C): void {
     this.#requests.push(command)
@@ -147,7 +147,7 @@ export class Transmission<C extends Command> {
     }
   }
 
-  /** Takes no more commands. With `abandonPending`, those that were not yet sent fail instead of being sent. */
+  /** Rejects new commands. With `abandonPending`, queued ones fail. */
   disconnect(abandonPending: boolean): void {
     this.#isDisconnecting = true
     this.#isDisconnectRequested = true
@@ -164,15 +164,15 @@ export class Transmission<C extends Command> {
     return this.#isDisconnecting && this.#inFlight.awaited + this.#requests.waiting === 0
   }
 
-  // --- what comes out ------------------------------------------------------------------------------------
+  // --- outputs -------------------------------------------------------------------------------------------
 
-  /** Encodes the requests whose turn it is, until `length` bytes wait. True when it is time to say goodbye. */
+  /** Encodes queued requests until `length` bytes wait. Returns true if NBD_CMD_DISC is due. */
   fill(length: number): boolean {
     this.#requests.fill(this.#shared.sendQueue, length)
     return this.isDisconnectDue
   }
 
-  /** Why the rest of a request that was cut cannot be sent: without its memory every later byte would be out of step. */
+  /** The error if the rest of a partially sent request was detached: later bytes would be misinterpreted. */
   get detachedDataError(): NbdUsageError | undefined {
     if (this.#shared.sendQueue.isIntact) return undefined
     return new NbdUsageError(
@@ -180,25 +180,25 @@ export class Transmission<C extends Command> {
     )
   }
 
-  /** The last request was taken whole. */
+  /** Records that the last request was taken completely. */
   outputTaken(): void {
     this.#requests.partiallySent = undefined
   }
 
-  /** The connection holds no memory of what was taken so far. */
+  /** Records that the connection holds no memory of the bytes taken so far. */
   outputFlushed(): void {
     this.#flushed = this.#shared.sendQueue.taken
     if (this.#answeredWhileLent.length > 0) this.#settleUnlent()
   }
 
-  /** The chunks of reads that asked for them since the last call. They come before what is settled. */
+  /** Takes the new chunks of reads that want them. They precede the settled commands. */
   takeChunks(): readonly CommandChunk<C>[] {
     const chunks = this.#chunks
     if (chunks.length > 0) this.#chunks = []
     return chunks
   }
 
-  /** The commands that were settled since the last call, in the order of their replies. */
+  /** Takes the newly settled commands, in the order of their replies. */
   takeSettled(): readonly C[] {
     const settled = this.#settled
     if (settled.length > 0) this.#settled = []
@@ -207,17 +207,17 @@ export class Transmission<C extends Command> {
 
   // --- the end -------------------------------------------------------------------------------------------
 
-  /** Nothing is understood any more, and whatever is left fails. The send queue is empty by then. */
+  /** Ends the transmission: all remaining commands fail. The send queue is empty by then. */
   end(reason: () => Error): void {
     this.#replies = undefined
     this.#flushed = Number.POSITIVE_INFINITY
     this.#settleUnlent()
     const left = [...this.#inFlight.drain(), ...this.#requests.drain()]
-    // An error costs as much as ten requests: none is made for nobody.
+    // Creating an Error costs as much as ten requests: skip it if no command is pending.
     if (left.length > 0) this.fail(left, reason())
   }
 
-  /** Settles commands that get no reply. An error that came before counts. */
+  /** Settles commands without a reply. An earlier error takes precedence. */
   fail(commands: readonly C[], error: Error): void {
     for (const command of commands) {
       command.error ??= error
@@ -233,7 +233,7 @@ export class Transmission<C extends Command> {
     if (command.error !== undefined) this.#handleShutdownReply(command.error)
   }
 
-  /** "Terminating the transmission phase": after ESHUTDOWN a client must leave. */
+  /** "Terminating the transmission phase": after ESHUTDOWN a client must disconnect. */
   #handleShutdownReply(error: Error): void {
     if (!(error instanceof NbdServerError) || error.errno !== 'ESHUTDOWN') return
     this.#isDisconnecting = true
