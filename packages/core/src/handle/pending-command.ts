@@ -19,7 +19,7 @@ export class PendingCommand extends Command {
   #abortReason: { readonly reason: unknown } | undefined
   /** Receives each chunk. */
   readonly #onChunk: ((chunk: ReadChunk) => void) | undefined
-  /** The promise of the caller. */
+  /** Makes the value that the promise resolves with. */
   readonly #result: (command: PendingCommand) => unknown
   readonly #resolve: (result: never | Promise<never>) => void
   readonly #reject: (reason: unknown) => void

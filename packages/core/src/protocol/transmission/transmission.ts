@@ -31,7 +31,7 @@ export class Transmission<C extends Command> {
   readonly #shared: SharedState
   readonly #inFlight: InFlight<C> = new InFlight()
   readonly #requests: RequestQueue<C>
-  /** Whether it has begun and not ended. */
+  /** Present from the beginning to the end of the transmission phase. */
   #replies: ReplyParser<C> | undefined
   #settled: C[] = []
   #chunks: CommandChunk<C>[] = []
