@@ -15,10 +15,15 @@ export const Cid: {
   readonly Host: 2
 } = { Any: 0xffffffff, Hypervisor: 0, Local: 1, Host: 2 }
 
+/** The CID of the virtual machine that started an AWS Nitro enclave, seen from inside the enclave. */
+export const NitroParentCid = 3
+
 /** The address of a peer: vsock(7). */
 export interface VsockAddress {
   readonly cid: number
   readonly port: number
+  /** Whether the host routes the connection: VMADDR_FLAG_TO_HOST. */
+  readonly toHost?: boolean | undefined
 }
 
 /** `vsock://2:10809`: an address for messages. */

@@ -50,9 +50,13 @@ const unreachable = ({ cid }: VsockAddress): string => {
   return `no machine with CID ${cid} can be reached from here; is it running?`
 }
 
+const invalid = ({ toHost }: VsockAddress): string | undefined =>
+  toHost ? 'the option toHost needs Linux 5.11 or newer' : undefined
+
 const tooManyOpen = (): string => 'too many open descriptors; close some, or raise the limit ("ulimit -n")'
 
-const hints: { readonly [errno in Errno]?: (address: VsockAddress) => string } = {
+const hints: { readonly [errno in Errno]?: (address: VsockAddress) => string | undefined } = {
+  EINVAL: invalid,
   // A vsock peer refuses by a reset; VMCI uses ECONNREFUSED, as the internet families do.
   ECONNRESET: refused,
   ECONNREFUSED: refused,

@@ -1,5 +1,5 @@
 /** NBD over AF_VSOCK, and over the unix socket that some virtual machine monitors offer instead. */
-export { Cid } from './address.js'
+export { Cid, NitroParentCid } from './address.js'
 export { hybridVsock } from './hybrid-vsock.js'
 export { localCid } from './local-cid.js'
 export { supportsVsock } from './platform.js'

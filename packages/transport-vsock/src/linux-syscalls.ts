@@ -104,13 +104,18 @@ const SOCKADDR_VM_LENGTH = 16
 const FAMILY_INDEX = 0 // u16 at byte 0
 const PORT_INDEX = 1 // u32 at byte 4
 const CID_INDEX = 2 // u32 at byte 8
+const FLAGS_INDEX = 12 // u8 at byte 12
+
+const VMADDR_FLAG_TO_HOST = 1
 
 /** The `struct sockaddr_vm` of an address: vsock(7), "Address format". */
-export function encodeSockaddrVm({ cid, port }: VsockAddress): Uint8Array {
+export function encodeSockaddrVm({ cid, port, toHost = false }: VsockAddress): Uint8Array {
   const memory = new ArrayBuffer(SOCKADDR_VM_LENGTH)
   new Uint16Array(memory)[FAMILY_INDEX] = AF_VSOCK
   const words = new Uint32Array(memory)
   words[PORT_INDEX] = port
   words[CID_INDEX] = cid
-  return new Uint8Array(memory)
+  const bytes = new Uint8Array(memory)
+  if (toHost) bytes[FLAGS_INDEX] = VMADDR_FLAG_TO_HOST
+  return bytes
 }

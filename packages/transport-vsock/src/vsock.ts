@@ -22,9 +22,19 @@ export interface VsockOptions {
    * @default 2000, the kernel's own timeout
    */
   readonly connectTimeoutMs?: number | undefined
+  /**
+   * Lets the host route the connection (VMADDR_FLAG_TO_HOST, Linux 5.11): to another virtual machine of the same host,
+   * where the host supports that.
+   *
+   * @default false
+   */
+  readonly toHost?: boolean | undefined
 }
 
-const rules = { connectTimeoutMs: option.integer({ min: 1, max: 2 ** 31 - 1 }) }
+const rules = {
+  connectTimeoutMs: option.integer({ min: 1, max: 2 ** 31 - 1 }),
+  toHost: option.boolean(false),
+}
 
 /**
  * Makes a transport over AF_VSOCK (vsock(7)): from a virtual machine to its host, from the host to a virtual machine, or
@@ -54,9 +64,15 @@ export class VsockTransport implements Transport {
   readonly #connectTimeoutMs: number | undefined
   readonly #platform: Platform
 
-  constructor(peer: VsockAddress, { connectTimeoutMs }: VsockOptions, platform: Platform) {
+  constructor(
+    { cid, port }: VsockAddress,
+    { connectTimeoutMs, toHost = false }: VsockOptions,
+    platform: Platform,
+  ) {
+    const peer = { cid, port, toHost }
     this.address = formatVsockAddress(peer)
-    this.uri = toUriAddress({ transport: 'vsock', ...peer })
+    // An NBD URI has no place for the flag.
+    this.uri = toHost ? undefined : toUriAddress({ transport: 'vsock', cid, port })
     this.#peer = peer
     this.#connectTimeoutMs = connectTimeoutMs
     this.#platform = platform

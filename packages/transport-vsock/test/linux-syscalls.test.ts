@@ -152,5 +152,8 @@ describe('encodeSockaddrVm', () => {
     expect(view.getUint32(4, isLittle)).toBe(0x01020304)
     expect(view.getUint32(8, isLittle)).toBe(0xfffffffe)
     expect([...bytes.subarray(12)]).toEqual([0, 0, 0, 0])
+    const toHost = encodeSockaddrVm({ cid: 0xfffffffe, port: 0x01020304, toHost: true })
+    expect([...toHost.subarray(0, 12)]).toEqual([...bytes.subarray(0, 12)])
+    expect([...toHost.subarray(12)]).toEqual([1, 0, 0, 0])
   })
 })

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { NbdUsageError, parseUri, toUriAddress } from '@nbdjs/core'
 import { RecordingReceiver } from '@nbdjs/testing'
+import { NitroParentCid } from '../src/address.js'
 import type { Syscalls } from '../src/syscalls.js'
 import { VsockTransport, vsock } from '../src/vsock.js'
 import { type InetServer, inetSyscalls, listenInet } from './inet.js'
@@ -43,7 +44,7 @@ describe('vsock', () => {
     [
       'option',
       () => vsock(2, 1, { timeout: 1 } as never),
-      "vsock: unknown option 'timeout', expected one of connectTimeoutMs",
+      "vsock: unknown option 'timeout', expected one of connectTimeoutMs, toHost",
     ],
     ...[0, -1, 2 ** 31, 0.5, '5'].map(
       (connectTimeoutMs) =>
@@ -66,6 +67,22 @@ describe('a dial', () => {
       options,
       platformOf('linux', () => syscalls),
     ).dial({ signal })
+
+  it('passes toHost on, and then has no uri', async () => {
+    const addresses: unknown[] = []
+    const syscalls = new ScriptedSyscalls({ connect: ['EINVAL'] })
+    const { connect } = syscalls
+    syscalls.connect = (fd, address?: unknown) => {
+      addresses.push(address)
+      return connect.call(syscalls, fd)
+    }
+    await expect(dialOn(syscalls, { toHost: true })).rejects.toMatchObject({
+      message: 'dial of vsock://2:10809 failed: connect EINVAL: the option toHost needs Linux 5.11 or newer',
+    })
+    expect(addresses).toEqual([{ cid: 2, port: 10809, toHost: true }])
+    expect(vsock(NitroParentCid, 10809, { toHost: true }).uri).toBeUndefined()
+    expect(vsock(NitroParentCid, 10809).uri).toEqual({ transport: 'vsock', cid: 3, port: 10809 })
+  })
 
   it('passes the connect timeout on', async () => {
     const syscalls = new ScriptedSyscalls({ connect: ['ECONNRESET'] })
