@@ -551,12 +551,20 @@ export class Handle extends EventEmitter<HandleEvents> {
   }
 
   /**
-   * Reads `buffer.length` bytes at `offset` into `buffer`. It is lent until the promise settles; after an error
-   * its content is undefined.
+   * Reads `buffer.length` bytes at `offset` into `buffer`. Legal in `ready`, like the other commands.
    *
-   * Long reads go from the connection into the buffer without a copy, unless a `signal` is given: then they
-   * are copied, so that nothing is written to the buffer after an abort. So are reads into a SharedArrayBuffer,
-   * which not every transport takes.
+   * The buffer is lent until the promise settles, however it settles; nothing is written to it afterwards. After an error
+   * its content is undefined. Long reads go from the connection into the buffer without a copy. They are copied if the
+   * promise may settle before the reply, which is with a `signal` or a `timeoutMs` and without `abort: 'settle'`, and into a
+   * SharedArrayBuffer, which not every transport accepts.
+   *
+   * @param buffer The destination, 1 to 64 MiB.
+   * @param offset Bytes from the start of the export.
+   * @param options `signal`, `abort` and `timeoutMs`.
+   * @throws {NbdServerError} The server replied with an error. The connection stays usable.
+   * @throws {NbdUsageError} An argument is invalid, out of bounds or not aligned. Nothing was sent.
+   * @throws {NbdStateError} The handle is not `ready`.
+   * @throws {NbdError} The connection was lost: `error.isConnectionLost`.
    */
   preadInto(buffer: Uint8Array, offset: number | bigint, options?: CommandOptions): Promise<void> {
     return this.#command(rules.preadInto, offset, options, destinationArgument, buffer, nothing)
@@ -642,8 +650,23 @@ export class Handle extends EventEmitter<HandleEvents> {
   }
 
   /**
-   * Writes `data` at `offset`. It is lent until the promise settles; after an abort, until the connection has
-   * sent it. Of a SharedArrayBuffer a copy is taken. At most `info.blockSize.payload` bytes.
+   * Writes `data` at `offset`. Legal in `ready`, like the other commands.
+   *
+   * The data is lent until the promise settles, however it settles; it is not read afterwards. It is sent without a copy. It
+   * is copied when its request is sent if the promise may settle before the reply, which is with a `signal` or a `timeoutMs`
+   * and without `abort: 'settle'`, and if it is in a SharedArrayBuffer.
+   *
+   * **An aborted write may be carried out later**, even after another write to the same place was answered, because a server
+   * may carry out requests in any order. To write a range again after an abort, use `abort: 'settle'`: the promise then
+   * rejects once nothing of the write can happen any more.
+   *
+   * @param data At least 1 byte, at most `info.blockSize.payload`.
+   * @param offset Bytes from the start of the export.
+   * @param options `signal`, `abort`, `timeoutMs` and `fua`.
+   * @throws {NbdServerError} The server replied with an error. The connection stays usable.
+   * @throws {NbdUsageError} An argument is invalid, out of bounds or not aligned. Nothing was sent.
+   * @throws {NbdStateError} The handle is not `ready`.
+   * @throws {NbdError} The connection was lost: `error.isConnectionLost`.
    */
   pwrite(data: Uint8Array, offset: number | bigint, options?: WriteOptions): Promise<void> {
     return this.#command(rules.pwrite, offset, options, dataArgument, data, nothing)
@@ -714,6 +737,9 @@ export class Handle extends EventEmitter<HandleEvents> {
    * Ends the connection in order: NBD_CMD_DISC once every command in flight is answered, or NBD_OPT_ABORT
    * while negotiating. Resolves when the connection is closed. Legal in `negotiating`, `ready` and `dead`, also when it
    * was called before; no other call is taken after it. An aborted signal ends the handle at once.
+   *
+   * It waits for commands as long as `timeouts.requestMs` and `timeouts.commandMs` allow, and does not wait for aborted ones,
+   * unless by `abort: 'settle'`. A server that does not close its side after NBD_CMD_DISC is left after `timeouts.closeMs`.
    *
    * In `dead` there is nothing left to do: it resolves, and in a `finally` it does not hide the first error. It rejects
    * when the connection is lost while it waits for commands in flight.

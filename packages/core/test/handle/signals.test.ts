@@ -2,7 +2,7 @@ import { getEventListeners } from 'node:events'
 import { types } from 'node:util'
 import { runInNewContext } from 'node:vm'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { Handle, type NbdClosedError, type Transport } from '@nbdjs/core'
+import { type CommandOptions, Handle, type NbdClosedError, type Transport } from '@nbdjs/core'
 import { Cmd, encodeOffsetData, encodeSimpleReply, Opt, ReplyFlag } from '@nbdjs/core/wire'
 import { octets, repeated } from '../bytes.js'
 import { negotiating, ready } from './connected.js'
@@ -380,6 +380,127 @@ describe('a command', () => {
     server.answer(flush)
     await Promise.all([flushing, leaving, server.farewell()])
     expect(handle.state).toBe('closed')
+  })
+})
+
+describe('A2: abort', () => {
+  const commands: readonly [string, number, (handle: Handle, options: CommandOptions) => Promise<unknown>][] =
+    [
+      ['pread', Cmd.Read, (handle, options) => handle.pread(4, 0, options)],
+      ['preadInto', Cmd.Read, (handle, options) => handle.preadInto(new Uint8Array(4), 0, options)],
+      ['pwrite', Cmd.Write, (handle, options) => handle.pwrite(new Uint8Array(4), 0, options)],
+      ['zero', Cmd.WriteZeroes, (handle, options) => handle.zero(4, 0, options)],
+      ['trim', Cmd.Trim, (handle, options) => handle.trim(4, 0, options)],
+      ['cache', Cmd.Cache, (handle, options) => handle.cache(4, 0, options)],
+      ['flush', Cmd.Flush, (handle, options) => handle.flush(options)],
+    ]
+
+  test.each(commands)('of %s: `detach` rejects at once', async (_, type, call) => {
+    const { handle, server } = await ready()
+    const controller = new AbortController()
+    const calling = rejection(call(handle, { signal: controller.signal, abort: 'detach' }))
+    await server.request(type as Cmd)
+    controller.abort('enough')
+    expect(await calling).toBe('enough')
+    expect(handle.inFlight).toBe(1)
+    handle.destroy()
+  })
+
+  test.each(commands)('of %s: `settle` rejects once the reply has arrived', async (_, type, call) => {
+    const { handle, server } = await ready()
+    const controller = new AbortController()
+    const calling = rejection(call(handle, { signal: controller.signal, abort: 'settle' }))
+    const request = await server.request(type as Cmd)
+    controller.abort('enough')
+    expect(await outcomeOf(calling)).toBe('pending')
+    server.answer(request, type === Cmd.Read ? octets('01 02 03 04') : octets())
+    expect(await calling).toBe('enough')
+    expect(handle).toMatchObject({ state: 'ready', inFlight: 0 })
+    expect(listenersOf(controller.signal)).toBe(0)
+    handle.destroy()
+  })
+
+  test.each<[string, (handle: Handle, server: ScriptedServer) => void]>([
+    ['destroy()', (handle) => handle.destroy()],
+    ['a reset', (_, server) => server.reset()],
+    ['the end of the server', (_, server) => server.endOfFile()],
+  ])('`settle` rejects with the reason of the signal after %s', async (_, endIt) => {
+    const { handle, server } = await ready()
+    const controller = new AbortController()
+    const flushing = rejection(handle.flush({ signal: controller.signal, abort: 'settle' }))
+    await server.request(Cmd.Flush)
+    controller.abort(null)
+    expect(await outcomeOf(flushing)).toBe('pending')
+    endIt(handle, server)
+    expect(await flushing).toBe(null)
+    await rejection(handle.closed)
+  })
+
+  test('`settle` rejects at once if the command was not sent', async () => {
+    const { handle, server } = await ready({}, { limits: { inFlightCommands: 1 } })
+    const controller = new AbortController()
+    const first = rejection(handle.flush())
+    const waiting = rejection(
+      handle.pwrite(new Uint8Array(4), 0, { signal: controller.signal, abort: 'settle' }),
+    )
+    await server.request(Cmd.Flush)
+    controller.abort('enough')
+    expect(await waiting).toBe('enough')
+    expect(handle.inFlight).toBe(1)
+    handle.destroy()
+    await first
+  })
+
+  test('a write that was aborted with `settle` is answered before a later one is sent', async () => {
+    const { handle, server } = await ready()
+    const controller = new AbortController()
+    const order: string[] = []
+    const restoring = (async (): Promise<void> => {
+      const ones = handle.pwrite(octets('01'), 0, { signal: controller.signal, abort: 'settle' })
+      await ones.catch(() => order.push('first rejected'))
+      await handle.pwrite(octets('02'), 0)
+      order.push('second resolved')
+    })()
+    const first = await server.request(Cmd.Write)
+    controller.abort('enough')
+    await settled()
+    expect(order).toEqual([])
+    server.answer(first)
+    server.answer(await server.request(Cmd.Write, { offset: 0 }))
+    await restoring
+    expect(order).toEqual(['first rejected', 'second resolved'])
+    handle.destroy()
+  })
+
+  test('an error reply to a command that was aborted with `settle` is not reported', async () => {
+    const { handle, server } = await ready()
+    const controller = new AbortController()
+    const flushing = rejection(handle.flush({ signal: controller.signal, abort: 'settle' }))
+    const request = await server.request(Cmd.Flush)
+    controller.abort('enough')
+    server.refuse(request, 5)
+    expect(await flushing).toBe('enough')
+    handle.destroy()
+  })
+
+  test.each([0, 'no', null, {}])('rejects the value %p', async (abort) => {
+    const { handle } = await ready()
+    expect(await rejection(handle.flush({ abort } as unknown as CommandOptions))).toMatchObject({
+      code: 'ERR_NBD_USAGE',
+      message: expect.stringContaining("flush: abort: expected one of 'detach', 'settle', received "),
+    })
+    handle.destroy()
+  })
+
+  test.each([-1, Number.NaN, 2 ** 31, '5', null])('rejects a timeoutMs of %p', async (timeoutMs) => {
+    const { handle } = await ready()
+    expect(await rejection(handle.flush({ timeoutMs } as unknown as CommandOptions))).toMatchObject({
+      code: 'ERR_NBD_USAGE',
+      message: expect.stringContaining(
+        'flush: timeoutMs: expected a number of milliseconds from 0 to 2147483647, received ',
+      ),
+    })
+    handle.destroy()
   })
 })
 

@@ -243,6 +243,200 @@ describe('requestMs', () => {
   })
 })
 
+describe('G2: requestMs counts received bytes only', () => {
+  test('a server that accepts request after request and answers none is dead', async () => {
+    const { handle, server } = await ready({}, { timeouts: { requestMs: 500 } })
+    const reads: Promise<unknown>[] = []
+    for (let count = 0; count < 5; count++) {
+      reads.push(rejection(handle.pread(1, 0)))
+      await server.request(Cmd.Read)
+      await pass(100)
+    }
+    expect(handle.state).toBe('dead')
+    const message = expect.stringContaining('pread of 1 bytes at 0 made no progress for 500 ms')
+    for (const error of await Promise.all(reads)) expect(error).toMatchObject({ message })
+  })
+
+  test('the silence before a command does not count', async () => {
+    const { handle, server } = await ready({}, { timeouts: { requestMs: 100 } })
+    const controller = new AbortController()
+    const aborted = rejection(handle.flush({ signal: controller.signal }))
+    await pass(75)
+    // It was sent, and is answered: from then on the connection is idle.
+    controller.abort('enough')
+    await aborted
+    server.answer(await server.request(Cmd.Flush))
+    await pass(1000)
+    const flushing = handle.flush()
+    const request = await server.request(Cmd.Flush)
+    await pass(99)
+    server.answer(request)
+    await flushing
+    handle.destroy()
+  })
+})
+
+describe('B4: commandMs', () => {
+  const timeouts = { commandMs: 100 }
+  const message = 'in-process:: pread of 1 bytes at 0 was not answered within 100 ms (timeouts.commandMs)'
+
+  test('notices one lost reply under traffic, rejects it with ETIMEDOUT, and ends the connection', async () => {
+    const { handle, server } = await ready({}, { timeouts })
+    const lost = rejection(handle.pread(1, 0))
+    await server.request(Cmd.Read)
+    const flushes: Promise<unknown>[] = []
+    while (handle.state === 'ready') {
+      flushes.push(handle.flush().catch((error) => error))
+      const request = await server.request(Cmd.Flush)
+      await pass(10)
+      if (handle.state === 'ready') server.answer(request)
+      await settled()
+    }
+    expect(flushes.length).toBeLessThanOrEqual(13)
+    expect(await lost).toMatchObject({ errno: 'ETIMEDOUT', isConnectionLost: true, message })
+    expect(await flushes.at(-1)).toMatchObject({
+      errno: 'ENOTCONN',
+      isConnectionLost: true,
+      message,
+      cause: { errno: 'ETIMEDOUT' },
+    })
+    expect(await rejection(handle.closed)).toHaveProperty('errno', 'ENOTCONN')
+    expect(handle).toMatchObject({ state: 'dead', inFlight: 0 })
+    await server.disconnected()
+  })
+
+  test('an answer in time keeps it alive, and an idle connection has no timer', async () => {
+    const { handle, server } = await ready({}, { timeouts })
+    for (let round = 0; round < 10; round++) {
+      const flushing = handle.flush()
+      const request = await server.request(Cmd.Flush)
+      await pass(99)
+      server.answer(request)
+      await flushing
+    }
+    await pass(1e6)
+    expect(handle.state).toBe('ready')
+    expect(jest.getTimerCount()).toBe(0)
+    handle.destroy()
+  })
+
+  test('waiting to be sent does not count', async () => {
+    const { handle, server } = await ready({}, { timeouts, limits: { inFlightCommands: 1 } })
+    const flushes = [handle.flush(), handle.flush(), handle.flush()]
+    for (const flushing of flushes) {
+      const request = await server.request(Cmd.Flush)
+      await pass(90)
+      server.answer(request)
+      await flushing
+    }
+    handle.destroy()
+  })
+
+  test('also holds for a command that was aborted: its reply is still owed', async () => {
+    const { handle, server } = await ready({}, { timeouts })
+    const reading = handle.pread(1, 0, { signal: AbortSignal.timeout(0) })
+    reading.catch(() => {})
+    await server.request(Cmd.Read)
+    await pass(125)
+    expect(await rejection(handle.closed)).toMatchObject({ errno: 'ENOTCONN', message })
+  })
+
+  test('a timeoutMs of the command takes its place, and 0 is none', async () => {
+    const { handle, server } = await ready({}, { timeouts })
+    const [slow, endless] = [handle.pread(1, 0, { timeoutMs: 500 }), handle.flush({ timeoutMs: 0 })]
+    const requests = [await server.request(Cmd.Read), await server.request(Cmd.Flush)] as const
+    await pass(499)
+    server.answer(requests[0], octets('2a'))
+    expect(await slow).toEqual(octets('2a'))
+    await pass(1e6)
+    server.answer(requests[1])
+    await endless
+    handle.destroy()
+  })
+
+  test('one timer serves all commands', async () => {
+    const { handle, server } = await ready({}, { timeouts })
+    const flushes = Array.from({ length: 100 }, () => handle.flush())
+    await server.request(Cmd.Flush)
+    expect(jest.getTimerCount()).toBe(1)
+    handle.destroy()
+    await Promise.allSettled(flushes)
+  })
+})
+
+describe('B4: timeoutMs of a command', () => {
+  test('rejects it with ETIMEDOUT as an abort does, and the connection goes on', async () => {
+    const { handle, server } = await ready()
+    const [late, other] = [handle.pread(1, 0, { timeoutMs: 100 }), handle.pread(1, 1)]
+    const failed = rejection(late)
+    const requests = [await server.request(Cmd.Read), await server.request(Cmd.Read)] as const
+    await pass(99)
+    expect(await outcomeOf(failed)).toBe('pending')
+    await pass(1)
+    expect(await failed).toMatchObject({
+      code: 'ERR_NBD_TRANSPORT',
+      errno: 'ETIMEDOUT',
+      isConnectionLost: false,
+      message: 'in-process:: pread of 1 bytes at 0 was not answered within 100 ms (timeoutMs)',
+    })
+    expect(handle).toMatchObject({ state: 'ready', inFlight: 2 })
+    server.answer(requests[0], octets('01'))
+    server.answer(requests[1], octets('02'))
+    expect(await other).toEqual(octets('02'))
+    expect(handle.inFlight).toBe(0)
+    expect(jest.getTimerCount()).toBe(0)
+    handle.destroy()
+  })
+
+  test('begins once the request is sent', async () => {
+    const { handle, server } = await ready({}, { limits: { inFlightCommands: 1 } })
+    const first = handle.flush()
+    const second = handle.flush({ timeoutMs: 100 })
+    const failed = rejection(second)
+    const request = await server.request(Cmd.Flush)
+    await pass(1000)
+    server.answer(request)
+    await first
+    await server.request(Cmd.Flush)
+    await pass(99)
+    expect(await outcomeOf(failed)).toBe('pending')
+    await pass(1)
+    expect(await failed).toHaveProperty('errno', 'ETIMEDOUT')
+    handle.destroy()
+  })
+
+  test('with `settle` it rejects once the late reply has arrived', async () => {
+    const { handle, server } = await ready()
+    const failed = rejection(handle.flush({ timeoutMs: 100, abort: 'settle' }))
+    const request = await server.request(Cmd.Flush)
+    await pass(1000)
+    expect(await outcomeOf(failed)).toBe('pending')
+    server.answer(request)
+    expect(await failed).toHaveProperty('errno', 'ETIMEDOUT')
+    expect(handle).toMatchObject({ state: 'ready', inFlight: 0 })
+    handle.destroy()
+  })
+
+  test('a command that is settled, aborted or lost leaves no timer', async () => {
+    const { handle, server } = await ready()
+    const controller = new AbortController()
+    const commands = [
+      handle.flush({ timeoutMs: 100 }),
+      handle.flush({ timeoutMs: 100, signal: controller.signal }),
+      handle.flush({ timeoutMs: 100 }),
+    ]
+    const outcomes = Promise.allSettled(commands)
+    server.answer(await server.request(Cmd.Flush))
+    await commands[0]
+    controller.abort('enough')
+    await settled()
+    expect(jest.getTimerCount()).toBe(1)
+    handle.destroy()
+    expect(jest.getTimerCount()).toBe(0)
+    expect((await outcomes).map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected'])
+  })
+})
+
 describe('closeMs', () => {
   test('a server that never closes after NBD_CMD_DISC is left, and the handle is closed', async () => {
     const { handle, server } = await ready({}, { timeouts: { closeMs: 100 } })
