@@ -114,7 +114,7 @@ function describeScenarios<Setup extends SuiteOptions>(
   runner.describe(name, () => {
     for (const scenario of scenarios) {
       if (missingPart(scenario, setup) !== undefined) continue
-      const limitMs = scenario.timeLimitMs * (setup.timeScale ?? 1) + runnerMarginMs
+      const limitMs = scenario.timeLimitMs * Math.max(1, setup.timeScale ?? 1) + runnerMarginMs
       runner.it(scenario.name, () => scenario.run(setup), limitMs)
     }
   })
