@@ -57,7 +57,7 @@ export class Transmission<C extends Command> {
     return this.#inFlight.count + this.#requests.waiting
   }
 
-  /** Of those in flight. */
+  /** The oldest command in flight. */
   get oldest(): C | undefined {
     return this.#inFlight.oldest
   }
