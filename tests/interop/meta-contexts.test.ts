@@ -26,7 +26,7 @@ const haggle = async (server: ServerPeer, options: HandleOptions = {}): Promise<
 const noContext = {
   code: 'ERR_NBD_USAGE',
   errno: 'ENOTSUP',
-  message: 'blockStatus: no meta context was negotiated (see the option metaContexts)',
+  message: 'blockStatus: no meta context was negotiated: ask for contexts by the option metaContexts',
 }
 
 /** Checks that the handle is in transmission without block status. */

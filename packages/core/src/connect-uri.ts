@@ -169,14 +169,14 @@ function optionsOf(call: string, uri: NbdUri, checked: CheckedUriOptions): UriCo
 
 function provider(call: string, uri: NbdUri, given: unknown): TlsProvider {
   if (given === undefined) {
-    const message = `${call}: ${tlsSource(uri)}: expected tlsProvider, such as uriTls() of @nbdjs/tls`
-    throw new NbdUsageError(message, { errno: 'ENOTSUP' })
+    const message = `${call}: ${tlsSource(uri)}: expected tlsProvider`
+    throw new NbdUsageError(message, { errno: 'ENOTSUP', hint: 'use uriTls() of @nbdjs/tls' })
   }
   if (typeof given === 'function') return given(uriTlsOf(uri))
   const [parameter] = Object.keys(uri.tlsParameters)
   if (parameter === undefined) return given as TlsProvider
-  const message = `${call}: ${tlsSource({ ...uri, tls: false })}: expected tlsProvider to be a function, such as uriTls() of @nbdjs/tls: it was made without the parameter`
-  throw new NbdUsageError(message, { errno: 'ENOTSUP' })
+  const message = `${call}: ${tlsSource({ ...uri, tls: false })}: expected tlsProvider to be a function, received a provider made without the parameter`
+  throw new NbdUsageError(message, { errno: 'ENOTSUP', hint: 'use uriTls() of @nbdjs/tls' })
 }
 
 function uriTlsOf({ user, tlsParameters }: NbdUri): UriTls {
@@ -195,8 +195,6 @@ function makeTransport(call: string, uri: NbdUri, { tcp, unix, vsock }: UriTrans
 }
 
 function missing(call: string, { scheme, transport }: NbdUri): never {
-  throw new NbdUsageError(
-    `${call}: ${scheme}: expected transports.${transport}, such as ${transport} of @nbdjs/transport-${transport}`,
-    { errno: 'ENOTSUP' },
-  )
+  const hint = `use ${transport} of @nbdjs/transport-${transport}`
+  throw new NbdUsageError(`${call}: ${scheme}: expected transports.${transport}`, { errno: 'ENOTSUP', hint })
 }

@@ -289,7 +289,9 @@ function checkTlsProvider(
 ): asserts provider is TlsProvider | undefined {
   if (provider === undefined) {
     if (tls === 'disable') return
-    throw new NbdUsageError(`${call}: tls: '${tls}' needs tlsProvider, such as nodeTls() of @nbdjs/tls`)
+    throw new NbdUsageError(`${call}: tls: '${tls}' needs tlsProvider`, {
+      hint: 'use nodeTls() of @nbdjs/tls',
+    })
   }
   const { role, upgrade } = Object(provider) as Partial<TlsProvider>
   if (typeof upgrade !== 'function') throw argumentError(call, 'tlsProvider', 'a TlsProvider', provider)

@@ -117,8 +117,8 @@ describe('F6: transportFromUri', () => {
       'EINVAL',
     ],
     ['nbd://', { transports, allow: { transports: ['unix'] } }, 'nbd: transport tcp is not allowed', 'EPERM'],
-    ['nbd://', { transports: {} }, 'nbd: expected transports.tcp, such as tcp of', 'ENOTSUP'],
-    ['nbds://', { transports }, 'nbds: expected tlsProvider, such as uriTls()', 'ENOTSUP'],
+    ['nbd://', { transports: {} }, 'nbd: expected transports.tcp: use tcp of', 'ENOTSUP'],
+    ['nbds://', { transports }, 'nbds: expected tlsProvider: use uriTls()', 'ENOTSUP'],
   ])('rejects %s with %j', (uri, options, message, errno) => {
     expect(() => transportFromUri(uri, options as ConnectUriOptions)).toThrow(
       expect.objectContaining({ message: expect.stringContaining(`transportFromUri: ${message}`), errno }),
@@ -203,14 +203,14 @@ describe('C17 checks everything before any side effect', () => {
     [
       'nbd+unix:///?socket=/s',
       { transports: { tcp: made.tcp } },
-      'connectUri: nbd+unix: expected transports.unix, such as unix of @nbdjs/transport-unix',
+      'connectUri: nbd+unix: expected transports.unix: use unix of @nbdjs/transport-unix',
       'ENOTSUP',
     ],
-    ['nbd://', { transports: {} }, 'connectUri: nbd: expected transports.tcp, such as tcp of', 'ENOTSUP'],
+    ['nbd://', { transports: {} }, 'connectUri: nbd: expected transports.tcp: use tcp of', 'ENOTSUP'],
     [
       'nbd+vsock://',
       { transports: { vsock: undefined } },
-      'connectUri: nbd+vsock: expected transports.vsock, such as',
+      'connectUri: nbd+vsock: expected transports.vsock: use',
       'ENOTSUP',
     ],
   ])('%s with %j', async (uri, options, message, errno) => {
@@ -257,7 +257,7 @@ describe('TLS is never left out in silence', () => {
     ['nbd:///?tls-type=anon', 'tls-type'],
   ])('%s', async (uri, what) => {
     const error = await refusalOf(uri, { transports, allow: { localFiles: true } })
-    expect(error.message).toBe(`connectUri: ${what}: expected tlsProvider, such as uriTls() of @nbdjs/tls`)
+    expect(error.message).toBe(`connectUri: ${what}: expected tlsProvider: use uriTls() of @nbdjs/tls`)
     expect(error.errno).toBe('ENOTSUP')
   })
 })
@@ -319,7 +319,7 @@ describe('TLS by a URI', () => {
   test('is not made up without its parameters', async () => {
     const error = await refusalOf('nbds:///?tls-hostname=h', { ...plain, tlsProvider: provider })
     expect(error.message).toBe(
-      'connectUri: tls-hostname: expected tlsProvider to be a function, such as uriTls() of @nbdjs/tls: it was made without the parameter',
+      'connectUri: tls-hostname: expected tlsProvider to be a function, received a provider made without the parameter: use uriTls() of @nbdjs/tls',
     )
   })
 

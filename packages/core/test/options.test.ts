@@ -175,8 +175,8 @@ describe('a mistake', () => {
       "unknown option 'handshakeFlags.noZeros', expected one of fixedNewstyle, noZeroes",
     ],
     [{ tls: 'always' }, `tls: expected one of 'disable', 'allow', 'require', received "always"`],
-    [{ tls: 'require' }, `tls: 'require' needs tlsProvider, such as nodeTls() of @nbdjs/tls`],
-    [{ tls: 'allow' }, `tls: 'allow' needs tlsProvider, such as nodeTls() of @nbdjs/tls`],
+    [{ tls: 'require' }, `tls: 'require' needs tlsProvider: use nodeTls() of @nbdjs/tls`],
+    [{ tls: 'allow' }, `tls: 'allow' needs tlsProvider: use nodeTls() of @nbdjs/tls`],
     [{ tlsProvider: { role: 'client' } }, 'tlsProvider: expected a TlsProvider, received Object'],
     [{ tlsProvider: null }, 'tlsProvider: expected a TlsProvider, received null'],
     [

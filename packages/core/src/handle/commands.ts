@@ -422,9 +422,12 @@ function checkFlags(rule: CommandRule, flags: number, hasPayload: boolean): void
   throw usageError(rule, `${which}: this flag does not belong to the command`, 'EINVAL')
 }
 
+const NO_CONTEXTS = 'no meta context was negotiated'
+const CONTEXTS_HINT = 'ask for contexts by the option metaContexts'
+
 function checkFeatures(rule: CommandRule, flags: number, info: ExportInfo): void {
   if (rule.type === Cmd.BlockStatus && info.metaContexts.length === 0) {
-    throw usageError(rule, 'no meta context was negotiated (see the option metaContexts)', 'ENOTSUP')
+    throw usageError(rule, NO_CONTEXTS, 'ENOTSUP', CONTEXTS_HINT)
   }
   if (rule.feature !== undefined && !info[rule.feature]) {
     throw usageError(rule, `the server does not offer it (${rule.feature} is false)`, 'EINVAL')
@@ -617,9 +620,7 @@ function pick(names: readonly string[], negotiated: MetaContexts): MetaContexts 
   const missing = names.find((name) => !known.has(name))
   if (missing === undefined) return picked
   const which = `blockStatus: contexts: ${quote(missing)} was not negotiated`
-  if (negotiated.size === 0) {
-    const why = 'no meta context was negotiated (see the option metaContexts)'
-    throw new NbdUsageError(`${which}: ${why}`, { errno: 'ENOTSUP' })
-  }
+  if (negotiated.size === 0)
+    throw new NbdUsageError(`${which}: ${NO_CONTEXTS}`, { errno: 'ENOTSUP', hint: CONTEXTS_HINT })
   throw new NbdUsageError(`${which}, only ${quoteList([...negotiated.values()])}`)
 }

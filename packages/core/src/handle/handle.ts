@@ -216,7 +216,7 @@ export class Handle extends EventEmitter<HandleEvents> {
     const { protocol } = this.#requireDriver('ask', 'info')
     if (protocol.info !== undefined) return protocol.info
     const what = `export ${protocol.exportLabel} is not known yet`
-    throw this.#stateError('info', `${what}: optInfo() and optGo() ask for its size and flags`)
+    throw this.#stateError('info', what, 'optInfo() and optGo() ask for its size and flags')
   }
 
   /**
@@ -235,7 +235,8 @@ export class Handle extends EventEmitter<HandleEvents> {
       const what = `the meta contexts of export ${protocol.exportLabel} are not known`
       throw this.#stateError(
         'canMetaContext',
-        `${what}: optInfo(), optGo() and optSetMetaContext() ask for them`,
+        what,
+        'optInfo(), optGo() and optSetMetaContext() ask for them',
       )
     }
     return [...protocol.metaContexts.values()].includes(name)
@@ -458,7 +459,9 @@ export class Handle extends EventEmitter<HandleEvents> {
   async optStartTls(options?: SignalOptions): Promise<boolean> {
     const { protocol } = this.#requireDriver('opt', 'optStartTls')
     if (this.#options.tlsProvider === undefined) {
-      throw new NbdUsageError('optStartTls: expected options.tlsProvider, such as nodeTls() of @nbdjs/tls')
+      throw new NbdUsageError('optStartTls: expected options.tlsProvider', {
+        hint: 'use nodeTls() of @nbdjs/tls',
+      })
     }
     // "Client-side requirements": not a second time.
     if (protocol.session.tls) throw this.#stateError('optStartTls', 'TLS is on already')
@@ -915,7 +918,11 @@ export class Handle extends EventEmitter<HandleEvents> {
     if (!legalStates[kind].includes(this.state)) {
       const lost = this.#connectionLost(kind)
       if (lost !== undefined) throw lostError(call, lost)
-      throw this.#stateError(call, `it is legal in ${legalStates[kind].join(' and ')} only`)
+      const hint =
+        call === 'info'
+          ? 'the export is not known before connect(), optInfo() or optGo() succeeds'
+          : undefined
+      throw this.#stateError(call, `it is legal in ${legalStates[kind].join(' and ')} only`, hint)
     }
     if (this.#driver?.isShuttingDown !== true || allowedDuringShutdown.includes(kind)) return
     const { shutdownReply } = this.#driver.protocol
@@ -931,10 +938,11 @@ export class Handle extends EventEmitter<HandleEvents> {
     return failure instanceof NbdNegotiationError ? undefined : failure
   }
 
-  #stateError(call: string, why: string): NbdStateError {
+  #stateError(call: string, why: string, hint?: string): NbdStateError {
     const { state } = this
     const cause = this.#driver?.protocol.failure ?? this.#preConnectError
     return new NbdStateError(`${call}: invalid state ${state}: ${why}`, {
+      hint,
       // As libnbd has it: not connected yet, or else the wrong time.
       errno: state === 'created' ? 'ENOTCONN' : 'EINVAL',
       ...(cause === undefined ? {} : { cause }),

@@ -353,7 +353,7 @@ export class ClientProtocol<C extends Command> {
     if (!this.#handshake.isReading && this.#receiveBuffer.length > 0) this.#rejectUnexpectedBytes()
   }
 
-  /** Whoever speaks in plaintext after the agreement need not be the server: it may not say a word. */
+  /** Plaintext after NBD_REP_ACK may come from an attacker: reject it. */
   #awaitTls(): void {
     const { length } = this.#receiveBuffer
     if (length === 0) {
@@ -362,10 +362,11 @@ export class ClientProtocol<C extends Command> {
     }
     this.#trace.log(discardedBytesLine, length)
     this.fail(
-      new NbdProtocolError(
-        `NBD_OPT_STARTTLS: received ${length} bytes in plaintext after NBD_REP_ACK: somebody may be tampering with the connection`,
-        { expected: 'a TLS handshake', received: `${length} bytes` },
-      ),
+      new NbdProtocolError(`NBD_OPT_STARTTLS: received ${length} bytes in plaintext after NBD_REP_ACK`, {
+        expected: 'a TLS handshake',
+        received: `${length} bytes`,
+        hint: 'an attacker may have inserted them',
+      }),
     )
   }
 

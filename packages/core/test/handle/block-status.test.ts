@@ -256,7 +256,7 @@ describe('blockStatus', () => {
     expect(error).toMatchObject({
       errno: 'ENOTSUP',
       message:
-        'blockStatus: contexts: "base:allocation" was not negotiated: no meta context was negotiated (see the option metaContexts)',
+        'blockStatus: contexts: "base:allocation" was not negotiated: no meta context was negotiated: ask for contexts by the option metaContexts',
     })
     handle.destroy()
   })

@@ -178,9 +178,11 @@ describe('an illegal call', () => {
       })
     } else {
       const isUnknown = call === 'info' && state === 'negotiating'
-      const why = isUnknown
-        ? 'the export is not known: optInfo() and optGo() ask for it'
-        : `it is legal in ${legality[call]} only`
+      const unknown = 'export "" is not known yet: optInfo() and optGo() ask for its size and flags'
+      // F8: the reader of info.size is told that the export is not known.
+      const hint =
+        call === 'info' ? ': the export is not known before connect(), optInfo() or optGo() succeeds' : ''
+      const why = isUnknown ? unknown : `it is legal in ${legality[call]} only${hint}`
       expect(error).toBeInstanceOf(NbdStateError)
       expect(error).toMatchObject({
         code: 'ERR_NBD_STATE',

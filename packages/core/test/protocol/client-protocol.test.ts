@@ -821,7 +821,7 @@ describe('what breaks the handshake', () => {
     play.arrive(concat(...Array.from({ length: 10 }, () => entry)))
     expect(play.protocol.phase).toBe('haggling')
     play.arrive(entry)
-    expect(play.protocol.failure?.message).toMatch('at most 10 exports (limits.listEntries)')
+    expect(play.protocol.failure?.message).toMatch('at most 10 NBD_REP_SERVER (limits.listEntries)')
   })
 })
 

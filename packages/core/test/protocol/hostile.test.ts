@@ -190,13 +190,17 @@ describe('a session with one thing wrong', () => {
 })
 
 describe('a server without end', () => {
-  test('of information costs no memory', () => {
-    const play = negotiating({ limits })
+  test('G8: of information costs no memory, and ends at the limit', () => {
+    const play = negotiating({ limits: { ...limits, listEntries: 10_000 } })
     play.act((protocol) => protocol.begin('info'))
     const info = encodeOptionReply(6, 3, octets('00 99'))
     const many = concat(...Array.from({ length: 1000 }, () => info))
-    for (let round = 0; round < 20; round++) play.arrive(many)
+    for (let round = 0; round < 10; round++) play.arrive(many)
     expect([play.protocol.phase, play.protocol.buffer().length]).toEqual(['haggling', 32 * 1024])
+    play.arrive(info)
+    expect(play.protocol.failure?.message).toBe(
+      'NBD_OPT_INFO: expected at most 10000 NBD_REP_INFO (limits.listEntries), received more',
+    )
   })
 
   test('of errors for one command keeps the first, and no more', () => {

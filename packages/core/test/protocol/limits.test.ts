@@ -11,6 +11,7 @@ test('the limits allow everything that the specification allows', () => {
 test('the limits bound the memory that a server can make us use', () => {
   expect(defaultLimits).toEqual({
     ...{ inFlightCommands: 1024, inFlightBytes: 64 * 1024 * 1024 },
-    ...{ optionReplyBytes: 1024 * 1024, listEntries: 10_000, extents: 262_144 },
+    ...{ optionReplyBytes: 1024 * 1024, optionTotalBytes: 64 * 1024 * 1024, listEntries: 10_000 },
+    extents: 262_144,
   })
 })

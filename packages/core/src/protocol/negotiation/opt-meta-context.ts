@@ -33,10 +33,11 @@ export function* optSetMetaContext(
 ): HandshakeSteps<readonly string[]> {
   // "NBD_OPT_SET_META_CONTEXT" must not be sent without structured replies.
   if (!negotiation.structuredReplies) {
-    throw new NbdNegotiationError(
-      `${optName(Opt.SetMetaContext)}: not without structured replies: optStructuredReply() asks for them`,
-      { errno: 'ENOTSUP', option: optName(Opt.SetMetaContext) },
-    )
+    throw new NbdNegotiationError(`${optName(Opt.SetMetaContext)}: structured replies were not negotiated`, {
+      hint: 'optStructuredReply() asks for them',
+      errno: 'ENOTSUP',
+      option: optName(Opt.SetMetaContext),
+    })
   }
   negotiation.deselectContexts()
   const contexts = yield* receiveContexts(negotiation, Opt.SetMetaContext, queries)

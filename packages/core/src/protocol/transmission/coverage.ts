@@ -20,7 +20,12 @@ export class Coverage {
     )
   }
 
-  /** Adds [start, end), which is not empty. False when some of it was here before, or it is too scattered. */
+  /** Whether there are more than {@link MAX_PIECES} pieces beyond the prefix. */
+  get isScattered(): boolean {
+    return this.#pieces !== undefined && this.#pieces.length > 2 * MAX_PIECES
+  }
+
+  /** Adds [start, end), which is not empty. False if some of it was here before. */
   add(start: number, end: number): boolean {
     if (this.#pieces === undefined) {
       if (start === this.#prefix) {
@@ -46,7 +51,7 @@ export class Coverage {
     const borders = [...(meetsLeft ? [] : [start]), ...(meetsRight ? [] : [end])]
     pieces.splice(at, 2 - borders.length, ...borders)
     this.#absorb(pieces)
-    return pieces.length <= 2 * MAX_PIECES
+    return true
   }
 
   /** The prefix takes over the first piece once it reaches it. */

@@ -68,13 +68,10 @@ export function recordRange(command: Command, offset: U64, length: number): numb
   if (command.coverage === undefined) command.coverage = new Coverage()
   else if ((command.flags & CommandFlag.Df) !== 0)
     throw protocolViolation(command, 'one content chunk, for NBD_CMD_FLAG_DF was set', 'another')
-  if (!command.coverage.add(at, at + length)) {
-    throw protocolViolation(
-      command,
-      `each byte once, in at most ${MAX_PIECES} pieces apart`,
-      `again or scattered: ${length} bytes at ${offset}`,
-    )
-  }
+  if (!command.coverage.add(at, at + length))
+    throw protocolViolation(command, 'each byte once', `an overlapping chunk of ${length} bytes at ${offset}`)
+  if (command.coverage.isScattered)
+    throw protocolViolation(command, `at most ${MAX_PIECES} non-contiguous chunks`, 'more')
   return at
 }
 

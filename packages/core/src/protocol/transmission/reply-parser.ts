@@ -53,6 +53,34 @@ type ReadState =
   /** Of a block status chunk. */
   | 'status'
 
+/** What follows the header of a chunk of one type ("Structured reply types"), and how long it may be, in bytes. */
+interface PayloadRule {
+  /** What to read next: `header` for no payload. */
+  readonly state: ReadState
+  readonly minLength: number
+  readonly maxLength: number
+  /** Whether `maxLength` is in front of as many bytes as the read asked for. */
+  readonly addsReadLength: boolean
+}
+
+const noPayload: PayloadRule = { state: 'header', minLength: 0, maxLength: 0, addsReadLength: false }
+const errorPayload: PayloadRule = {
+  state: 'error',
+  minLength: 6,
+  maxLength: MAX_ERROR_PAYLOAD,
+  addsReadLength: false,
+}
+const statusPayload: PayloadRule = {
+  state: 'status',
+  minLength: 0,
+  maxLength: MAX_STATUS_PAYLOAD,
+  addsReadLength: false,
+}
+const readPayloads: Readonly<Record<number, PayloadRule>> = {
+  [Chunk.OffsetData]: { state: 'dataOffset', minLength: 9, maxLength: 8, addsReadLength: true },
+  [Chunk.OffsetHole]: { state: 'hole', minLength: 12, maxLength: 12, addsReadLength: false },
+}
+
 /** Who is told what the replies bring. */
 export interface ReplyListener<C extends Command> {
   /** The reply to a command is complete. */
@@ -244,43 +272,45 @@ export class ReplyParser<C extends Command> {
     return true
   }
 
-  /** "Structured reply types": which payload belongs to which type, and how long it may be. */
+  /** Looks up what may follow the header, checks the length, and goes on to read it. */
   #expectPayload(command: C, length: number): void {
+    const rule = this.#payloadRule(command)
+    if (rule === undefined) {
+      const expected = command.type === Cmd.Read ? 'a chunk that belongs to a read' : 'no content'
+      throw this.#traceRejected(protocolViolation(command, expected, chunkName(this.#type)))
+    }
+    const maxLength = rule.addsReadLength ? rule.maxLength + command.length : rule.maxLength
+    if (length < rule.minLength || length > maxLength) throw this.#wrongLength(command, rule, length)
+    this.#state = rule.state
+    if (rule.state === 'header') this.#readNone(command)
+    else if (rule.state === 'status') this.#beginStatus(command, length)
+  }
+
+  #payloadRule(command: C): PayloadRule | undefined {
     const type = this.#type
-    if (isErrorChunk(type)) {
-      if (length < 6 || length > MAX_ERROR_PAYLOAD)
-        throw this.#traceRejected(chunkLengthError(command, type, `6 to ${MAX_ERROR_PAYLOAD}`, length))
-      this.#state = 'error'
-      return
+    if (isErrorChunk(type)) return errorPayload
+    if (type === Chunk.None) return noPayload
+    if (command.type === Cmd.Read) return readPayloads[type]
+    return command.status !== undefined && type === this.#statusChunk.type ? statusPayload : undefined
+  }
+
+  #wrongLength(command: C, rule: PayloadRule, length: number): NbdProtocolError {
+    const { minLength, maxLength, addsReadLength, state } = rule
+    const max = maxLength + (addsReadLength ? command.length : 0)
+    const range = minLength === max ? `${max}` : `${minLength} to ${max}`
+    const expected = state === 'status' ? `${this.#statusChunk.lengthFormula}, at most ${maxLength},` : range
+    return this.#traceRejected(chunkLengthError(command, this.#type, expected, length))
+  }
+
+  /** NBD_REPLY_TYPE_NONE ends a reply. */
+  #readNone(command: C): void {
+    if (!this.#isDone) {
+      const expected = 'NBD_REPLY_FLAG_DONE'
+      const received = 'NBD_REPLY_TYPE_NONE without NBD_REPLY_FLAG_DONE'
+      throw this.#traceRejected(protocolViolation(command, expected, received))
     }
-    if (type === Chunk.None) {
-      if (length !== 0) throw this.#traceRejected(chunkLengthError(command, type, '0', length))
-      if (!this.#isDone)
-        throw this.#traceRejected(
-          protocolViolation(command, 'NBD_REPLY_TYPE_NONE with NBD_REPLY_FLAG_DONE', 'it without'),
-        )
-      if (this.#trace.isOn) this.#trace.log(noneLine, command, this.#flags)
-      this.#finishChunk(command)
-      return
-    }
-    if (command.status !== undefined && type === this.#statusChunk.type) {
-      this.#expectStatus(command, length)
-      return
-    }
-    if (command.type !== Cmd.Read)
-      throw this.#traceRejected(protocolViolation(command, 'no content', chunkName(type)))
-    if (type === Chunk.OffsetData) {
-      if (length < 9 || length - 8 > command.length)
-        throw this.#traceRejected(chunkLengthError(command, type, `9 to ${command.length + 8}`, length))
-      this.#state = 'dataOffset'
-      return
-    }
-    if (type === Chunk.OffsetHole) {
-      if (length !== 12) throw this.#traceRejected(chunkLengthError(command, type, '12', length))
-      this.#state = 'hole'
-      return
-    }
-    throw this.#traceRejected(protocolViolation(command, 'a chunk that belongs to a read', chunkName(type)))
+    if (this.#trace.isOn) this.#trace.log(noneLine, command, this.#flags)
+    this.#finishChunk(command)
   }
 
   #readDataOffset(): boolean {
@@ -316,19 +346,8 @@ export class ReplyParser<C extends Command> {
     return true
   }
 
-  #expectStatus(command: C, length: number): void {
-    const chunk = this.#statusChunk
-    if (length > MAX_STATUS_PAYLOAD)
-      throw this.#traceRejected(
-        chunkLengthError(
-          command,
-          this.#type,
-          `${chunk.lengthFormula}, at most ${MAX_STATUS_PAYLOAD},`,
-          length,
-        ),
-      )
-    this.#state = 'status'
-    if (chunk.begin(command, this.#flags, length)) return
+  #beginStatus(command: C, length: number): void {
+    if (this.#statusChunk.begin(command, this.#flags, length)) return
     this.#showHeader()
     if (length === 0) this.#finishChunk(command)
   }

@@ -96,7 +96,8 @@ describe('NBD_OPT_SET_META_CONTEXT', () => {
     expect(error).toBeInstanceOf(NbdNegotiationError)
     expect(error).toMatchObject({
       ...{ errno: 'ENOTSUP', option: 'NBD_OPT_SET_META_CONTEXT', reply: undefined },
-      message: 'NBD_OPT_SET_META_CONTEXT: not without structured replies: optStructuredReply() asks for them',
+      message:
+        'NBD_OPT_SET_META_CONTEXT: structured replies were not negotiated: optStructuredReply() asks for them',
     })
     expect(dialogue.sent).toHaveLength(0)
   })

@@ -189,12 +189,13 @@ describe('a coverage', () => {
     )
   })
 
-  test('holds separate ranges up to a limit and rejects more', () => {
+  test('holds separate ranges, and reports when there are too many', () => {
     const coverage = new Coverage()
-    const added = Array.from({ length: MAX_PIECES + 1 }, (_, piece) =>
-      coverage.add(2 * piece + 1, 2 * piece + 2),
-    )
-    expect(added.indexOf(false)).toBe(MAX_PIECES)
+    const scattered = Array.from({ length: MAX_PIECES + 1 }, (_, piece) => {
+      expect(coverage.add(2 * piece + 1, 2 * piece + 2)).toBe(true)
+      return coverage.isScattered
+    })
+    expect(scattered.indexOf(true)).toBe(MAX_PIECES)
   })
 
   test('accepts more pieces if they are adjacent', () => {

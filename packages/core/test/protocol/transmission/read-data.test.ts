@@ -88,9 +88,7 @@ describe('a chunk', () => {
   test('that brings a byte again is refused, and a second one where one was asked for', () => {
     const twice = read(100)
     recordRange(twice, 0, 50)
-    expect(() => recordRange(twice, 49, 1)).toThrow(
-      /expected each byte once, in at most \d+ pieces apart, received again/,
-    )
+    expect(() => recordRange(twice, 49, 1)).toThrow(/expected each byte once, received an overlapping chunk/)
     const whole = read(100, 0, { flags: CommandFlag.Df })
     recordRange(whole, 0, 50)
     expect(() => recordRange(whole, 50, 50)).toThrow(
