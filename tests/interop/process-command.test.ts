@@ -55,7 +55,7 @@ describe.each(installations)('%s', (installation) => {
         code: 'ERR_NBD_TRANSPORT',
         address: `command:${argv[0]}`,
         message: expect.stringMatching(
-          /^read of command:.* failed: the process exited with code 1: "nbdkit: .*missing.*No such file or directory/,
+          /^command:.*: the connection was lost .*: read of command:.* failed: the process exited with code 1: "nbdkit: .*missing.*No such file or directory/,
         ),
       })
       expect(nbd.state).toBe('dead')
@@ -118,11 +118,13 @@ describe('a command that is not a server', () => {
       code: 'ERR_NBD_PROTOCOL',
     })
     await expect(connect(command(['false']))).rejects.toMatchObject({
-      message: 'read of command:false failed: the process exited with code 1',
+      message: expect.stringMatching(
+        /^command:false: the connection was lost during the handshake, in the greeting: .*: read of command:false failed: the process exited with code 1$/,
+      ),
     })
     await expect(connect(command(['true']))).rejects.toMatchObject({
       message: expect.stringMatching(
-        /^read of command:true failed: the process exited with code 0 before it sent a byte: the server must stay/,
+        /read of command:true failed: the process exited with code 0 before it sent a byte: the server must stay/,
       ),
     })
     await expect(connect(command(['nbdjs-no-such-program']))).rejects.toMatchObject({

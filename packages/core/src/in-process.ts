@@ -82,7 +82,7 @@ function refused(address: string, cause: unknown): NbdTransportError {
 }
 
 function reset(address: string, cause: Error | undefined): NbdTransportError {
-  const message = `read of ${address} failed: the other end destroyed the connection`
+  const message = `read of ${address} failed: the other end destroyed the connection: ECONNRESET`
   return new NbdTransportError(message, { operation: 'read', address, errno: 'ECONNRESET', cause })
 }
 

@@ -137,7 +137,7 @@ describe('inProcessPair', () => {
     expect(farLog.calls).toEqual(['closed()'])
     expect(farLog.error).toBeInstanceOf(NbdTransportError)
     expect(farLog.error).toMatchObject({
-      message: 'read of in-process:test failed: the other end destroyed the connection',
+      message: 'read of in-process:test failed: the other end destroyed the connection: ECONNRESET',
       operation: 'read',
       address: 'in-process:test',
       errno: 'ECONNRESET',

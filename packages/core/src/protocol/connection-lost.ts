@@ -18,7 +18,7 @@ export interface LostConnection {
  * the cause of the error.
  */
 export function connectionLost({ address, where, cause, hint }: LostConnection): NbdTransportError {
-  const isHangup = cause === undefined || (HANGUPS.has(errnoOf(cause) ?? '') && hintOf(cause) === undefined)
+  const isHangup = cause === undefined || isBareHangup(cause)
   const message = isHangup
     ? `${address}: the server disconnected ${where}`
     : `${address}: the connection was lost ${where}: ${messageOf(cause)}`
@@ -30,6 +30,12 @@ export function connectionLost({ address, where, cause, hint }: LostConnection):
     hint: (cause === undefined ? undefined : hintOf(cause)) ?? (isHangup ? hint : undefined),
     ...(cause === undefined ? {} : { cause }),
   })
+}
+
+/** Whether the error says no more than the name of the errno. That of a process also says how the process ended. */
+function isBareHangup(cause: Error): boolean {
+  const errno = errnoOf(cause) ?? ''
+  return HANGUPS.has(errno) && hintOf(cause) === undefined && messageOf(cause).endsWith(errno)
 }
 
 function hintOf(error: Error): string | undefined {
