@@ -1,4 +1,4 @@
-/** The error tree: one root, a class per party that is at fault. */
+/** The error classes: one root, and one class for each party at fault. */
 import { escapeUnprintable } from './quote.js'
 
 /** Names of system errors, as `errno.h` spells them. */
@@ -35,7 +35,7 @@ export type NbdErrorCode =
 
 /** The details of a {@link NbdError}. */
 export interface NbdErrorDetails {
-  /** The system error that corresponds, where there is one. */
+  /** The corresponding system error, if there is one. */
   readonly errno?: Errno | undefined
   /** The error that caused this one. */
   readonly cause?: unknown
@@ -49,32 +49,31 @@ export interface NbdErrorDetails {
 }
 
 /**
- * The root of every error that this library makes.
+ * The root of all errors of this library.
  *
- * `instanceof` goes by a registered symbol and not by the prototype, so that it holds between two copies of
- * the package in one process.
+ * `instanceof` tests a registered symbol instead of the prototype, and therefore works for errors of another copy of the package.
  */
 export abstract class NbdError extends Error {
   /** Identifies the class across copies of the package. */
   static readonly brand: symbol = Symbol.for('@nbdjs/NbdError')
 
-  /** Tests by the brand, so that errors of another copy of the package count. */
+  /** Tests the brand, which errors of another copy of the package have too. */
   static override [Symbol.hasInstance](value: unknown): boolean {
-    // A subclass of a user's has no brand of its own; the prototype decides there.
+    // A subclass of a user has no brand of its own: test the prototype.
     if (!Object.hasOwn(this, 'brand')) return Function.prototype[Symbol.hasInstance].call(this, value)
     return typeof value === 'object' && value !== null && this.brand in value
   }
 
   /** Names the class. Stable across releases. */
   abstract readonly code: NbdErrorCode
-  /** The system error that corresponds, where there is one. */
+  /** The corresponding system error, if there is one. */
   readonly errno: Errno | undefined
-  /** What the user can do about it, where something is known. The message ends with it. */
+  /** What the user can do, if known. The message ends with it. */
   readonly hint: string | undefined
   /**
    * Whether this error reports that the connection ended and the caller did not end it: the server closed or reset it, its
    * process died, a timeout passed, or a transport failed. Then `handle.state` is `dead`, every command in flight and
-   * every later command rejects with errno ENOTCONN, and `cause` has the native error where there is one. A new
+   * every later command rejects with errno ENOTCONN, and `cause` is the native error if there is one. A new
    * connection may succeed.
    *
    * False for every other error: a dial that failed, an error reply of the server, a wrong argument, an end that the
@@ -84,8 +83,8 @@ export abstract class NbdError extends Error {
 
   constructor(message: string, details: NbdErrorDetails = {}) {
     const { errno, hint, isConnectionLost = false } = details
-    // What enters a message is quoted where it does. This is for what does not come that way: the address and the errors of
-    // a transport, and the errors that others make.
+    // Texts of a peer are quoted where the message is made. This covers the rest: addresses and errors of a transport, and
+    // errors of other code.
     super(
       escapeUnprintable(
         hint === undefined || message.endsWith(hint) ? message : `${message}: ${hint}`,
@@ -99,7 +98,7 @@ export abstract class NbdError extends Error {
   }
 }
 
-/** The caller passed an argument or an option that can never work. Nothing was sent. `errno` is EINVAL unless told. */
+/** An argument or an option is invalid. Nothing was sent. `errno` is EINVAL unless given. */
 export class NbdUsageError extends NbdError {
   /** Identifies the class across copies of the package. */
   static override readonly brand: symbol = Symbol.for('@nbdjs/NbdUsageError')
@@ -111,7 +110,7 @@ export class NbdUsageError extends NbdError {
   }
 }
 
-/** The call is not legal in the present state of the handle. Nothing was sent, the handle is as it was. */
+/** The call is not legal in the current state of the handle. Nothing was sent, and the handle is unchanged. */
 export class NbdStateError extends NbdError {
   /** Identifies the class across copies of the package. */
   static override readonly brand: symbol = Symbol.for('@nbdjs/NbdStateError')
@@ -121,15 +120,15 @@ export class NbdStateError extends NbdError {
 
 /** The details of a {@link NbdNegotiationError}. */
 export interface NbdNegotiationErrorDetails extends NbdErrorDetails {
-  /** The option that was refused: `NBD_OPT_GO`. */
+  /** The rejected option: `NBD_OPT_GO`. */
   readonly option?: string | undefined
   /** The server's reply: `NBD_REP_ERR_UNKNOWN`. */
   readonly reply?: string | undefined
-  /** What the server had to say about it, if anything. */
+  /** The server's message, if it sent one. */
   readonly serverMessage?: string | undefined
 }
 
-/** Client and server could not agree during the handshake. */
+/** The handshake failed: the server rejected an option, or lacks a required feature. */
 export class NbdNegotiationError extends NbdError {
   /** Identifies the class across copies of the package. */
   static override readonly brand: symbol = Symbol.for('@nbdjs/NbdNegotiationError')
@@ -156,11 +155,11 @@ export interface NbdServerErrorDetails extends NbdErrorDetails {
   readonly errno: Errno
   /** The command that failed: `pread`. */
   readonly command: string
-  /** Where the command began, in bytes from the start of the export. */
+  /** The offset of the command, in bytes from the start of the export. */
   readonly offset: bigint
-  /** How many bytes it was about. */
+  /** The length of the command in bytes. */
   readonly length: bigint
-  /** Where exactly it failed, if the server reported it (NBD_REPLY_TYPE_ERROR_OFFSET). */
+  /** The offset of the failure, if the server reported it (NBD_REPLY_TYPE_ERROR_OFFSET). */
   readonly errorOffset?: bigint | undefined
   /** The server's message, if it sent one. */
   readonly serverMessage?: string | undefined
@@ -168,7 +167,7 @@ export interface NbdServerErrorDetails extends NbdErrorDetails {
   readonly serverErrno: number
 }
 
-/** The server answered one command with an error. The connection lives, other commands are untouched. */
+/** The server answered a command with an error. The connection and other commands continue. */
 export class NbdServerError extends NbdError {
   /** Identifies the class across copies of the package. */
   static override readonly brand: symbol = Symbol.for('@nbdjs/NbdServerError')
@@ -186,7 +185,7 @@ export class NbdServerError extends NbdError {
   readonly serverMessage: string | undefined
   /**
    * The error number as the server sent it, 1 to 2^32 - 1. The specification defines some ("Error values"); for any other
-   * number `errno` is EINVAL and this is the only trace of it.
+   * number `errno` is EINVAL.
    */
   readonly serverErrno: number
 
@@ -203,13 +202,13 @@ export class NbdServerError extends NbdError {
 
 /** The details of a {@link NbdProtocolError}. */
 export interface NbdProtocolErrorDetails extends NbdErrorDetails {
-  /** What the specification asks for at this point. */
+  /** What the specification requires at this point. */
   readonly expected?: string | undefined
-  /** What the peer sent instead. */
+  /** What the peer sent. */
   readonly received?: string | undefined
 }
 
-/** The peer broke the protocol. `errno` is EPROTO unless told. */
+/** The peer violated the protocol. `errno` is EPROTO unless given. */
 export class NbdProtocolError extends NbdError {
   /** Identifies the class across copies of the package. */
   static override readonly brand: symbol = Symbol.for('@nbdjs/NbdProtocolError')
@@ -229,13 +228,13 @@ export class NbdProtocolError extends NbdError {
 
 /** The details of a {@link NbdTransportError}. */
 export interface NbdTransportErrorDetails extends NbdErrorDetails {
-  /** What was being done: `dial`, `read`, `write`, `close`. */
+  /** The operation that failed: `dial`, `read`, `write`, `close`. */
   readonly operation: string
   /** The transport's address. */
   readonly address: string
 }
 
-/** The bytes could not be moved: the dial failed, the connection was lost, or a timeout passed. */
+/** The transport failed: the dial failed, the connection was lost, or a timeout passed. */
 export class NbdTransportError extends NbdError {
   /** Identifies the class across copies of the package. */
   static override readonly brand: symbol = Symbol.for('@nbdjs/NbdTransportError')
@@ -254,8 +253,7 @@ export class NbdTransportError extends NbdError {
 }
 
 /**
- * The command came too late: the connection was shut down or destroyed before it was answered, or the connection was lost
- * before the call. `errno` is ENOTCONN unless given.
+ * The command was too late: the connection was shut down or destroyed before the reply, or lost before the call. `errno` is ENOTCONN unless given.
  */
 export class NbdClosedError extends NbdError {
   /** Identifies the class across copies of the package. */
@@ -281,7 +279,7 @@ export function messageOf(cause: unknown): string {
   }
 }
 
-/** The name of the system error that an error reports: its `errno`, or else its `code`, as the errors of Node have it. */
+/** The system error of an error: its `errno`, or otherwise its `code`, as in errors of Node. */
 export function errnoOf(error: unknown): Errno | undefined {
   const { errno, code } = Object(error) as { readonly errno?: unknown; readonly code?: unknown }
   return [errno, code].find(
@@ -289,7 +287,7 @@ export function errnoOf(error: unknown): Errno | undefined {
   )
 }
 
-// Keyed by name, for a bundler may shorten the name of a class but not a key.
+// Keyed by name, because a bundler may shorten the name of a class but not a key.
 const classes = {
   NbdError,
   NbdUsageError,

@@ -1,42 +1,44 @@
 /**
- * The contract between the NBD core, which does no I/O, and a transport, which knows no NBD.
+ * The contract between the NBD core, which does no I/O, and a transport, which does not know NBD.
  *
- * Write a {@link Transport} to carry NBD over anything that is ordered and reliable. The suite in
- * `@nbdjs/conformance` tells whether it keeps every promise of this file.
+ * Write a {@link Transport} to carry NBD over anything that is ordered and reliable. The suite of `@nbdjs/conformance` tests
+ * each rule of this file, and its README has a complete transport.
  *
- * Ownership in one sentence: memory that passes this border is lent, never given. The transport lends
- * nothing; the core lends `Receiver.buffer()` for reading and the chunks of `Connection.write()` for
- * writing.
+ * Memory is lent, never given away. The core lends the views of `Receiver.buffer()` for reading and the chunks of
+ * `Connection.write()` for writing; the transport lends nothing.
  */
 
 /** A way to reach a server. Immutable: one transport may dial any number of connections. */
 export interface Transport {
-  /** Where this leads, for people: `tcp://localhost:10809`, `vsock://2:10809`. Holds no secret. */
+  /**
+   * The address in messages: `tcp://localhost:10809`, `vsock://2:10809`. Printable, without secrets, the same for all dials.
+   */
   readonly address: string
 
   /**
-   * The name or the IP address of the host that is dialled, where there is one: what the certificate of a TLS server
-   * is checked for. Without it the certificate may be anybody's that the trusted authorities vouch for.
+   * The name or the IP address of the dialled host, if there is one. The certificate of a TLS server is verified for it. If
+   * absent, host name verification is skipped: any certificate of a trusted CA is accepted.
    */
   readonly hostName?: string
 
   /**
-   * Where this leads, for programs: what an NBD URI says of it, so that `parseUri` of what `formatUri` prints
-   * gives the same. Left out where no NBD URI leads there, as with a pair in memory or a server that is started by the
-   * dial; `toUriAddress()` of `@nbdjs/core` knows what a URI can say. It is what a handle's `uri` is made of.
+   * The address in an NBD URI, from which `handle.uri` is made: `formatUri` prints it, and `parseUri` returns it. Absent if no
+   * NBD URI leads to the server, such as a child process. `toUriAddress()` of `@nbdjs/core` removes fields that are not part of
+   * an address.
    */
   readonly uri?: UriAddress | undefined
 
   /**
-   * Opens one new connection.
+   * Opens a new connection.
    *
-   * Rejects with the signal's own reason when aborted, else with an `NbdTransportError`. A dial that
-   * rejects leaves nothing open: no descriptor, no timer, no listener on the signal.
+   * @returns A promise of the connection. It rejects with the signal's reason if aborted, otherwise with an `NbdTransportError`
+   * whose `operation` is `dial` and whose message has the `address`. A dial that rejects leaves nothing open: no descriptor, no
+   * timer, no listener on the signal.
    */
   dial(options: DialOptions): Promise<Connection>
 }
 
-/** Where a server is, by the means of transport. `formatUri` of `@nbdjs/core` prints it. */
+/** The address of a server in an NBD URI. `formatUri` of `@nbdjs/core` prints it. */
 export type UriAddress = TcpAddress | UnixAddress | VsockAddress
 
 /** A TCP address. */
@@ -53,7 +55,7 @@ export interface TcpAddress {
 export interface UnixAddress {
   /** Discriminates the kinds of addresses. */
   readonly transport: 'unix'
-  /** A path, or a NUL and an abstract name. */
+  /** A path, or NUL and an abstract name. */
   readonly socketPath: string
 }
 
@@ -63,7 +65,7 @@ export interface VsockAddress {
   readonly transport: 'vsock'
   /** 0 to 2^32-1. */
   readonly cid: number
-  /** 1 to 2^32-1: 0 means the default in a URI. */
+  /** 1 to 2^32-1; 0 means the default in a URI. */
   readonly port: number
 }
 
@@ -79,33 +81,37 @@ export interface DialOptions {
   readonly onStep?: ((step: string) => void) | undefined
 }
 
-/** One connection: bytes in order and reliable, in both directions. */
+/** A connection: bytes in both directions, ordered and reliable. */
 export interface Connection {
-  /** Begins to deliver bytes to the receiver. Called once; no byte is read from the peer before. */
+  /**
+   * Begins to deliver bytes to the receiver. Called once. No byte is read from the peer before. If the connection has failed
+   * before, `closed()` follows.
+   */
   start(receiver: Receiver): void
 
   /**
-   * Sends the chunks in order. Legal after `start()`; ignored after `close()` or `destroy()`.
+   * Sends the chunks in order. Legal after `start()`; ignored after `close()` or `destroy()`. All chunks are accepted, whatever
+   * is returned.
    *
-   * Every chunk is accepted, whatever is returned.
-   *
-   * @returns true when the memory of all chunks is the caller's again: it was flushed, or copied. False when it is lent:
-   *   until `Receiver.drained()`, `destroy()` or `Receiver.closed()` the caller must not change it, and should not write
-   *   more.
+   * @returns `true` if the memory of all chunks is the caller's again, because it is flushed or copied. `false` if it is lent:
+   * until `Receiver.drained()`, `destroy()` or `Receiver.closed()` the caller must not change it, and should not write more.
    */
   write(chunks: readonly Uint8Array[]): boolean
 
   /**
-   * Flushes what was written, half-closes, and resolves once the connection is closed in both directions:
-   * the peer's remaining bytes are still delivered. Idempotent, never rejects, safe inside any call to the
-   * receiver.
+   * Flushes all written bytes and half-closes. The remaining bytes of the peer are still delivered. Legal before `start()`, when
+   * it closes both directions. Idempotent, safe inside any call of the receiver.
+   *
+   * @returns A promise that resolves once both directions are closed. It never rejects.
    */
   close(): Promise<void>
 
   /**
-   * Closes at once and drops what was not flushed. It ends every loan: after it returns no chunk is read and no memory
-   * of the receiver is written to, and the only call that the receiver still gets is `closed(reason)`. Idempotent, safe
-   * inside any call to the receiver.
+   * Closes both directions at once and drops unflushed bytes. All loans end: after it returns, no chunk is read and no memory of
+   * the receiver is written, and the only call of the receiver is `closed(reason)`. Idempotent, safe inside any call of the
+   * receiver, and legal before `start()`.
+   *
+   * @param reason The error that `closed()` gets.
    */
   destroy(reason?: Error): void
 }
@@ -118,38 +124,41 @@ export function isConnection(value: unknown): value is Connection {
   )
 }
 
-/**
- * The core's side of a connection. The calls never overlap: the next one comes after the last one returned.
- * They never throw.
- */
+/** The side of the core. Calls never overlap: each one begins after the last one has returned. They never throw. */
 export interface Receiver {
   /**
-   * Where the next bytes go: at least 1 byte long, and lent until the next `received()` or `closed()`. A
-   * transport may ask early, long before there is a byte, and may ask again without having used the view:
-   * the last view counts.
+   * Returns the memory for the next bytes, at least 1 byte, lent until the next `received()` or `closed()`. A transport may call
+   * it early, before there are bytes, and again without using the view: the last view counts.
    */
   buffer(): Uint8Array
 
-  /** `count` bytes, at least 1, were put at the start of the view that `buffer()` gave last. */
+  /** `count` bytes, at least 1, were written at the start of the view that `buffer()` returned last. */
   received(count: number): void
 
-  /** All that was written has been flushed: the loans of every `write()` that returned `false` have ended. */
+  /** All written bytes are flushed or copied: the loans of all `write()` that returned `false` have ended. */
   drained(): void
 
-  /** The peer sent its last byte. The other direction is still open. Called at most once. */
+  /** The peer has sent its last byte. The other direction is still open. Called at most once. */
   ended(): void
 
   /**
-   * The connection is closed: the last call, made exactly once. `error` tells why when it was not closed in
-   * order; after `destroy(reason)` it is that reason.
+   * The connection is closed. The last call, made exactly once.
+   *
+   * @param error After `destroy(reason)` the reason. Otherwise undefined after an orderly close, and an `NbdTransportError` with
+   * the `operation` `read`, `write` or `close` and an `errno` such as ECONNRESET after a failure.
    */
   closed(error?: Error): void
 }
 
 /**
- * For transports that get bytes in chunks of their own: copies `chunk` into the receiver's memory, piece by
- * piece. Stops when `isOpen()` turns false, for the receiver may destroy the connection at any piece. Returns how many
- * bytes it took. Throws a RangeError when the receiver lends an empty view, which its contract forbids.
+ * Delivers a chunk to a receiver, for transports that receive bytes in chunks of their own: copies it into the views of the
+ * receiver.
+ *
+ * @param receiver The receiver of the connection.
+ * @param chunk The received bytes.
+ * @param isOpen Returns whether the connection is open. Called before each view, because the receiver may destroy the connection.
+ * @returns The number of delivered bytes, less than the chunk has if the connection was closed.
+ * @throws {RangeError} The receiver lent an empty view.
  */
 export function deliver(receiver: Receiver, chunk: Uint8Array, isOpen: () => boolean): number {
   let done = 0
@@ -162,7 +171,7 @@ export function deliver(receiver: Receiver, chunk: Uint8Array, isOpen: () => boo
       )
     }
     const count = Math.min(view.length, missing)
-    // To cut a view where none is needed takes 1.5 % of the time of reading over TLS.
+    // An unnecessary subarray() takes 1.5 % of the time of reading over TLS.
     view.set(count === chunk.length ? chunk : chunk.subarray(done, done + count))
     done += count
     receiver.received(count)

@@ -18,7 +18,7 @@ type DrivenConnection = Connection & { startTls?(): Promise<void> }
 export interface ConnectionListener {
   onPhase(next: Phase, previous: Phase): void
   onDebug(message: string): void
-  /** The connection is closed in both directions. The last call, after every event. */
+  /** The connection is closed in both directions. The last call, after all events. */
   onDisconnected(): void
   /** Whether `onDebug` messages are wanted. */
   isDebugging(): boolean
@@ -55,9 +55,9 @@ export class ConnectionDriver implements Receiver {
   #lentLength = 0
   /** `closed()` was called. */
   #isClosed = false
-  /** The transport broke its contract, and the connection was ended for it. */
+  /** Whether the connection was ended because the transport broke its contract. */
   #hasBreach = false
-  /** The connection is closed, and `onDisconnected` is still to be called. */
+  /** Whether the connection is closed and `onDisconnected` is due. */
   #disconnectPending = false
   #cancelCloseTimeout: () => void = () => {}
 
@@ -223,7 +223,7 @@ export class ConnectionDriver implements Receiver {
   /** Runs `action` on the protocol, then writes its output and dispatches its events. */
   #run(action: (protocol: ClientProtocol<PendingCommand>) => void): void {
     this.#updateTracing()
-    // A listener to an event may call the handle: the loop that is running dispatches what follows from that call.
+    // A listener may call the handle: the running loop dispatches the effects of that call.
     if (this.#isDraining) {
       action(this.protocol)
       return
@@ -245,7 +245,7 @@ export class ConnectionDriver implements Receiver {
     this.#run(doNothing)
   }
 
-  /** Output first, then chunks and settled commands, then one event. False when no code was called that may call the handle. */
+  /** Output first, then chunks and settled commands, then one event. Returns false if no code of the user was called. */
   #drainOnce(): boolean {
     this.#write()
     const chunks = this.protocol.takeChunks()
@@ -284,7 +284,7 @@ export class ConnectionDriver implements Receiver {
     return true
   }
 
-  /** Undefined when the transport broke its contract. */
+  /** Returns undefined if the transport broke its contract. */
   #writeChunks(chunks: readonly Uint8Array[]): boolean | undefined {
     this.#isWriting = true
     try {
@@ -333,7 +333,7 @@ export class ConnectionDriver implements Receiver {
   }
 
   #close(): void {
-    // A connection that is blocked accepts it all the same. Nothing can be written after close().
+    // A blocked connection accepts it too. Nothing can be written after close().
     while (this.#writeOnce());
     this.#cancelCloseTimeout = startTimeout(this.#timeouts.closeMs, () => this.#closeOverdue())
     try {
@@ -360,9 +360,9 @@ export class ConnectionDriver implements Receiver {
     }
   }
 
-  // --- what a faulty transport does ----------------------------------------------------------------------
+  // --- faults of the transport ---------------------------------------------------------------------------
 
-  /** Ends everything, because the connection cannot be trusted any more. */
+  /** Ends everything, because the connection cannot be trusted. */
   #breach(operation: string, breach: string, cause?: unknown): void {
     if (this.#hasBreach || this.#isClosed) return
     this.#hasBreach = true
@@ -400,7 +400,7 @@ export class ConnectionDriver implements Receiver {
     return outcome.value as OperationResults[K]
   }
 
-  /** The caller gives `command` up. Requests and a disconnect that this lets through leave at the end of the turn. */
+  /** Abandons `command`. Requests and a disconnect that this allows leave at the end of the turn. */
   #abandon(command: PendingCommand, reason: unknown): void {
     this.#unwatch(command)
     this.protocol.abandon(command, { isDetached: command.abort(reason) })

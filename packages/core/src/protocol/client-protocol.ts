@@ -26,30 +26,26 @@ import {
 import type { Command } from './transmission/command.js'
 import { type CommandChunk, Transmission } from './transmission/transmission.js'
 
-/**
- * One read of the connection takes at most this many bytes, unless they go into a command's own memory: more than
- * a unix socket holds at a time.
- */
+/** The longest read of the connection except into the memory of a command: more than the buffer of a unix socket. */
 const STAGING_LENGTH = 256 * 1024
-/** One write to the connection takes at most this many bytes: what waits in line can still be dropped. */
+/** The longest write to the connection: queued commands after it can still be dropped. */
 const BATCH_LENGTH = 1024 * 1024
 const NO_OUTPUT: readonly Uint8Array[] = []
 
 export interface ClientProtocolOptions {
-  /** Where the peer is, for messages. */
+  /** The address of the peer, for messages. */
   readonly address: string
   readonly settings: NegotiationSettings
   readonly limits: Limits
 }
 
 /**
- * The client's side of one NBD conversation, without I/O: no socket, no clock, no promise, no callback.
+ * The client's side of one NBD connection, without I/O: no socket, no clock, no promise, no callback.
  *
- * Put bytes in with `buffer()`, `received()`, `ended()`, `disconnected()` and `tlsStarted()`; put the caller's wishes in with
- * `begin()`, `abort()`, `submit()`, `abandon()`, `disconnect()` and `fail()`. After each, take out
- * what is due, output first: `takeOutput()`, then `takeChunks()`, then `takeSettled()`, then `nextEvent()`
- * until it has none. Bytes of the peer never make a method throw; once `closed` or `dead`, the protocol absorbs
- * everything.
+ * Inputs of the connection: `buffer()`, `received()`, `ended()`, `disconnected()` and `tlsStarted()`. Inputs of the caller:
+ * `begin()`, `abort()`, `submit()`, `abandon()`, `disconnect()` and `fail()`. After each input take the outputs in this order:
+ * `takeOutput()`, `takeChunks()`, `takeSettled()`, then `nextEvent()` until there is none. Received bytes never make a method
+ * throw. In the phases `closed` and `dead` all inputs are ignored.
  */
 export class ClientProtocol<C extends Command> {
   readonly #address: string
@@ -87,7 +83,7 @@ export class ClientProtocol<C extends Command> {
     return this.#phase
   }
 
-  /** Why the phase is `dead`. */
+  /** The cause of the phase `dead`. */
   get failure(): Error | undefined {
     return this.#failure
   }
@@ -101,7 +97,7 @@ export class ClientProtocol<C extends Command> {
     return this.#negotiation.activeContexts
   }
 
-  /** The export for a message: its name in quotes, or `***` where it is a secret. */
+  /** The export for a message: its name in quotes, or `***` if it is a secret. */
   get exportLabel(): string {
     return this.#negotiation.exportLabel
   }
@@ -111,12 +107,12 @@ export class ClientProtocol<C extends Command> {
     return this.#negotiation.areContextsKnown
   }
 
-  /** Whether NBD_OPT_STRUCTURED_REPLY was agreed. */
+  /** Whether NBD_OPT_STRUCTURED_REPLY was negotiated. */
   get structuredReplies(): boolean {
     return this.#negotiation.structuredReplies
   }
 
-  /** Whether NBD_OPT_EXTENDED_HEADERS was agreed. */
+  /** Whether NBD_OPT_EXTENDED_HEADERS was negotiated. */
   get extendedHeaders(): boolean {
     return this.#negotiation.extendedHeaders
   }
@@ -125,22 +121,22 @@ export class ClientProtocol<C extends Command> {
     return this.#negotiation.session()
   }
 
-  /** Commands in line and on their way. */
+  /** Commands in the queue and in flight. */
   get inFlight(): number {
     return this.#transmission.inFlight
   }
 
-  /** No more commands are taken: the goodbye was said, or waits for the commands in flight. */
+  /** Whether new commands are rejected: NBD_CMD_DISC is sent, or waits for the commands in flight. */
   get isDisconnecting(): boolean {
     return this.#transmission.isDisconnecting
   }
 
-  /** Set while the connection ends because a reply announced that the server shuts down, and not because the caller asked. */
+  /** The error with ESHUTDOWN, if the connection ends because of it and not because of the caller. */
   get shutdownReply(): Error | undefined {
     return this.#transmission.shutdownReply
   }
 
-  /** What the handshake awaits and what has arrived: `in the greeting: expected 16 bytes, received 0`. */
+  /** What the handshake expects and what has arrived: `in the greeting: expected 16 bytes, received 0`. */
   get handshakeProgress(): string {
     const where = `in ${this.#negotiation.pendingReply}`
     if (this.#handshake.isAwaitingTls) return where
@@ -149,7 +145,7 @@ export class ClientProtocol<C extends Command> {
     return `${where}: ${received}${foreign === undefined ? '' : `: ${foreign.text}`}`
   }
 
-  /** What to do about a server that does not go on, where its greeting tells. */
+  /** A hint about a server that does not continue, if its greeting gives one. */
   get handshakeHint(): string | undefined {
     return this.#foreignGreeting?.hint
   }
@@ -166,7 +162,7 @@ export class ClientProtocol<C extends Command> {
     return { ...this.#stats }
   }
 
-  /** Whether somebody wants `debug` events: they cost nothing otherwise. May change at any time. */
+  /** Whether there is a listener for `debug`. Without one, lines cost nothing. May change at any time. */
   get isTracing(): boolean {
     return this.#trace.isOn
   }
@@ -177,12 +173,12 @@ export class ClientProtocol<C extends Command> {
 
   // --- from the connection -------------------------------------------------------------------------------
 
-  /** Where the next bytes go. Lent until the next call of `received()`, or until the connection is gone. */
+  /** The memory for the next bytes, lent until the next `received()` or the end of the connection. */
   buffer(): Uint8Array {
     return this.#transmission.isUnderWay ? this.#transmission.buffer() : this.#receiveBuffer.writable()
   }
 
-  /** `count` bytes are in the view that `buffer()` gave last. False when nothing can have come of them yet. */
+  /** `count` bytes are in the view that `buffer()` returned last. Returns false if they cannot have any output yet. */
   received(count: number): boolean {
     this.#stats.bytesReceived += count
     if (this.#transmission.isUnderWay) return this.#receiveReplies(count)
@@ -190,17 +186,17 @@ export class ClientProtocol<C extends Command> {
     return true
   }
 
-  /** The peer sent its last byte. */
+  /** The peer has sent its last byte. */
   ended(): void {
     this.#connectionEnded(undefined)
   }
 
-  /** The connection that `startTls` asked for is there: from here on, bytes are what was encrypted. */
+  /** The connection is upgraded to TLS. */
   tlsStarted(): void {
     this.#finishStep(this.#handshake.tlsStarted())
   }
 
-  /** The connection is closed, and the transport reports why. */
+  /** The connection is closed, with the error of the transport if there is one. */
   disconnected(error?: Error): void {
     this.#connectionEnded(error)
   }
@@ -214,8 +210,8 @@ export class ClientProtocol<C extends Command> {
   // --- from the caller -----------------------------------------------------------------------------------
 
   /**
-   * Begins an operation of the handshake: `connect` or `negotiate` first and once, the others while `negotiating`. After
-   * the end it fails.
+   * Begins an operation of the handshake: `connect` or `negotiate` first and once, the others while `negotiating`. It fails after
+   * the end.
    */
   begin(operation: Operation, queries: readonly string[] = []): void {
     if (isOver(this.#phase)) {
@@ -227,12 +223,12 @@ export class ClientProtocol<C extends Command> {
     this.#finishStep(this.#handshake.begin(operations[operation](this.#negotiation, queries)))
   }
 
-  /** Discards what is known of the export: the caller is about to ask for another one. */
+  /** Discards what is known about the export, because the caller will request another one. */
   forgetExport(): void {
     this.#negotiation.forgetExport()
   }
 
-  /** NBD_OPT_ABORT, while `negotiating`: says goodbye without waiting for the answer. */
+  /** Sends NBD_OPT_ABORT while `negotiating` and does not wait for the reply. */
   abort(): void {
     if (isOver(this.#phase)) return
     this.#enter('aborting')
@@ -240,23 +236,23 @@ export class ClientProtocol<C extends Command> {
     this.#events.push({ kind: 'close' })
   }
 
-  /** Lines up a command, in `transmission` and before `disconnect()`. After the end it fails. */
+  /** Queues a command in `transmission`, before `disconnect()`. It fails after the end. */
   submit(command: C): void {
     if (isOver(this.#phase)) this.#transmission.fail([command], this.#endError)
     else this.#transmission.submit(command)
   }
 
   /**
-   * The caller gave `command` up: it is not sent or, if it was, its reply is discarded. Unless `isDetached` is false, the
-   * caller awaits nothing any more: the command is not reported as settled, and delays no disconnect.
+   * Abandons `command`: it is not sent or, if it was, its reply is discarded. Unless `isDetached` is false, it is not reported as
+   * settled and delays no disconnect.
    */
   abandon(command: C, { isDetached = true }: { readonly isDetached?: boolean } = {}): void {
     this.#transmission.abandon(command, isDetached)
   }
 
   /**
-   * NBD_CMD_DISC as soon as every command is answered ("Terminating the transmission phase": a client should
-   * wait). With `abandonPending`, commands that were not yet sent fail instead of being sent.
+   * Sends NBD_CMD_DISC once all commands are answered ("Terminating the transmission phase": a client should wait). With
+   * `abandonPending`, queued commands fail.
    */
   disconnect({ abandonPending = false }: { readonly abandonPending?: boolean } = {}): void {
     this.#transmission.disconnect(abandonPending)
@@ -287,7 +283,7 @@ export class ClientProtocol<C extends Command> {
     return this.#phase === 'transmission' && this.#transmission.isDisconnectDue
   }
 
-  /** Ends it all: whatever waits is settled with `error`. */
+  /** Ends the connection: everything pending fails with `error`. */
   fail(error: Error): void {
     if (isOver(this.#phase)) return
     this.#enterDead(error)
@@ -314,7 +310,7 @@ export class ClientProtocol<C extends Command> {
     this.#transmission.outputFlushed()
   }
 
-  /** The chunks of reads that asked for them since the last call. They come before what is settled. */
+  /** Takes the new chunks of reads that want them. They precede the settled commands. */
   takeChunks(): readonly CommandChunk<C>[] {
     return this.#transmission.takeChunks()
   }
@@ -324,7 +320,7 @@ export class ClientProtocol<C extends Command> {
     return this.#transmission.takeTimed()
   }
 
-  /** The commands that were settled since the last call, in the order of their replies. */
+  /** Takes the newly settled commands, in the order of their replies. */
   takeSettled(): readonly C[] {
     return this.#transmission.takeSettled()
   }
@@ -333,14 +329,14 @@ export class ClientProtocol<C extends Command> {
     return this.#events.shift()
   }
 
-  // --- within: the handshake -----------------------------------------------------------------------------
+  // --- internal: the handshake -----------------------------------------------------------------------------
 
   #receiveHandshake(count: number): void {
     this.#receiveBuffer.commit(count)
     this.#finishStep(this.#handshake.read())
   }
 
-  /** The bytes that are awaited will never come. */
+  /** The expected bytes will not arrive. */
   #abortHandshake(error: Error): void {
     if (this.#handshake.isReading) this.#finishStep(this.#handshake.interrupt(error))
     else this.fail(error)
@@ -370,7 +366,7 @@ export class ClientProtocol<C extends Command> {
     )
   }
 
-  /** Bytes that no operation asked for. */
+  /** Bytes that no operation expects. */
   #rejectUnexpectedBytes(): void {
     const { length } = this.#receiveBuffer
     if (this.#transmission.isUnderWay) {
@@ -399,10 +395,10 @@ export class ClientProtocol<C extends Command> {
     this.#events.push({ kind: 'operation', outcome: { ok: true, value } })
   }
 
-  /** An operation failed: back to the caller where it can go on, else a goodbye where one can be said. */
+  /** Ends a failed operation: back to `negotiating` if the session can continue, otherwise disconnect, in order if possible. */
   #operationFailed(error: Error): void {
     const isRefusal = error instanceof NbdNegotiationError && !this.#hasPeerEnded
-    // "Termination of the session during option haggling": after NBD_REP_ERR_SHUTDOWN a client must leave.
+    // "Termination of the session during option haggling": after NBD_REP_ERR_SHUTDOWN a client must disconnect.
     if (isRefusal && this.#phase === 'haggling' && error.errno !== 'ESHUTDOWN') {
       this.#enter('negotiating')
       this.#events.push({ kind: 'operation', outcome: { ok: false, error } })
@@ -412,7 +408,7 @@ export class ClientProtocol<C extends Command> {
       this.fail(error)
       return
     }
-    // Client flags that were not taken yet: without them the server takes the option for the flags.
+    // Client flags that are not sent yet: without them the server would read the option as flags.
     const unsent = this.#sendQueue.take(BATCH_LENGTH)
     this.#enterDead(error)
     for (const bytes of unsent) this.#sendQueue.append(bytes)
@@ -420,7 +416,7 @@ export class ClientProtocol<C extends Command> {
     this.#events.push({ kind: 'close' })
   }
 
-  // --- within: transmission ------------------------------------------------------------------------------
+  // --- internal: transmission ------------------------------------------------------------------------------
 
   #beginTransmission(): void {
     this.#enter('transmission')
@@ -449,9 +445,9 @@ export class ClientProtocol<C extends Command> {
     this.#events.push({ kind: 'close' })
   }
 
-  // --- within: the end -----------------------------------------------------------------------------------
+  // --- internal: the end -----------------------------------------------------------------------------------
 
-  /** The peer sent its last byte, or (with a cause) the connection broke. */
+  /** The peer has sent its last byte, or (with a cause) the connection broke. */
   #connectionEnded(cause: Error | undefined): void {
     this.#hasPeerEnded = true
     switch (this.#phase) {
@@ -479,16 +475,16 @@ export class ClientProtocol<C extends Command> {
     const { isBetweenReplies, progress, inFlight, isLending } = this.#transmission
     const error = this.#connectionLost(isBetweenReplies ? this.#commandsInFlight : `in ${progress}`, cause)
     if (cause !== undefined || inFlight > 0 || isLending) {
-      // close() would go on to send data whose commands have settled.
+      // close() would still send data of settled commands.
       this.fail(error)
       return
     }
     this.#enterDead(error)
-    // Nothing is unanswered: a server that is a child process gets the time to exit.
+    // All commands are answered: a server that is a child process gets time to exit.
     this.#events.push({ kind: 'close' })
   }
 
-  /** Every command was answered before NBD_CMD_DISC: no end that follows loses anything, a reset included. */
+  /** All commands were answered before NBD_CMD_DISC: no later end loses anything, a reset included. */
   #endAfterDisconnect(): void {
     const reply = this.#transmission.shutdownReply
     if (reply === undefined) this.#end('closed', () => unanswered('the connection was shut down'))
@@ -502,7 +498,7 @@ export class ClientProtocol<C extends Command> {
     if (wasOperating) this.#events.push({ kind: 'operation', outcome: { ok: false, error } })
   }
 
-  /** Nothing that waits is sent any more, nothing is understood, and nobody's memory is lent. */
+  /** Nothing is sent or parsed any more, and no memory of a command is lent. */
   #end(phase: 'closed' | 'dead', reason: () => Error): void {
     this.#enter(phase)
     this.#handshake.stop()
@@ -519,7 +515,7 @@ export class ClientProtocol<C extends Command> {
     this.#trace.log(phaseLine, previous, next, this.#failure)
   }
 
-  /** What a wish fails with that comes after the end. */
+  /** The error for calls after the end. */
   get #endError(): Error {
     return this.#failure ?? new NbdClosedError('the connection is closed')
   }
@@ -539,7 +535,7 @@ export class ClientProtocol<C extends Command> {
     return connectionLost({ address: this.#address, where, cause, hint })
   }
 
-  /** Why a server may disconnect instead of an answer. */
+  /** A hint why a server may disconnect instead of replying. */
   get #disconnectHint(): string {
     const unauthorised = 'the server may not authorise this client'
     return this.#negotiation.hasSentOption

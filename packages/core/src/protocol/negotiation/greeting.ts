@@ -14,7 +14,7 @@ import type { Protocol } from '../session.js'
 import type { Negotiation } from './negotiation.js'
 import { decodeTraced, type HandshakeSteps } from './option-exchange.js'
 
-/** Reads the server's greeting, and answers it where the style asks for an answer. */
+/** Reads the greeting of the server and answers it, except in oldstyle. */
 export function* readGreeting(negotiation: Negotiation): HandshakeSteps<Protocol> {
   const style = decodeTraced(negotiation.trace, yield GREETING_MAGIC_LENGTH, decodeGreetingMagic)
   negotiation.stats.chunksReceived++
@@ -22,7 +22,7 @@ export function* readGreeting(negotiation: Negotiation): HandshakeSteps<Protocol
   return negotiation.protocol
 }
 
-/** "Oldstyle negotiation": the server tells all it has to tell, there is nothing to ask for. */
+/** "Oldstyle negotiation": the greeting contains everything, and there are no options. */
 function* readOldstyle(negotiation: Negotiation): HandshakeSteps<Protocol> {
   const told = decodeOldstyle(yield OLDSTYLE_LENGTH)
   negotiation.trace.log(oldstyleLine, told)

@@ -2,7 +2,7 @@ import type { ReceiveBuffer } from '../receive-buffer.js'
 import type { Outcome } from '../session.js'
 import { type HandshakeSteps, TLS_STARTED } from './option-exchange.js'
 
-/** Feeds one {@link HandshakeSteps} at a time with the bytes that it asks for. Each step tells the outcome once there is one. */
+/** Runs one {@link HandshakeSteps} at a time and passes the requested bytes to it. Each call returns the outcome once there is one. */
 export class HandshakeRunner {
   readonly #receiveBuffer: ReceiveBuffer
   #steps: HandshakeSteps<unknown> | undefined
@@ -13,17 +13,17 @@ export class HandshakeRunner {
     this.#receiveBuffer = receiveBuffer
   }
 
-  /** False when nobody waits for bytes. */
+  /** Whether steps are running. */
   get isReading(): boolean {
     return this.#steps !== undefined
   }
 
-  /** How many bytes are waited for. */
+  /** The number of expected bytes. */
   get wanted(): number {
     return this.#wanted
   }
 
-  /** Whether it is not bytes but TLS that is waited for. */
+  /** Whether the steps wait for TLS instead of bytes. */
   get isAwaitingTls(): boolean {
     return this.#isAwaitingTls
   }
@@ -33,7 +33,7 @@ export class HandshakeRunner {
     return this.#step(() => reading.next(new Uint8Array(0))) ?? this.read()
   }
 
-  /** Hands over what has arrived, as far as it is enough. */
+  /** Resumes the steps as long as enough bytes have arrived. */
   read(): Outcome | undefined {
     while (this.#steps !== undefined && !this.#isAwaitingTls && this.#receiveBuffer.length >= this.#wanted) {
       const reading = this.#steps
@@ -44,7 +44,7 @@ export class HandshakeRunner {
     return undefined
   }
 
-  /** TLS is on: the next bytes are encrypted. */
+  /** Resumes the steps after the TLS handshake. */
   tlsStarted(): Outcome | undefined {
     const reading = this.#steps
     if (reading === undefined || !this.#isAwaitingTls) return undefined
@@ -52,13 +52,13 @@ export class HandshakeRunner {
     return this.#step(() => reading.next(new Uint8Array(0))) ?? this.read()
   }
 
-  /** The bytes that are waited for will never come. */
+  /** Ends the steps: the expected bytes will not arrive. */
   interrupt(error: Error): Outcome | undefined {
     const reading = this.#steps
     return reading === undefined ? undefined : this.#step(() => reading.throw(error))
   }
 
-  /** Forgets the reading. */
+  /** Discards the steps. */
   stop(): void {
     this.#steps = undefined
     this.#isAwaitingTls = false

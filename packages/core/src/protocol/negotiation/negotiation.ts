@@ -12,29 +12,29 @@ import {
   type StatsCounter,
 } from '../session.js'
 
-/** What the caller wants of the handshake. The handle changes it between two options. */
+/** The settings of the handshake. The handle may change them between two options. */
 export interface NegotiationSettings {
   exportName: string
-  /** Show the export name nowhere: it is a credential. */
+  /** Mask the export name everywhere, because it is a credential. */
   readonly secretExportName: boolean
-  /** Ask for the canonical name and the description too. */
+  /** Request the canonical name and the description too. */
   fullInfo: boolean
-  /** Ask for the block sizes, and so promise to obey them. */
+  /** Request the block sizes, which is a promise to obey them. */
   requestBlockSize: boolean
   readonly requestStructuredReplies: boolean
   readonly requestExtendedHeaders: boolean
-  /** Select `metaContexts` whenever the export is asked about. */
+  /** Select `metaContexts` before each NBD_OPT_GO and NBD_OPT_INFO. */
   requestMetaContext: boolean
-  /** The queries for the meta contexts that are wanted. */
+  /** The queries for meta contexts. */
   metaContexts: readonly string[]
-  /** Fail where the server does not provide a context of `metaContexts` that is named exactly. */
+  /** Fail if the server does not provide a context that `metaContexts` names exactly. */
   readonly requireMetaContexts: boolean
   readonly handshakeFlags: { readonly fixedNewstyle: boolean; readonly noZeroes: boolean }
-  /** Whether to ask for TLS, and whether to go on without. */
+  /** Whether to request TLS, and whether to continue without. */
   readonly tls: 'disable' | 'allow' | 'require'
 }
 
-/** The state of one handshake: what is wanted, what was agreed, what is to be sent. */
+/** The state of a handshake: the settings, the negotiated features, the bytes to send. */
 export class Negotiation {
   readonly settings: NegotiationSettings
   readonly limits: Limits
@@ -50,16 +50,16 @@ export class Negotiation {
   structuredReplies = false
   extendedHeaders = false
   /**
-   * The contexts that the server selected last for this export, and the queries that it was given. Undefined while that is
-   * not known: before the first selection or export information, and after a refusal.
+   * The contexts that the server selected last for this export, and their queries. Undefined while they are not known: before
+   * the first selection or export information, and after a rejection.
    */
   #selection: { readonly contexts: MetaContexts; readonly queries: readonly string[] } | undefined
   /** Known after a successful NBD_OPT_GO, NBD_OPT_INFO or NBD_OPT_EXPORT_NAME, until the next of them. */
   #info: ExportInfo | undefined
-  /** How many replies to the present option have data, and how much. */
+  /** The number and the bytes of replies with data to the current option. */
   replies = 0
   replyBytes = 0
-  /** What the server has to send next, for the message when it does not come. */
+  /** The expected message, for the error if it does not arrive. */
   pendingReply = 'the greeting'
   /** Whether any option was sent. */
   hasSentOption = false
@@ -78,7 +78,7 @@ export class Negotiation {
     this.send = send
   }
 
-  /** Forgets whatever was agreed but the handshake flags, which are not agreed on again. */
+  /** Discards all negotiated features except the handshake flags, which are not negotiated again. */
   resetAgreed(): void {
     this.structuredReplies = false
     this.extendedHeaders = false
@@ -100,23 +100,23 @@ export class Negotiation {
     return text === undefined ? undefined : this.mask(text)
   }
 
-  /** Discards what is known of the export: another one is asked for, or the server refused it. */
+  /** Discards what is known about the export: another one is requested, or the server rejected it. */
   forgetExport(): void {
     this.#selection = undefined
     this.#info = undefined
   }
 
-  /** What the server reported of the export, with the contexts that are selected now. */
+  /** The properties of the export, with the contexts that are selected now. */
   get info(): ExportInfo | undefined {
     return this.#info
   }
 
-  /** Discards the size, flags and block sizes: they are asked for again. The contexts stay selected. */
+  /** Discards the size, flags and block sizes, which are requested again. The contexts stay selected. */
   forgetInfo(): void {
     this.#info = undefined
   }
 
-  /** The server reported the export. Contexts that were not selected by now are not active. */
+  /** Records the properties of the export. Contexts that are not selected now are not active. */
   learnExport(reply: Omit<ExportReply, 'name'>): ExportInfo {
     const { structuredReplies, extendedHeaders } = this
     const texts = {
@@ -130,7 +130,7 @@ export class Negotiation {
     return this.#info
   }
 
-  /** The queries that are to be selected before the export is asked about. */
+  /** The queries to select before the export is requested. */
   get requestedContexts(): readonly string[] {
     return this.settings.requestMetaContext ? this.settings.metaContexts : []
   }
@@ -145,19 +145,19 @@ export class Negotiation {
     return this.#selection !== undefined
   }
 
-  /** The server selected these contexts for the queries. */
+  /** Records the contexts that the server selected for the queries. */
   selectContexts(contexts: MetaContexts, queries: readonly string[]): void {
     this.#selection = { contexts, queries }
     if (this.#info !== undefined) this.#info = this.#withContexts(this.#info)
   }
 
-  /** The contexts that were selected before are void. */
+  /** Discards the selected contexts. */
   deselectContexts(): void {
     this.#selection = undefined
     if (this.#info !== undefined) this.#info = this.#withContexts(this.#info)
   }
 
-  /** The requested contexts that are not active. A query, which ends in a colon, is one if nothing begins with it. */
+  /** The requested contexts that are not active. A query, which ends in a colon, counts if no context begins with it. */
   get missingContexts(): readonly string[] {
     const names = [...this.activeContexts.values()]
     const queries = this.#selection?.queries ?? this.requestedContexts
@@ -190,7 +190,7 @@ export class Negotiation {
   }
 }
 
-/** "Metadata querying": what ends in a colon asks for everything that begins with it; all else names one context. */
+/** "Metadata querying": a query that ends in a colon matches all contexts that begin with it; others name one context. */
 export function isQuery(context: string): boolean {
   return context.endsWith(':')
 }

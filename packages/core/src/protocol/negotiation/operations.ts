@@ -10,11 +10,11 @@ import { checkRequiredContexts, optListMetaContext, optSetMetaContext } from './
 import { negotiateTls, optStartTls } from './opt-starttls.js'
 import type { HandshakeSteps } from './option-exchange.js'
 
-/** What the caller can ask of the handshake, and what each answers. */
+/** The operations of the handshake and their results. */
 export interface OperationResults {
   /** From the first byte to transmission. */
   connect: ExportInfo
-  /** From the first byte to the point where the caller selects an export. An oldstyle server has one only: its export. */
+  /** From the first byte until the caller selects an export. An oldstyle server has only one. */
   negotiate: ExportInfo | undefined
   go: ExportInfo
   info: ExportInfo
@@ -70,7 +70,7 @@ function* negotiate(negotiation: Negotiation): HandshakeSteps<ExportInfo | undef
   return undefined
 }
 
-/** Extended headers bring structured replies along; where there are none, structured replies are the next best. */
+/** Negotiates extended headers, which include structured replies, and otherwise structured replies. */
 function* agreeOnReplies(negotiation: Negotiation): HandshakeSteps<void> {
   const { requestExtendedHeaders, requestStructuredReplies } = negotiation.settings
   if (!requestStructuredReplies) return
@@ -78,7 +78,7 @@ function* agreeOnReplies(negotiation: Negotiation): HandshakeSteps<void> {
   yield* optStructuredReply(negotiation)
 }
 
-/** After a refusal nothing is known of the export any more, the contexts that were selected before included. */
+/** After a rejection nothing is known about the export, the selected contexts included. */
 function* forgetOnFailure<T>(negotiation: Negotiation, steps: HandshakeSteps<T>): HandshakeSteps<T> {
   try {
     return yield* steps
@@ -88,7 +88,7 @@ function* forgetOnFailure<T>(negotiation: Negotiation, steps: HandshakeSteps<T>)
   }
 }
 
-/** "Newstyle negotiation": a server without fixed newstyle hangs up at other options, so none is sent. */
+/** "Newstyle negotiation": a server without fixed newstyle disconnects after other options, so none is sent. */
 function* onlyFixedNewstyle<T>(
   negotiation: Negotiation,
   option: string,

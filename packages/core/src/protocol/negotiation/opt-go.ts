@@ -11,9 +11,9 @@ import type { Negotiation, NegotiationSettings } from './negotiation.js'
 import { checkRequiredContexts, requireMetaContexts, selectMetaContexts } from './opt-meta-context.js'
 import { type HandshakeSteps, optionError, receiveReply, sendOption } from './option-exchange.js'
 
-/** Into transmission, by the best way that the server knows. */
+/** Starts transmission with NBD_OPT_GO, or with NBD_OPT_EXPORT_NAME if the server lacks that. */
 export function* optGo(negotiation: Negotiation): HandshakeSteps<ExportInfo> {
-  // "Newstyle negotiation": without fixed newstyle there is this one option and no other.
+  // "Newstyle negotiation": without fixed newstyle there is only this option.
   if (negotiation.protocol !== 'newstyle-fixed') {
     checkRequiredContexts(negotiation)
     return yield* optExportName(negotiation)
@@ -29,8 +29,8 @@ export function* optGo(negotiation: Negotiation): HandshakeSteps<ExportInfo> {
 }
 
 /**
- * NBD_OPT_INFO and NBD_OPT_GO: the same question and the same answers; only NBD_OPT_GO goes on to
- * transmission. A refusal forgets what was known of the export before.
+ * NBD_OPT_INFO and NBD_OPT_GO: the same request and the same replies; only NBD_OPT_GO continues with transmission. A rejection
+ * discards what was known about the export.
  */
 export function* optInfo(
   negotiation: Negotiation,
@@ -46,12 +46,12 @@ export function* optInfo(
   return negotiation.learnExport({ ...facts, shape: facts.shape })
 }
 
-/** NBD_INFO_EXPORT comes unasked. */
+/** The types of information to request. NBD_INFO_EXPORT is always sent. */
 function infosOf({ fullInfo, requestBlockSize }: NegotiationSettings): number[] {
   return [...(requestBlockSize ? [Info.BlockSize] : []), ...(fullInfo ? [Info.Name, Info.Description] : [])]
 }
 
-/** In any order, any number of times, the last one counts; what we do not know is passed over ("NBD_REP_INFO"). */
+/** Information may arrive in any order and repeatedly: the last one counts. Unknown types are ignored ("NBD_REP_INFO"). */
 function* receiveExportReply(
   negotiation: Negotiation,
   option: number,
@@ -81,7 +81,7 @@ function* receiveExportReply(
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
-/** NBD_OPT_EXPORT_NAME: the only way into transmission that every newstyle server knows. */
+/** NBD_OPT_EXPORT_NAME, which every newstyle server supports. */
 export function* optExportName(negotiation: Negotiation): HandshakeSteps<ExportInfo> {
   const { exportName } = negotiation.settings
   negotiation.forgetInfo()
@@ -94,8 +94,8 @@ export function* optExportName(negotiation: Negotiation): HandshakeSteps<ExportI
 }
 
 /**
- * This option has no error reply: a server that does not grant the export hangs up instead. One that hangs up
- * later has granted it, and broke.
+ * This option has no error reply: a server that rejects the export disconnects instead. One that disconnects later has accepted
+ * it and failed.
  */
 function* firstByte(negotiation: Negotiation): HandshakeSteps<Uint8Array> {
   try {

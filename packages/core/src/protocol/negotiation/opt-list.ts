@@ -5,7 +5,7 @@ import { type HandshakeSteps, receiveReply, sendOption } from './option-exchange
 
 /** The exports of a server, in its order. */
 export interface ExportList extends ReadonlyArray<ListEntry> {
-  /** How many exports are left out because their names are not UTF-8: no string can ask for them. */
+  /** The number of exports that are omitted because their names are not UTF-8: no string can select them. */
   readonly omitted: number
 }
 

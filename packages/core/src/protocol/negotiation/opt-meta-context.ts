@@ -14,7 +14,7 @@ import {
   sendOption,
 } from './option-exchange.js'
 
-/** NBD_OPT_LIST_META_CONTEXT: the contexts that match the queries, all of them for no query. Changes nothing. */
+/** NBD_OPT_LIST_META_CONTEXT: returns the contexts that match the queries, or all for an empty list. Changes nothing. */
 export function* optListMetaContext(
   negotiation: Negotiation,
   queries: readonly string[],
@@ -24,8 +24,8 @@ export function* optListMetaContext(
 }
 
 /**
- * NBD_OPT_SET_META_CONTEXT: selects contexts for this export. What was selected before is gone, even when the
- * server refuses. It is not for a connection without structured replies, by which alone they could be told of.
+ * NBD_OPT_SET_META_CONTEXT: selects contexts for this export and discards the previous selection, even if the server rejects it.
+ * It needs structured replies.
  */
 export function* optSetMetaContext(
   negotiation: Negotiation,
@@ -42,7 +42,7 @@ export function* optSetMetaContext(
   negotiation.deselectContexts()
   const contexts = yield* receiveContexts(negotiation, Opt.SetMetaContext, queries)
   const selected = new Map(contexts.map(({ id, name }) => [id, name]))
-  // A context that was asked for twice is selected twice by nbdkit, with the same id: that much is clear.
+  // nbdkit selects a context twice, with the same id, if it was requested twice.
   if (contexts.some(({ id, name }) => selected.get(id) !== name)) {
     throw optionError(Opt.SetMetaContext, 'an id of its own for each context', 'one id twice')
   }
@@ -51,7 +51,7 @@ export function* optSetMetaContext(
   return [...once.values()]
 }
 
-/** Another server may select it under two ids. It is told of once: the first id counts. */
+/** A server may select a context under two ids. The first one counts. */
 function withoutRepeats(contexts: MetaContexts): MetaContexts {
   const ids = new Map<string, number>()
   for (const [id, name] of contexts) if (!ids.has(name)) ids.set(name, id)
@@ -59,7 +59,7 @@ function withoutRepeats(contexts: MetaContexts): MetaContexts {
 }
 
 /**
- * Selects what the settings ask for, before the export is asked about. Returns the error of a server that refuses: the
+ * Selects the contexts of the settings before the export is requested. Returns the error if the server rejects them, because the
  * export can be used without.
  */
 export function* selectMetaContexts(
@@ -81,7 +81,7 @@ export function* selectMetaContexts(
  * Throws if a context that the settings name exactly was not selected, before transmission begins without it: an empty map
  * of changed blocks would look like a disk that has not changed.
  *
- * @param refusal Why the server refused the selection.
+ * @param refusal The error of the server if it rejected the selection.
  */
 export function* requireMetaContexts(
   negotiation: Negotiation,
@@ -91,7 +91,7 @@ export function* requireMetaContexts(
   if (missing.length === 0) return
   if (!negotiation.structuredReplies)
     throw missingError(negotiation, missing, noStructuredReplies(negotiation))
-  // An export that is unknown or not permitted: that is the reason, and the contexts are not.
+  // The cause is the export, which is unknown or not permitted, not the contexts.
   if (refusal !== undefined && refusal.reply !== 'NBD_REP_ERR_UNSUP') throw refusal
   const offered = refusal === undefined ? yield* offeredContexts(negotiation) : []
   const reason =
@@ -101,7 +101,7 @@ export function* requireMetaContexts(
   throw missingError(negotiation, missing, reason, { refusal, isMisspelt: offered.length > 0 })
 }
 
-/** The same where no option can be sent: oldstyle and plain newstyle have no meta contexts. */
+/** Throws if contexts are required but no option can be sent: oldstyle and plain newstyle have no meta contexts. */
 export function checkRequiredContexts(negotiation: Negotiation): void {
   const missing = missingRequired(negotiation)
   if (missing.length > 0) throw missingError(negotiation, missing, noStructuredReplies(negotiation))
@@ -112,7 +112,7 @@ function missingRequired({ settings, requestedContexts, missingContexts }: Negot
   return missingContexts.filter((context) => !isQuery(context))
 }
 
-/** Every context that the server has for the export; none if it refuses to list them. */
+/** All contexts of the export; none if the server rejects the list. */
 function* offeredContexts(negotiation: Negotiation): HandshakeSteps<readonly string[]> {
   try {
     return yield* optListMetaContext(negotiation, [])
@@ -133,7 +133,7 @@ function noStructuredReplies({ protocol, settings }: Negotiation): string {
 const protocolText = { oldstyle: 'oldstyle', newstyle: 'plain newstyle' }
 
 interface MissingDetails {
-  /** Why the server refused the selection. */
+  /** The error of the server if it rejected the selection. */
   readonly refusal?: NbdNegotiationError | undefined
   /** Whether the server has other contexts. */
   readonly isMisspelt?: boolean

@@ -10,19 +10,19 @@ import {
   TLS_STARTED,
 } from './option-exchange.js'
 
-/** NBD_OPT_STARTTLS: true once TLS is on, false when the server refuses the option. */
+/** NBD_OPT_STARTTLS: returns true once TLS is on, false if the server rejects the option. */
 export function* optStartTls(negotiation: Negotiation): HandshakeSteps<boolean> {
   return (yield* requestTls(negotiation)) === undefined
 }
 
 /**
- * Asks for TLS as `settings.tls` says, and is the one gate for all that follows: where TLS is required and not on,
- * nothing that the server said of an export is trusted ("Protocol downgrade attacks").
+ * Negotiates TLS as `settings.tls` requires. Everything else follows this check: if TLS is required and not on, nothing that the
+ * server reports is trusted ("Protocol downgrade attacks").
  */
 export function* negotiateTls(negotiation: Negotiation): HandshakeSteps<void> {
   const { protocol, settings } = negotiation
   if (settings.tls === 'disable') return
-  // "TLS support": it needs fixed newstyle.
+  // "TLS support": TLS needs fixed newstyle.
   const refusal = protocol === 'newstyle-fixed' ? yield* requestTls(negotiation) : undefined
   if (negotiation.tls || settings.tls === 'allow') return
   negotiation.forgetExport()
@@ -46,7 +46,7 @@ function* requestTls(negotiation: Negotiation): HandshakeSteps<NbdNegotiationErr
     if (isRecoverable(error)) return error as NbdNegotiationError
     throw error
   }
-  // What was agreed in plaintext may have come from anybody: CVE-2021-3716 was a server that kept it.
+  // Plaintext may come from an active attacker: a server that kept its state was CVE-2021-3716.
   negotiation.resetAgreed()
   negotiation.pendingReply = 'the TLS handshake'
   yield TLS_STARTED

@@ -16,16 +16,16 @@ import type { Negotiation } from './negotiation.js'
 
 const NO_DATA = new Uint8Array(0)
 
-/** What may come instead of NBD_REP_ACK. */
+/** The reply types that are valid besides NBD_REP_ACK. */
 type Content = typeof Rep.Server | typeof Rep.Info | typeof Rep.MetaContext
 
 export interface OptionReply {
   readonly reply: number
-  /** A view, valid until the next reply is asked for. */
+  /** A view, valid until the next reply is requested. */
   readonly data: Uint8Array
 }
 
-/** Sends an option. The next one waits for its final reply ("Fixed newstyle negotiation"). */
+/** Sends an option. The next one must follow its final reply ("Fixed newstyle negotiation"). */
 export function sendOption(negotiation: Negotiation, option: number, data: Uint8Array = NO_DATA): void {
   negotiation.stats.chunksSent++
   negotiation.replies = 0
@@ -37,8 +37,8 @@ export function sendOption(negotiation: Negotiation, option: number, data: Uint8
 }
 
 /**
- * The next reply to `option`: one of the `expected` types, or NBD_REP_ACK. An error reply is thrown as a
- * {@link NbdNegotiationError}; anything else breaks the protocol.
+ * Receives the next reply to `option`: one of the `expected` types, or NBD_REP_ACK. An error reply is thrown as an
+ * {@link NbdNegotiationError}; any other reply is a violation of the protocol.
  */
 export function* receiveReply(
   negotiation: Negotiation,
@@ -59,7 +59,7 @@ export function* receiveReply(
   return { reply, data }
 }
 
-/** What is wrong with a reply before any of its data is waited for, if anything. */
+/** Checks the header of a reply before its data is expected. Returns the violation, if any. */
 function violationOf(
   header: OptionReplyHeader,
   option: number,
@@ -78,7 +78,7 @@ function violationOf(
   return optionError(option, `${repName(reply)} with at most ${maximum} bytes of data`, `${length} bytes`)
 }
 
-/** Counts a reply with content: a server may send any number of them, which must not go on for ever. */
+/** Counts a reply with content. The number is limited, because a server could send them without an end. */
 function excessOf(header: OptionReplyHeader, negotiation: Negotiation): NbdProtocolError | undefined {
   const { option, reply, length } = header
   if (reply === Rep.Ack || isErrorReply(reply)) return undefined
@@ -95,13 +95,13 @@ function excessOf(header: OptionReplyHeader, negotiation: Negotiation): NbdProto
   return undefined
 }
 
-/** How much data may come with a reply ("Option reply types"): known before any of it is waited for. */
+/** The maximum length of the data of a reply ("Option reply types"), checked before the data is expected. */
 function maximumLength(reply: number, { optionReplyBytes }: Limits): number {
   if (reply === Rep.Ack) return 0
   return isErrorReply(reply) ? Math.min(MAX_STRING_BYTES, optionReplyBytes) : optionReplyBytes
 }
 
-/** Asks for a feature that has no data: true when the server agreed. A refusal takes nothing back. */
+/** Requests a feature without data. Returns whether the server accepted. A rejection changes nothing. */
 export function* requestFeature(negotiation: Negotiation, option: number): HandshakeSteps<boolean> {
   sendOption(negotiation, option)
   try {
@@ -113,12 +113,12 @@ export function* requestFeature(negotiation: Negotiation, option: number): Hands
   }
 }
 
-/** "Termination of the session during option haggling": after NBD_REP_ERR_SHUTDOWN there is no going on. */
+/** "Termination of the session during option haggling": after NBD_REP_ERR_SHUTDOWN the session cannot continue. */
 export function isRecoverable(error: unknown): boolean {
   return error instanceof NbdNegotiationError && error.errno !== 'ESHUTDOWN'
 }
 
-/** What a refusal means in terms of errno. */
+/** The errno for an error reply. */
 const errnoOfReply = new Map<number, Errno>([
   [Rep.ErrUnsup, 'ENOTSUP'],
   [Rep.ErrPolicy, 'ENOTSUP'],
@@ -131,7 +131,7 @@ const errnoOfReply = new Map<number, Errno>([
   [Rep.ErrBlockSizeReqd, 'EINVAL'],
 ])
 
-/** What the caller can do about it. */
+/** The hint for an error reply. */
 const hintOfReply = new Map<number, string>([
   [Rep.ErrTlsReqd, 'the server requires TLS'],
   [
@@ -142,7 +142,7 @@ const hintOfReply = new Map<number, string>([
   [Rep.ErrShutdown, 'the server is shutting down'],
 ])
 
-/** The options that are about one export. */
+/** The options that concern one export. */
 const optionsOfExport: readonly number[] = [Opt.Go, Opt.Info, Opt.ListMetaContext, Opt.SetMetaContext]
 
 function negotiationError(
@@ -174,12 +174,12 @@ export function optionError(option: number, expected: string, received: string):
 export const TLS_STARTED = 'TLS started'
 
 /**
- * A piece of the handshake as straight-line code: it yields how many bytes it needs next and is resumed with
- * exactly these, or {@link TLS_STARTED} and is resumed with none. The bytes are a view, valid until the next yield.
+ * A part of the handshake as a generator. It yields the number of bytes that it needs next and is resumed with them, or yields
+ * {@link TLS_STARTED} and is resumed without bytes. The bytes are a view, valid until the next yield.
  */
 export type HandshakeSteps<T> = Generator<number | typeof TLS_STARTED, T, Uint8Array>
 
-/** What `decode` makes of these bytes. Where it throws, the trace shows what came instead. */
+/** Decodes bytes. If `decode` throws, the trace shows the bytes. */
 export function decodeTraced<T>(trace: Trace, bytes: Uint8Array, decode: (bytes: Uint8Array) => T): T {
   try {
     return decode(bytes)

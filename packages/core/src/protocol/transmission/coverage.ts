@@ -1,17 +1,14 @@
-/** More pieces than this in one reply, and a server would cost more memory than the data is worth. */
+/** The maximum number of separate ranges, which limits the memory that a server can make us use. */
 export const MAX_PIECES = 16_384
 
-/**
- * Which part of a read has arrived. In order, as nearly every server sends, it is one number; out of order, a
- * sorted list of pieces.
- */
+/** The received ranges of a read: one number if they arrive in order, as from nearly every server, otherwise a sorted list. */
 export class Coverage {
-  /** All of [0, #prefix) is here. */
+  /** The range [0, #prefix) has arrived. */
   #prefix = 0
-  /** What is here beyond the prefix: start, end, start, end ... ascending, apart from one another. */
+  /** The ranges after the prefix: start, end, start, end ... ascending and separate. */
   #pieces: number[] | undefined
 
-  /** How many bytes are here. No byte counts twice: as many as were asked for are all of them. */
+  /** The number of received bytes. No byte counts twice, so the read is complete once this is its length. */
   get length(): number {
     if (this.#pieces === undefined) return this.#prefix
     return this.#pieces.reduce(
@@ -41,20 +38,20 @@ export class Coverage {
 
   #insert(pieces: number[], start: number, end: number): boolean {
     const at = firstAtOrAfter(pieces, start)
-    // At an odd index a piece ends: either start lies inside of it, or the two meet.
+    // At an odd index a range ends: start is inside of it, or they are adjacent.
     const meetsLeft = at % 2 === 1
     if (meetsLeft && pieces[at] !== start) return false
     const nextStart = pieces[meetsLeft ? at + 1 : at] ?? Number.POSITIVE_INFINITY
     if (nextStart < end) return false
     const meetsRight = nextStart === end
-    // Where two pieces meet, a border goes; where they do not, one comes.
+    // Adjacent ranges remove a border, separate ones add one.
     const borders = [...(meetsLeft ? [] : [start]), ...(meetsRight ? [] : [end])]
     pieces.splice(at, 2 - borders.length, ...borders)
     this.#absorb(pieces)
     return true
   }
 
-  /** The prefix takes over the first piece once it reaches it. */
+  /** Merges the first range into the prefix once it is adjacent. */
   #absorb(pieces: number[]): void {
     if (pieces[0] !== this.#prefix) return
     this.#prefix = pieces[1] as number

@@ -6,13 +6,12 @@ import type { Command } from './command.js'
 import { Coverage, MAX_PIECES } from './coverage.js'
 import { protocolViolation } from './reply-errors.js'
 
-// Where the data of a read goes.
+// The memory for the data of a read.
 
 /**
- * The memory of reads of this length or more is made when they are sent, that of others when their data comes. So there
- * is always some of it in use, and malloc keeps the rest; when it is all made, used and dropped one by one, glibc gives
- * it back to the kernel each time. Reads of 256 KiB, 16 in flight, took 100 us that way instead of 165, of 128 KiB 56
- * instead of 72; of 64 KiB the same, of 4 KiB 9.8 instead of 9.
+ * Reads of this length or more allocate their memory when they are sent, others when their data arrives. With some memory always
+ * in use, malloc keeps the heap; otherwise glibc returns it to the kernel after each collection. Reads of 256 KiB x 16 take 100
+ * us instead of 165, of 128 KiB 56 instead of 72, of 64 KiB the same, of 4 KiB 9.8 instead of 9.
  */
 const PREALLOCATE_LENGTH = 128 * 1024
 
@@ -41,14 +40,14 @@ function isMemory(memory: unknown, length: number): boolean {
   return byteLength === length && Object.prototype.toString.call(buffer) === '[object ArrayBuffer]'
 }
 
-/** The memory of a read. A server cannot make us allocate what was not asked for. */
+/** The memory of a read. Its length is that of the request, which the server cannot change. */
 export function destinationOf(command: Command): Uint8Array {
   const { allocate, length } = command
   command.destination ??= allocate === undefined ? new Uint8Array(length) : allocate(length)
   return command.destination
 }
 
-/** Whether data of `command` has a place to go to: the caller may have given up, or given the memory away. */
+/** Whether data of `command` can be received: the caller may have aborted it or detached the memory. */
 export function canReceive(command: Command): boolean {
   if (command.abandoned) return false
   if (command.destination === undefined || command.destination.length === command.length) return true
@@ -75,14 +74,14 @@ export function recordRange(command: Command, offset: U64, length: number): numb
   return at
 }
 
-/** "Structured replies": unless an error came, every byte did. */
+/** "Structured replies": without an error, all bytes must have arrived. */
 export function checkComplete(command: Command): void {
   const count = command.coverage?.length ?? 0
   if (command.error !== undefined || count === command.length) return
   throw protocolViolation(command, `all ${command.length} bytes before the end of the reply`, `${count}`)
 }
 
-/** A place in the export. */
+/** An offset in the export. */
 export function exportOffset(command: Command, at: number): bigint {
   return BigInt(command.offset) + BigInt(at)
 }

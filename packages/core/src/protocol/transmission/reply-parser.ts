@@ -33,24 +33,24 @@ import { canReceive, checkComplete, destinationOf, exportOffset, recordRange } f
 import { chunkLengthError, type ErrorContext, protocolViolation, serverError } from './reply-errors.js'
 
 /**
- * Data of this length or more goes straight into the caller's memory. Below, a copy costs less than the read of the
- * socket that it saves. Processor time of one reply, copied and not, over a unix socket: 16 KiB 8 and 12 us, 64 KiB 18
- * and 19 us, 128 KiB both 30 us, 256 KiB 56 and 50 us.
+ * Data of this length or more is received in the caller's memory. For shorter data a copy costs less than another read of the
+ * socket. Processor time of one reply over a unix socket, copied and in place: 16 KiB 8 and 12 us, 64 KiB 18 and 19 us, 128 KiB
+ * both 30 us, 256 KiB 56 and 50 us.
  */
 const DIRECT_LENGTH = 128 * 1024
-/** An error chunk holds a message of at most 4096 bytes and, in types unknown today, a little more. */
+/** The longest payload of an error chunk: a message of 4096 bytes, and other fields of unknown types. */
 const MAX_ERROR_PAYLOAD = 32 * 1024
 
-/** What the next bytes are. */
+/** The state of the parser: the kind of the next bytes. */
 type ReadState =
   | 'header'
-  /** The offset in front of a data chunk's bytes. */
+  /** The offset before the data of a chunk. */
   | 'dataOffset'
   /** Bytes of a read. */
   | 'data'
   | 'hole'
   | 'error'
-  /** Of a block status chunk. */
+  /** The payload of a block status chunk. */
   | 'status'
 
 /** What follows the header of a chunk of one type ("Structured reply types"), and how long it may be, in bytes. */
@@ -81,20 +81,19 @@ const readPayloads: Readonly<Record<number, PayloadRule>> = {
   [Chunk.OffsetHole]: { state: 'hole', minLength: 12, maxLength: 12, addsReadLength: false },
 }
 
-/** Who is told what the replies bring. */
+/** Receives the results of the parser. */
 export interface ReplyListener<C extends Command> {
   /** The reply to a command is complete. */
   answered(command: C): void
-  /** A chunk of a read that wants to be told of its chunks is complete. */
+  /** A chunk is complete, of a read that wants its chunks. */
   chunk(command: C, chunk: ReadChunk): void
 }
 
 /**
- * Understands replies. A switch on an explicit state and not a generator as in the handshake: per reply it is
- * five times faster (16 ns against 77).
+ * Parses replies. It is a switch on an explicit state, not a generator as in the handshake, because that is five times as fast per
+ * reply (16 ns instead of 77).
  *
- * Whatever breaks the protocol is thrown as a NbdProtocolError and ends the conversation: after a reply that
- * cannot be, no byte that follows can be trusted.
+ * A violation of the protocol is thrown as an NbdProtocolError and ends the connection, because later bytes cannot be trusted.
  */
 export class ReplyParser<C extends Command> {
   readonly #receiveBuffer: ReceiveBuffer
@@ -111,19 +110,19 @@ export class ReplyParser<C extends Command> {
   readonly #listener: ReplyListener<C>
 
   #state: ReadState = 'header'
-  /** Whom the present reply answers, and with which chunk. */
+  /** The command of the current reply, and its chunk. */
   #command: C | undefined
   #flags = 0
   #type = 0
-  /** Bytes of payload that are still to come. */
+  /** Missing bytes of the payload. */
   #remaining = 0
-  /** Where in the destination the next byte of data goes. */
+  /** The position of the next byte of data in the destination. */
   #at = 0
-  /** Where its first byte went. */
+  /** The position of the first byte of the chunk in the destination. */
   #dataStart = 0
-  /** How much data the last chunk brought: the next is likely to bring as much. */
+  /** The length of the data of the last chunk, the estimate for the next one. */
   #dataLength = 0
-  /** The connection holds a view of the command's memory, not of the receive buffer. */
+  /** Whether the connection has a view of the command's memory instead of the receive buffer. */
   #readsInPlace = false
 
   constructor(
@@ -150,19 +149,19 @@ export class ReplyParser<C extends Command> {
     this.#listener = listener
   }
 
-  /** Nothing of a reply has arrived: the one place where the server may stop. */
+  /** Whether no byte of a reply has arrived: only there may the server end. */
   get isBetweenReplies(): boolean {
     return this.#state === 'header' && this.#receiveBuffer.length === 0
   }
 
-  /** What was being received, for the message when the rest does not come. */
+  /** The incomplete message, for the error if the rest does not arrive. */
   get progress(): string {
     if (this.#command === undefined) return `a reply, ${this.#receiveBuffer.length} bytes into its header`
     const missing = this.#remaining - this.#receiveBuffer.length
     return `the reply to ${this.#command}, ${missing} bytes before the end of a payload`
   }
 
-  /** Where the next bytes go. */
+  /** The memory for the next bytes. */
   buffer(): Uint8Array {
     const command = this.#command
     this.#readsInPlace =
@@ -175,7 +174,7 @@ export class ReplyParser<C extends Command> {
     return destinationOf(command as C).subarray(this.#at, this.#at + this.#remaining)
   }
 
-  /** A header and no more where the replies are long, so that their data need not be copied. */
+  /** Only a header if the replies are long, because data behind it would be copied. */
   #writable(): Uint8Array {
     const isHeader = this.#state === 'header' && this.#dataLength >= DIRECT_LENGTH
     const missing = this.#dataHeadLength - this.#receiveBuffer.length
@@ -185,8 +184,8 @@ export class ReplyParser<C extends Command> {
   }
 
   /**
-   * `count` bytes are in that view. What it understands of them is settled; throws where it cannot be understood. False
-   * when they were the middle of a payload, of which nothing comes before its end.
+   * Parses `count` bytes in the view of `buffer()`. Throws an NbdProtocolError for a violation. Returns false if they are inside
+   * a payload and have no result before its end.
    */
   received(count: number): boolean {
     if (this.#readsInPlace) {
@@ -198,7 +197,7 @@ export class ReplyParser<C extends Command> {
     return true
   }
 
-  /** False when more bytes are needed. */
+  /** Returns false if more bytes are needed. */
   #step(): boolean {
     switch (this.#state) {
       case 'header':
@@ -373,7 +372,7 @@ export class ReplyParser<C extends Command> {
     if (payload.value === 0)
       throw protocolViolation(command, `${chunkName(this.#type)} with an error`, 'error 0')
     const { offset } = payload
-    // An offset that cannot be is no reason to lose the error itself.
+    // An invalid offset is ignored, because the error itself matters more.
     const inside = offset !== undefined && isInside(distance(offset, command.offset), command.length)
     const error = serverError(
       command,
@@ -388,7 +387,7 @@ export class ReplyParser<C extends Command> {
     return true
   }
 
-  /** `length` bytes of data follow that belong at `at` of the destination. */
+  /** Expects `length` bytes of data for the position `at` of the destination. */
   #expectData(command: C, at: number, length: number): void {
     this.#command = command
     this.#at = at
@@ -449,13 +448,13 @@ export class ReplyParser<C extends Command> {
     })
   }
 
-  /** Refuses the header in front of the receive buffer. */
+  /** Logs the rejected header at the front of the receive buffer. */
   #traceRejected(error: NbdProtocolError): NbdProtocolError {
     this.#showHeader()
     return error
   }
 
-  /** What the header in front of the receive buffer says, where its payload is not looked at. */
+  /** Logs the header at the front of the receive buffer without its payload. */
   #showHeader(): void {
     const { view, start, length } = this.#receiveBuffer
     this.#trace.log(refusedReplyLine, new Uint8Array(view.buffer, start, length))
@@ -481,20 +480,20 @@ function isInside(at: number, length: number): boolean {
 }
 
 /**
- * A view of the receive buffer takes one of so many replies that are still on their way. Taken all at once, their callers ask
- * again all at once, and the server has nothing to do meanwhile. Reads of 4 KiB, 64 in flight, in thousands a second
- * over a unix socket: all at once 198, in views of 128 KiB 263, of 80 KiB 286, of 64 KiB 282, of 40 KiB 275. One in two
- * of those that are left makes views of a third of all. Writes, whose replies are but heads: 375 all at once, 405 so.
+ * A read takes one of this many outstanding replies. Reading all of them makes client and server work in lock-step: all callers
+ * submit their next requests together, and the server is idle meanwhile. Reads of 4 KiB x 64 over a unix socket, in thousands per
+ * second: all at once 198, in buffers of 128 KiB 263, of 80 KiB 286, of 64 KiB 282, of 40 KiB 275. Half of the outstanding
+ * replies are buffers of a third of all. Writes, whose replies are only headers: 375 all at once, 405 in this way.
  */
 const REPLIES_FRACTION = 2
-/** A shorter view costs more reads than it is worth. */
+/** Shorter buffers cost more reads than they save. */
 const MIN_RECEIVE_SIZE = 256
-/** Beyond a share of replies: the offset in front of the data of the last one, and a byte more, for a full view is read twice. */
+/** The 8-byte offset of the last chunk, and one byte more, because Node reads again after a full buffer. */
 const TRAILER_BYTES = 9
 
-/** How many bytes are good to take at once: of replies, and one whole one at the least, each with a head of `headLength`. */
+/** The size of the receive buffer to offer: a part of the outstanding replies, at least one, each with a header of `headLength`. */
 export function receiveSize({ replyBytes, count }: InFlight<Command>, headLength: number): number {
-  // Of what will be asked, nobody knows how long the reply is.
+  // The length of the next reply is unknown.
   if (count === 0) return Number.POSITIVE_INFINITY
   const replies = Math.max(1, count / REPLIES_FRACTION)
   return Math.max(MIN_RECEIVE_SIZE, Math.ceil(replies * (replyBytes / count + headLength)) + TRAILER_BYTES)
