@@ -20,20 +20,20 @@ import { octets, repeated } from '../../bytes.js'
 import { cookieOf, flush, read, write } from '../transmission/commands.js'
 import { Replying } from '../transmission/reply-parser-harness.js'
 
-/** A trace that nobody listens to, and how often it was asked whether somebody does. */
+/** A trace without a listener, and how often `isOn` was read. */
 function watched(): { trace: Trace; asked: () => number } {
   const trace = new Trace(() => {
-    throw new Error('nobody listens')
+    throw new Error('there is no listener')
   })
   jest.spyOn(trace, 'log').mockImplementation(() => {
-    throw new Error('a line was wanted')
+    throw new Error('log() was called')
   })
   let count = 0
   Object.defineProperty(trace, 'isOn', { get: () => ++count < 0 })
   return { trace, asked: () => count }
 }
 
-// A line is made in `tell` alone: where it is not called, there is no line, no text and no list of arguments.
+// Only `log` makes a line: where it is not called there is no line, no text and no list of arguments.
 test('a request costs one test of a boolean', () => {
   const { trace, asked } = watched()
   const writer = new RequestQueue<Command>(new InFlight(), defaultLimits, new StatsCounter(), trace, () => {})

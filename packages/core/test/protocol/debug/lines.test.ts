@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
 import { Command } from '../../../src/protocol/transmission/command.js'
 import { ExtentCollector } from '../../../src/protocol/transmission/extents.js'
 import {
@@ -18,12 +19,11 @@ import {
   ReplyFlag,
   TransmissionFlag,
 } from '../../../src/wire/constants.js'
-import { encodeExportNameReply, encodeGreeting } from '../../../src/wire/greeting.js'
+import { encodeGreeting } from '../../../src/wire/greeting.js'
 import {
   encodeInfoBlockSize,
   encodeInfoExport,
   encodeInfoText,
-  encodeListEntry,
   encodeMetaContext,
   encodeOptionReply,
 } from '../../../src/wire/option-reply.js'
@@ -37,19 +37,19 @@ import {
 import { encodeText } from '../../../src/wire/text.js'
 import { octets, repeated } from '../../bytes.js'
 import { Play, type PlayOptions } from '../protocol-harness.js'
-import { handshake, ready } from '../ready.js'
+import { ready } from '../ready.js'
 import { flush, read, trim, write } from '../transmission/commands.js'
 
 const { Done } = ReplyFlag
 
-/** A protocol with somebody who listens. */
+/** A protocol with a listener. */
 const traced = (options: PlayOptions = {}): Play => new Play({ ...options, isTracing: true })
 
 /** The lines so far. */
 const linesOf = (play: Play): string[] =>
   play.events.flatMap((event) => (event.kind === 'debug' ? [event.message] : []))
 
-/** The lines that come while `act` runs. */
+/** The lines that are added while `act` runs. */
 function linesDuring(play: Play, act: () => void): string[] {
   const before = linesOf(play).length
   act()
@@ -86,7 +86,7 @@ function statusOf(length: number, filter?: readonly number[]): Command {
   return new Command({ type: Cmd.BlockStatus, name: 'blockStatus', flags, offset: 0, length, status, data })
 }
 
-test('fixed newstyle and structured replies, from the greeting to the goodbye', () => {
+test('a session with structured replies, from the greeting to NBD_CMD_DISC', () => {
   const play = traced({ fullInfo: true, requestExtendedHeaders: true, metaContexts: ['base:allocation'] })
   const shape = { size: 2 ** 20, transmissionFlags: TransmissionFlag.HasFlags | TransmissionFlag.SendFua }
   play.arrive(
@@ -162,7 +162,7 @@ test('fixed newstyle and structured replies, from the greeting to the goodbye', 
   ])
 })
 
-test('extended headers', () => {
+test('a session with extended headers', () => {
   const play = traced({ requestExtendedHeaders: true })
   play.arrive(
     concat(
@@ -214,71 +214,7 @@ test('extended headers', () => {
   ])
 })
 
-test('plain newstyle', () => {
-  const play = traced()
-  play.arrive(encodeGreeting(0))
-  play.arrive(encodeExportNameReply({ size: 65536, transmissionFlags: 1 }, false))
-  play.submit({ a: read(8, 512), b: flush() })
-  play.arrive(concat(encodeSimpleReply(play.cookie('a'), 0), repeated(7, 8)))
-  play.arrive(encodeSimpleReply(play.cookie('b'), 5))
-  expect(linesOf(play)).toEqual([
-    '<- NBDMAGIC IHAVEOPT flags=0',
-    '-> client flags=0',
-    '-> NBD_OPT_EXPORT_NAME length=5 name="disk0"',
-    '<- NBD_OPT_EXPORT_NAME size=65536 flags=HAS_FLAGS',
-    'opening -> transmission',
-    '-> READ cookie=0x100000000 offset=512 length=8',
-    '-> FLUSH cookie=0x200000001 offset=0 length=0',
-    '<- SIMPLE_REPLY cookie=0x100000000 error=0 length=8',
-    '<- SIMPLE_REPLY cookie=0x200000001 error=EIO',
-  ])
-})
-
-test('oldstyle', () => {
-  const play = traced()
-  play.arrive(octets('4e 42 44 4d 41 47 49 43  00 00 42 02 81 86 12 53'))
-  play.arrive(concat(octets('00 00 00 00 00 01 00 00  00 00 00 03'), repeated(0, 124)))
-  play.act((protocol) => protocol.disconnect())
-  expect(linesOf(play)).toEqual([
-    '<- NBDMAGIC OLDSTYLE handshakeFlags=0 size=65536 flags=HAS_FLAGS|READ_ONLY',
-    'opening -> transmission',
-    '-> DISC cookie=0x0 offset=0 length=0',
-    'transmission -> disconnecting',
-  ])
-})
-
-test('negotiated by hand, until the caller leaves', () => {
-  const play = traced({ optMode: true, requestStructuredReplies: false })
-  play.arrive(encodeGreeting(3))
-  play.act((protocol) => protocol.begin('list'))
-  play.arrive(
-    encodeOptionReply(Opt.List, Rep.Server, encodeListEntry({ name: 'a\u001b[2J', description: '' })),
-  )
-  play.arrive(encodeOptionReply(Opt.List, Rep.Ack))
-  play.act((protocol) => protocol.begin('info'))
-  play.arrive(encodeOptionReply(Opt.Info, Rep.ErrUnknown))
-  play.act((protocol) => protocol.abort())
-  play.arrive(encodeOptionReply(Opt.Abort, Rep.Ack))
-  expect(linesOf(play)).toEqual([
-    '<- NBDMAGIC IHAVEOPT flags=FIXED_NEWSTYLE|NO_ZEROES',
-    '-> client flags=FIXED_NEWSTYLE|NO_ZEROES',
-    'opening -> negotiating',
-    'negotiating -> haggling',
-    '-> NBD_OPT_LIST length=0',
-    '<- NBD_OPT_LIST NBD_REP_SERVER length=9 name="a\\u001b[2J" description=""',
-    '<- NBD_OPT_LIST NBD_REP_ACK length=0',
-    'haggling -> negotiating',
-    'negotiating -> haggling',
-    '-> NBD_OPT_INFO length=13 name="disk0" infos=NBD_INFO_BLOCK_SIZE',
-    '<- NBD_OPT_INFO NBD_REP_ERR_UNKNOWN length=0',
-    'haggling -> negotiating',
-    'negotiating -> aborting',
-    '-> NBD_OPT_ABORT length=0',
-    '<- 20 bytes, not read',
-  ])
-})
-
-test('TLS: nothing of it but that it is on', () => {
+test('TLS: the lines say only that it is active', () => {
   const play = traced({ tls: 'require' })
   play.arrive(encodeGreeting(3))
   play.arrive(encodeOptionReply(Opt.StartTls, Rep.Ack))
@@ -291,8 +227,8 @@ test('TLS: nothing of it but that it is on', () => {
   ])
 })
 
-describe('what was abandoned', () => {
-  test('is not told when it was not sent, and its reply is told when it was', () => {
+describe('an aborted command', () => {
+  test('has no line if it was not sent; if it was, the reply has one', () => {
     const play = ready({ isTracing: true, limits: { inFlightCommands: 1 } })
     const lines = linesDuring(play, () => {
       play.submit({ sent: read(8), dropped: read(9), next: flush() })
@@ -308,8 +244,8 @@ describe('what was abandoned', () => {
   })
 })
 
-describe('bytes of a hostile server', () => {
-  test('that is none of NBD', () => {
+describe('a hostile server', () => {
+  test('that does not speak NBD', () => {
     const play = traced()
     play.arrive(encodeText('SSH-2.0-OpenSSH_9.2p1\r\n'))
     expect(linesOf(play)).toEqual([
@@ -318,7 +254,7 @@ describe('bytes of a hostile server', () => {
     ])
   })
 
-  test('that speaks unasked', () => {
+  test('that sends bytes unasked', () => {
     const play = traced({ optMode: true, requestStructuredReplies: false })
     play.arrive(concat(encodeGreeting(3), octets('de ad be ef')))
     expect(linesOf(play).slice(2)).toEqual([
@@ -328,7 +264,7 @@ describe('bytes of a hostile server', () => {
     ])
   })
 
-  test('that speaks in plaintext where TLS was agreed', () => {
+  test('that sends plaintext after it agreed to TLS', () => {
     const play = traced({ tls: 'require' })
     play.arrive(concat(encodeGreeting(3), encodeOptionReply(Opt.StartTls, Rep.Ack), octets('01 02 03')))
     expect(linesOf(play).slice(3)).toEqual([
@@ -339,76 +275,28 @@ describe('bytes of a hostile server', () => {
   })
 
   const cookie = { cookieHigh: 1, cookieLow: 0 }
-  const stranger = { cookieHigh: 7, cookieLow: 7 }
+  const unknown = { cookieHigh: 7, cookieLow: 7 }
 
   test.each<[what: string, command: Command, bytes: Uint8Array, line: string]>([
     ['a wrong magic', flush(), octets('de ad be ef 00'), '? de ad be ef 00 |.....|'],
-    ['an unknown cookie', flush(), encodeSimpleReply(stranger, 0), 'SIMPLE_REPLY cookie=0x700000007 error=0'],
+    ['an unknown cookie', flush(), encodeSimpleReply(unknown, 0), 'SIMPLE_REPLY cookie=0x700000007 error=0'],
     [
-      ...(['an unknown cookie in a chunk', flush(), encodeOffsetData(stranger, 0, 0, 9)] as const),
-      'OFFSET_DATA cookie=0x700000007 payload=17',
+      'data for a flush',
+      flush(),
+      encodeOffsetData(cookie, Done, 0, 9),
+      'OFFSET_DATA cookie=0x100000000 payload=17 DONE',
     ],
     [
-      'a simple reply to a read',
+      'a hole outside of the request',
       read(8),
-      encodeSimpleReply(cookie, 0),
-      'SIMPLE_REPLY cookie=0x100000000 error=0',
-    ],
-    [
-      ...(['data for a flush', flush(), encodeOffsetData(cookie, Done, 0, 9)] as const),
-      'OFFSET_DATA cookie=0x100000000 payload=17 DONE',
-    ],
-    [
-      ...(['too many data', read(8), encodeOffsetData(cookie, Done, 0, 9)] as const),
-      'OFFSET_DATA cookie=0x100000000 payload=17 DONE',
-    ],
-    [
-      ...(['data of another place', read(8), encodeOffsetData(cookie, Done, 4096, 8)] as const),
-      'OFFSET_DATA cookie=0x100000000 offset=4096 length=8 DONE',
-    ],
-    [
-      ...(['a hole of another place', read(8), encodeOffsetHole(cookie, Done, 0, 9)] as const),
+      encodeOffsetHole(cookie, Done, 0, 9),
       'OFFSET_HOLE cookie=0x100000000 offset=0 length=9 DONE',
     ],
     [
-      ...([
-        'a hole of a wrong length',
-        read(8),
-        encodeChunkHeader(cookie, Done, Chunk.OffsetHole, 11),
-      ] as const),
-      'OFFSET_HOLE cookie=0x100000000 payload=11 DONE',
-    ],
-    [
-      ...(['a chunk of another kind', read(8), encodeChunkHeader(cookie, Done, 99, 11)] as const),
-      '? (99) cookie=0x100000000 payload=11 DONE',
-    ],
-    [
-      'an end that is none',
-      flush(),
-      encodeChunkHeader(cookie, 0, Chunk.None, 0),
-      'NONE cookie=0x100000000 payload=0',
-    ],
-    [
-      ...(['an end with a payload', flush(), encodeChunkHeader(cookie, Done, Chunk.None, 1)] as const),
-      'NONE cookie=0x100000000 payload=1 DONE',
-    ],
-    [
-      'an end before the data',
+      'a chunk of an unknown type',
       read(8),
-      encodeChunkHeader(cookie, Done, Chunk.None, 0),
-      'NONE cookie=0x100000000 DONE',
-    ],
-    [
-      ...([
-        'an error without a value',
-        flush(),
-        encodeErrorChunk(cookie, Done, { value: 0, message: '' }),
-      ] as const),
-      'ERROR cookie=0x100000000 error=0 DONE',
-    ],
-    [
-      ...(['an error that is too short', flush(), encodeChunkHeader(cookie, Done, Chunk.Error, 5)] as const),
-      'ERROR cookie=0x100000000 payload=5 DONE',
+      encodeChunkHeader(cookie, Done, 99, 11),
+      '? (99) cookie=0x100000000 payload=11 DONE',
     ],
     [
       'an error with half a message',
@@ -416,14 +304,14 @@ describe('bytes of a hostile server', () => {
       concat(encodeChunkHeader(cookie, Done, Chunk.Error, 6), octets('00 00 00 05 00 01')),
       'ERROR cookie=0x100000000 malformed DONE',
     ],
-  ])('%s is told, and then the end', (_, command, bytes, line) => {
+  ])('%s is logged before the end of the connection', (_, command, bytes, line) => {
     const play = ready({ isTracing: true })
     play.submit({ command })
     const lines = linesDuring(play, () => play.arrive(bytes))
     expect(lines).toEqual([`<- ${line}`, expect.stringMatching(/^transmission -> dead: .*expected|belongs/)])
   })
 
-  test('a block status that cannot be is told, and fails alone', () => {
+  test('an invalid block status is logged, and fails its command only', () => {
     const play = ready({ isTracing: true })
     play.submit({ a: statusOf(65536) })
     const lines = linesDuring(play, () =>
@@ -433,7 +321,7 @@ describe('bytes of a hostile server', () => {
     expect(play.protocol.phase).toBe('transmission')
   })
 
-  test('a reply that stops is told as far as it is understood', () => {
+  test('an incomplete reply is logged as far as it was received', () => {
     const play = ready({ isTracing: true })
     play.submit({ a: read(8) })
     const lines = linesDuring(play, () => {
@@ -447,23 +335,42 @@ describe('bytes of a hostile server', () => {
   })
 })
 
-test('however the bytes are cut, the lines are the same', () => {
-  const play = (counts: readonly number[]): string[] => {
-    const cut = traced()
-    cut.arrive(handshake, counts)
-    cut.submit({ a: read(64), b: flush() })
-    cut.arrive(
-      concat(
-        encodeOffsetHole(cut.cookie('a'), 0, 32, 32),
-        encodeChunkHeader(cut.cookie('b'), Done, Chunk.None, 0),
-        encodeOffsetData(cut.cookie('a'), Done, 0, 32),
-        repeated(7, 32),
-      ),
-      counts,
-    )
-    return linesOf(cut)
+describe('texts and malformed data of the peer', () => {
+  /** The lines of one reply to NBD_OPT_LIST. */
+  const linesOfReply = (reply: number, data: Uint8Array): string[] => {
+    const play = traced({ optMode: true, requestStructuredReplies: false })
+    play.arrive(encodeGreeting(3))
+    play.act((protocol) => protocol.begin('list'))
+    return linesDuring(play, () => play.arrive(encodeOptionReply(Opt.List, reply, data)))
   }
-  const whole = play([Number.POSITIVE_INFINITY])
-  expect(whole).toHaveLength(13)
-  for (const count of [1, 2, 3, 7, 19, 21, 33]) expect(play([count])).toEqual(whole)
+
+  test('a malformed reply shows its bytes', () => {
+    expect(linesOfReply(Rep.Server, octets('00 00 00 09 61'))[0]).toBe(
+      '<- NBD_OPT_LIST NBD_REP_SERVER length=5 malformed: 00 00 00 09 61 |....a|',
+    )
+  })
+
+  test('a name that is not UTF-8 shows its bytes', () => {
+    expect(linesOfReply(Rep.Server, octets('00 00 00 01 ff'))[0]).toContain('00 00 00 01 ff |.....|')
+  })
+
+  test('an unknown reply and a text are one line of limited length', () => {
+    const [line] = linesOfReply(0x80001234, repeated(0x1b, 4096))
+    expect(line).toBe(
+      `<- NBD_OPT_LIST NBD_REP_? (2147488308) length=4096 "${'\\u001b'.repeat(256)}"... (4096 characters)`,
+    )
+  })
+
+  test('no reply makes a second line or a control character', () => {
+    const anyReply = fc.constantFrom<number>(Rep.Server, Rep.Info, Rep.MetaContext, Rep.ErrPolicy, 0x80001234)
+    fc.assert(
+      fc.property(anyReply, fc.uint8Array({ maxLength: 600 }), (reply, data) => {
+        for (const line of linesOfReply(reply, data)) {
+          expect(line).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u)
+          expect(line.length).toBeLessThan(10_000)
+        }
+      }),
+      { numRuns: 200 },
+    )
+  })
 })
