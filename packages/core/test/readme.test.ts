@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
-import { Handle } from '@nbdjs/core'
+import { connect, Handle } from '@nbdjs/core'
+import { inProcess } from '@nbdjs/core/in-process'
 import {
   Cmd,
   ErrorValue,
@@ -12,10 +13,12 @@ import {
   ReplyFlag,
   TransmissionFlag,
 } from '@nbdjs/core/wire'
+import { memoryBackend, Server } from '@nbdjs/server'
 import { ready } from './handle/connected.js'
 import { ScriptedServer } from './handle/scripted-server.js'
 import { rejection } from './handle/settle-promises.js'
 import { cells } from './handle/state-table.js'
+import { allocated } from './readme/allocated.js'
 import { firstExport } from './readme/first-export.js'
 import { readAll } from './readme/read-all.js'
 import { readOrSkip } from './readme/read-or-skip.js'
@@ -37,7 +40,7 @@ afterEach(() => {
 })
 
 describe('README.md', () => {
-  test.each(['write-and-read', 'read-all', 'first-export', 'read-or-skip', 'read-traced'])(
+  test.each(['write-and-read', 'read-all', 'first-export', 'read-or-skip', 'read-traced', 'allocated'])(
     'shows %s as it is run here',
     (name) => {
       expect(readme).toContain(`\`\`\`ts\n${read(`readme/${name}.ts`)}\`\`\`\n`)
@@ -109,6 +112,16 @@ describe('its examples', () => {
     await Promise.all([handle.shutdown(), server.farewell()])
   })
 
+  test('allocated', async () => {
+    const server = new Server({ exports: { '': memoryBackend(1024 * 1024) } })
+    const transport = inProcess((connection) => server.accept(connection))
+    await using nbd = await connect(transport, { metaContexts: ['base:allocation'] })
+    await nbd.pwrite(new Uint8Array(65_536).fill(1), 131_072)
+    expect(await allocated(nbd, nbd.info.size, 0n)).toEqual([
+      { offset: 131_072n, length: 65_536n, flags: 0n },
+    ])
+  })
+
   test('first-export', async () => {
     const server = new ScriptedServer()
     const running = firstExport(server.transport)
@@ -123,7 +136,9 @@ describe('its examples', () => {
     server.grant(Opt.Go)
     const nbd = await running
     expect(nbd).toMatchObject({ state: 'ready', info: { name: 'public' } })
-    expect(printed).toEqual(['NBD_OPT_GO: server replied NBD_REP_ERR_POLICY: "not for you"'])
+    expect(printed).toEqual([
+      'NBD_OPT_GO of export "secret": server replied NBD_REP_ERR_POLICY: "not for you"',
+    ])
     await Promise.all([nbd.shutdown(), server.farewell()])
   })
 
@@ -135,7 +150,7 @@ describe('its examples', () => {
     server.reply(Opt.List, Rep.Ack)
     await server.option(Opt.Abort)
     await server.hangUp()
-    expect(await running).toEqual(new Error('in-process: has no export for us'))
+    expect(await running).toEqual(new Error('in-process: offers no export to this client'))
   })
 
   test('read-traced, whose output is shown as it is here', async () => {

@@ -13,7 +13,7 @@ import { Cmd, CommandFlag } from '../wire/constants.js'
 import { type U64, u64 } from '../wire/u64.js'
 import type { PendingInit } from './pending-command.js'
 
-/** What goes by name with every command. */
+/** The options of every command. */
 export interface CommandOptions {
   /** Gives the command up: its promise rejects with the reason of the signal. The connection and other commands go on. */
   readonly signal?: AbortSignal | undefined
@@ -34,8 +34,8 @@ export interface CommandOptions {
    */
   readonly timeoutMs?: number | undefined
   /**
-   * Further flags as bits (`CommandFlag` of `@nbdjs/core/wire`), from 0 to 65535, for trying out servers: what does not
-   * belong to the command is sent with `strict: { flags: false }` only.
+   * Raw flag bits (`CommandFlag` of `@nbdjs/core/wire`), from 0 to 65535, to test servers. Bits that are invalid for the
+   * command are sent with `strict: { flags: false }` only.
    */
   readonly flags?: number | undefined
 }
@@ -50,7 +50,7 @@ export const flagOf: Readonly<Record<string, number>> = {
   payloadLen: CommandFlag.PayloadLen,
 }
 
-/** Options of a command, taken apart. */
+/** The options of a command, checked. */
 export interface ParsedCommandOptions {
   /** CommandFlag bits. */
   readonly flags: number
@@ -84,8 +84,8 @@ export function parseCommandOptions(command: string, options: unknown): ParsedCo
     ...flagOptions
   } = checkOptions(command, options, namesOfCommandOptions)
   let flags = parseFlags(command, bits)
-  for (const [name, wish] of Object.entries(flagOptions)) {
-    if (wish !== undefined && checkBoolean(command, name, wish)) flags |= flagOf[name] as number
+  for (const [name, value] of Object.entries(flagOptions)) {
+    if (value !== undefined && checkBoolean(command, name, value)) flags |= flagOf[name] as number
   }
   if (!abortModes.includes(abort)) throw argumentError(command, 'abort', "one of 'detach', 'settle'", abort)
   const isGivenUp = signal !== undefined || (checkTimeout(command, timeoutMs) ?? 0) > 0
@@ -228,9 +228,9 @@ export function checkBytes(command: string, name: string, bytes: unknown): Uint8
     throw argumentError(command, name, 'a Uint8Array', bytes)
   }
   if (bytes.byteLength === 0 && isDetached(bytes.buffer)) {
-    throw new NbdUsageError(
-      `${command}: ${name}: its memory was detached: it was transferred to somebody else`,
-    )
+    throw argumentError(command, name, 'memory that is not detached', bytes, {
+      receivedText: 'detached memory',
+    })
   }
   return bytes
 }
@@ -258,10 +258,10 @@ function tagOf(value: unknown): string {
   return Object.prototype.toString.call(value)
 }
 
-/** What a server tells by a transmission flag. */
+/** What a server advertises by a transmission flag. */
 type Feature = { [K in keyof ExportInfo]: ExportInfo[K] extends boolean ? K : never }[keyof ExportInfo]
 
-/** What the specification ("Request types", "Command flags") and libnbd ask of a command. */
+/** What the specification ("Request types", "Command flags") and libnbd require of a command. */
 export interface CommandRule {
   readonly name: CommandName
   readonly type: Cmd
@@ -549,7 +549,7 @@ export const destinationArgument: PayloadParser<Uint8Array> = ({ name }, buffer,
   return { length: destination.length, destination, canReceiveInPlace }
 }
 
-/** The caller's memory, and who is told of each chunk. */
+/** The memory of the caller, and the function that receives each chunk. */
 export interface ChunkedRead {
   readonly buffer: Uint8Array
   readonly onChunk: (chunk: ReadChunk) => void
@@ -573,7 +573,7 @@ export const dataArgument: PayloadParser<Uint8Array> = ({ name }, data, _offset,
   return { length: bytes.length, data: bytes, copiesData: detaches }
 }
 
-/** What a block status asks about. */
+/** The range and the contexts of a block status. */
 export interface BlockStatusRange {
   readonly offset: U64
   readonly length: U64

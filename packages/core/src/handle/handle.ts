@@ -637,14 +637,14 @@ export class Handle extends EventEmitter<HandleEvents> {
     try {
       const { protocol } = this.#requireDriver('command', 'blockStatus')
       const { contexts, isOne, rest } = parseBlockStatusOptions(options)
-      const ground = {
+      const context = {
         info: protocol.info as ExportInfo,
         negotiated: protocol.metaContexts,
         maxExtents: this.#options.limits.extents,
       }
-      const target: PayloadParser<number | bigint> = ({ name }, subject, at) => {
-        const range = { offset: at, length: checkLength(name, subject), contexts }
-        return blockStatusPayload({ ...range, isOne }, ground)
+      const target: PayloadParser<number | bigint> = ({ name }, argument, at) => {
+        const range = { offset: at, length: checkLength(name, argument), contexts }
+        return blockStatusPayload({ ...range, isOne }, context)
       }
       return this.#command(rules.blockStatus, offset, rest, target, length, extentsOf)
     } catch (error) {
@@ -744,8 +744,11 @@ export class Handle extends EventEmitter<HandleEvents> {
    * It waits for commands as long as `timeouts.requestMs` and `timeouts.commandMs` allow, and does not wait for aborted ones,
    * unless by `abort: 'settle'`. A server that does not close its side after NBD_CMD_DISC is left after `timeouts.closeMs`.
    *
-   * In `dead` there is nothing left to do: it resolves, and in a `finally` it does not hide the first error. It rejects
-   * when the connection is lost while it waits for commands in flight.
+   * In `dead` there is nothing left to do: it resolves, and in a `finally` it does not hide the first error.
+   *
+   * @param options `abandonPending` and `signal`.
+   * @throws {NbdError} The connection was lost while it waited for commands in flight.
+   * @throws {NbdStateError} The handle is `created`, `connecting` or `closed`.
    */
   async shutdown(options?: ShutdownOptions): Promise<void> {
     this.#require('shutdown', 'shutdown')
@@ -810,7 +813,7 @@ export class Handle extends EventEmitter<HandleEvents> {
     this.#emit('state', 'connecting', 'created')
     try {
       const connection = await dial(transport, this.#options.timeouts.dialMs, signal)
-      // Destroyed in the moment between: nobody else knows of the connection.
+      // destroy() was called since the dial resolved, and it did not know of this connection.
       if (signal.aborted) connection.destroy()
       signal.throwIfAborted()
       this.#driver = this.#createDriver(connection, transport)

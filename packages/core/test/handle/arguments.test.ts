@@ -154,7 +154,7 @@ describe('memory', () => {
   test.each(places)('%s with a detached %s', async (call, name) => {
     await expectRefusal(
       (handle) => untyped(handle, call)(detached(), 0),
-      `${call}: ${name}: its memory was detached: it was transferred to somebody else`,
+      `${call}: ${name}: expected memory that is not detached, received detached memory`,
     )
   })
 

@@ -1,6 +1,6 @@
 import { type Handle, NbdNegotiationError, negotiate, type Transport } from '@nbdjs/core'
 
-/** Connects to the first export that the server lets us have. */
+/** Connects to the first export that the server allows. */
 export async function firstExport(transport: Transport): Promise<Handle> {
   const nbd = await negotiate(transport, { fullInfo: true })
   for (const { name } of await nbd.optList()) {
@@ -9,11 +9,11 @@ export async function firstExport(transport: Transport): Promise<Handle> {
       await nbd.optGo()
       return nbd
     } catch (error) {
-      // A refusal leaves the handle where it was: try the next one.
+      // The handle is still negotiating: try the next one.
       if (!(error instanceof NbdNegotiationError)) throw error
       console.log(error.message)
     }
   }
   await nbd.optAbort()
-  throw new Error(`${transport.address} has no export for us`)
+  throw new Error(`${transport.address} offers no export to this client`)
 }

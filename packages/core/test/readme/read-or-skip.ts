@@ -1,6 +1,6 @@
 import { type Handle, NbdServerError } from '@nbdjs/core'
 
-/** Reads at most 5 s long. A bad sector is undefined; whatever else goes wrong is thrown. */
+/** Reads within 5 s. Returns undefined for a bad sector, and throws every other error. */
 export async function readOrSkip(
   nbd: Handle,
   length: number,
@@ -9,7 +9,7 @@ export async function readOrSkip(
   try {
     return await nbd.pread(length, offset, { signal: AbortSignal.timeout(5_000) })
   } catch (error) {
-    // The server failed this one command, and the connection lives.
+    // The server failed this command only: the connection stays usable.
     if (error instanceof NbdServerError && error.errno === 'EIO') return undefined
     throw error
   }

@@ -7,5 +7,5 @@ export async function writeAndRead(transport: Transport): Promise<string> {
 
   await nbd.pwrite(new TextEncoder().encode('hello'), 4096, { fua: nbd.info.canFua })
   return new TextDecoder().decode(await nbd.pread(5, 4096))
-  // Here `await using` shuts the connection down: the server is told, and what is in flight is waited for.
+  // `await using` shuts the connection down here: it waits for the commands in flight, then disconnects.
 }
