@@ -61,7 +61,7 @@ export class ConnectionDuplex extends Duplex {
       done(error)
       return
     }
-    const timer = setTimeout(() => this.#destroyDone?.(), CLOSE_GRACE_MS)
+    const timer = setTimeout(() => this.#destroyDone?.(), CLOSE_GRACE_MS).unref()
     this.#destroyDone = () => {
       this.#destroyDone = undefined
       clearTimeout(timer)
