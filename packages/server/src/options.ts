@@ -122,7 +122,7 @@ export interface ServerTimeouts {
   readonly requestMs: number
   /**
    * For a connection to close: after the client's last request, for the client to close it; after `Server.close()`, for the
-   * requests in flight as well.
+   * requests in flight as well. With 0, `close()` waits for as long as a client keeps its connection open.
    * @default 5000
    */
   readonly closeMs: number

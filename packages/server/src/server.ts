@@ -24,6 +24,7 @@ import { type ResolvedOptions, resolveOptions, type ServerClient, type ServerOpt
 import { ConnectionGuard } from './session/connection-guard.js'
 import { Output } from './session/output.js'
 import { Session } from './session/session.js'
+import { SessionTimer } from './session/timers.js'
 import { TotalBytes } from './session/total-bytes.js'
 import { PayloadPool } from './session/transmission/payload.js'
 
@@ -280,21 +281,6 @@ function callHook(call: () => void): void {
     queueMicrotask(() => {
       throw thrown
     })
-  }
-}
-
-/** One timeout at a time; 0 for none. */
-class SessionTimer {
-  #timer: NodeJS.Timeout | undefined
-
-  /** Does not keep the process alive: the connection does, if it can. */
-  start(delayMs: number, expired: () => void): void {
-    this.stop()
-    if (delayMs > 0) this.#timer = setTimeout(expired, delayMs).unref()
-  }
-
-  stop(): void {
-    clearTimeout(this.#timer)
   }
 }
 

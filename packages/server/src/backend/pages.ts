@@ -98,8 +98,10 @@ export class Pages {
   /** Makes the range read as zeroes. */
   zero(length: RangeLength, offset: Offset, mode: ZeroMode): void {
     const span = toSpan(length, offset)
-    for (const index of mode === 'allocate' ? indexesIn(span) : this.#pagesIn(span)) {
-      this.#zeroPiece(pieceOfSpan(span, index), mode)
+    if (mode === 'allocate') {
+      for (const index of indexesIn(span)) this.#allocateZeroes(pieceOfSpan(span, index))
+    } else {
+      for (const index of this.#pagesIn(span)) this.#clearPiece(pieceOfSpan(span, index), mode === 'free')
     }
   }
 
@@ -145,26 +147,25 @@ export class Pages {
     yield* Float64Array.from(present).sort()
   }
 
-  #zeroPiece(piece: Piece, mode: ZeroMode): void {
+  #allocateZeroes(piece: Piece): void {
+    const { index, length } = piece
+    const isLargePart = length >= PAGE_SIZE / 2 && !this.#pages.has(index)
+    if (length === PAGE_SIZE || isLargePart) this.#reserve(index)
+    else this.#writePiece(piece, zeroPage.subarray(0, length))
+  }
+
+  #clearPiece(piece: Piece, isFreeing: boolean): void {
     const { index, start, length } = piece
     const page = this.#pages.get(index)
-    if (length === PAGE_SIZE) {
-      if (mode === 'free') this.#remove(index)
-      else if (mode === 'allocate' || (page !== undefined && 'bytes' in page)) this.#reserve(index)
-      else this.#clearBlocks(page, piece)
-    } else if (mode === 'allocate') {
-      if (page === undefined && length >= PAGE_SIZE / 2) this.#reserve(index)
-      else this.#writePiece(piece, zeroPage.subarray(0, length))
-    } else if (page !== undefined && 'bytes' in page) {
-      writable(page).fill(0, start, start + length)
-    } else {
-      this.#clearBlocks(page, piece, mode === 'free')
-    }
+    if (page === undefined) return
+    if (length === PAGE_SIZE && isFreeing) this.#remove(index)
+    else if ('blocks' in page) this.#clearBlocks(page, piece, isFreeing)
+    else if (length === PAGE_SIZE) this.#reserve(index)
+    else writable(page).fill(0, start, start + length)
   }
 
   /** Zeroes the blocks of a piece that exist; removes those that it covers if `isFreeing`. */
-  #clearBlocks(page: SparsePage | undefined, { index, start, length }: Piece, isFreeing = false): void {
-    if (page === undefined) return
+  #clearBlocks(page: SparsePage, { index, start, length }: Piece, isFreeing: boolean): void {
     for (const block of toBlockPieces(start, length)) {
       const bytes = page.blocks[block.index]
       if (bytes === undefined) continue

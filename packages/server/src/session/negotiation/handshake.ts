@@ -112,11 +112,15 @@ export class Handshake implements Phase {
       if (step.value.beginsMessage) this.#progress++
       input.reserve(step.value.length)
     }
-    if (output.isBlocked && input.isFull) {
-      throw new NbdProtocolError(
-        `handshake: the client sent ${input.available} bytes of further options without taking the replies`,
-      )
-    }
+    this.#checkBacklog()
+  }
+
+  #checkBacklog(): void {
+    const { input, output } = this.#options
+    if (!output.isBlocked || !input.isFull) return
+    throw new NbdProtocolError(
+      `handshake: the client sent ${input.available} bytes of further options without taking the replies`,
+    )
   }
 
   drained(): void {

@@ -1,3 +1,18 @@
+/** The timeout of the phase that a session is in: one at a time, 0 for none. */
+export class SessionTimer {
+  #timer: NodeJS.Timeout | undefined
+
+  /** Does not keep the process alive: the connection does, if it can. */
+  start(delayMs: number, expired: () => void): void {
+    this.stop()
+    if (delayMs > 0) this.#timer = setTimeout(expired, delayMs).unref()
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer)
+  }
+}
+
 /** Notices a client that has sent a part of a message and then makes no progress. */
 export class MessageTimer {
   readonly #timeoutMs: number
