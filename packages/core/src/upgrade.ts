@@ -14,7 +14,7 @@ export type TlsPeer = Pick<TlsHandover, 'address' | 'hostName'>
 export class UpgradableConnection implements Connection {
   readonly #provider: TlsProvider
   readonly #peer: TlsPeer
-  readonly #lead: ReceiverSwitch = new ReceiverSwitch((count) => this.#strayed(count))
+  readonly #receiverSwitch: ReceiverSwitch = new ReceiverSwitch((count) => this.#onUnexpectedBytes(count))
   #current: Connection
   #receiver: Receiver | undefined
   /** Present while `startTls()` is pending. */
@@ -28,8 +28,8 @@ export class UpgradableConnection implements Connection {
 
   start(receiver: Receiver): void {
     this.#receiver = receiver
-    this.#lead.redirect(receiver)
-    this.#current.start(this.#lead)
+    this.#receiverSwitch.redirect(receiver)
+    this.#current.start(this.#receiverSwitch)
   }
 
   write(chunks: readonly Uint8Array[]): boolean {
@@ -80,9 +80,9 @@ export class UpgradableConnection implements Connection {
       signal.addEventListener('abort', () => reject(signal.reason), { once: true })
     })
     aborted.catch(() => {})
-    this.#lead.redirect(undefined)
+    this.#receiverSwitch.redirect(undefined)
     const connection: Connection = {
-      start: (receiver) => this.#lead.redirect(receiver),
+      start: (receiver) => this.#receiverSwitch.redirect(receiver),
       write: (chunks) => plain.write(chunks),
       close: () => plain.close(),
       destroy: (reason) => plain.destroy(reason),
@@ -97,7 +97,7 @@ export class UpgradableConnection implements Connection {
     throw failed(this.#peer.address, 'upgrade() of the TLS provider did not resolve with a Connection')
   }
 
-  #strayed(count: number): void {
+  #onUnexpectedBytes(count: number): void {
     this.destroy(
       new NbdProtocolError(
         `${this.#peer.address}: received ${count} bytes in plaintext before the TLS handshake was begun`,
@@ -130,15 +130,15 @@ function destroyQuietly(connection: Connection, reason: Error): void {
 
 /** Forwards calls to one receiver, and later to another one. */
 class ReceiverSwitch implements Receiver {
-  readonly #strayed: (count: number) => void
-  readonly #nowhere: Uint8Array = new Uint8Array(1)
+  readonly #onUnexpectedBytes: (count: number) => void
+  readonly #scratch: Uint8Array = new Uint8Array(1)
   #target: Receiver | undefined
   #hasEnded = false
   #closed: { readonly error: Error | undefined } | undefined
 
-  /** `strayed` is told of bytes that come while nobody is to get them. */
+  /** `onUnexpectedBytes` is called for bytes that arrive while there is no receiver. */
   constructor(onUnexpectedBytes: (count: number) => void) {
-    this.#strayed = onUnexpectedBytes
+    this.#onUnexpectedBytes = onUnexpectedBytes
   }
 
   /** Calls that came while there was no receiver are made in a separate microtask. */
@@ -152,11 +152,11 @@ class ReceiverSwitch implements Receiver {
   }
 
   buffer(): Uint8Array {
-    return this.#target === undefined ? this.#nowhere : this.#target.buffer()
+    return this.#target === undefined ? this.#scratch : this.#target.buffer()
   }
 
   received(count: number): void {
-    if (this.#target === undefined) this.#strayed(count)
+    if (this.#target === undefined) this.#onUnexpectedBytes(count)
     else this.#target.received(count)
   }
 

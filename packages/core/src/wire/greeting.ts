@@ -14,7 +14,11 @@ export const HANDSHAKE_FLAGS_LENGTH = 2
 /** Bytes of the rest of an oldstyle greeting: size, flags and 124 reserved bytes. */
 export const OLDSTYLE_LENGTH = 136
 
-/** Decodes the magic words. Throws an `NbdProtocolError` if this is no greeting of an NBD server, or if bytes are missing. */
+/**
+ * Decodes the magic words.
+ *
+ * @throws {NbdProtocolError} The bytes are not a greeting of an NBD server, or some are missing.
+ */
 export function decodeGreetingMagic(bytes: Uint8Array): GreetingKind {
   requireAtLeast('greeting', bytes, GREETING_MAGIC_LENGTH)
   const view = viewOf(bytes)
@@ -41,7 +45,11 @@ function notNbd(bytes: Uint8Array): NbdProtocolError {
   })
 }
 
-/** Throws an `NbdProtocolError` if bytes are missing. */
+/**
+ * Decodes the handshake flags of a newstyle greeting.
+ *
+ * @throws {NbdProtocolError} Bytes are missing.
+ */
 export function decodeHandshakeFlags(bytes: Uint8Array): number {
   requireAtLeast('handshake flags', bytes, HANDSHAKE_FLAGS_LENGTH)
   return viewOf(bytes).getUint16(0)
@@ -67,7 +75,11 @@ export function encodeClientFlags(flags: number): Uint8Array {
   return bytes
 }
 
-/** Throws an `NbdProtocolError` if bytes are missing. */
+/**
+ * Decodes the client flags.
+ *
+ * @throws {NbdProtocolError} Bytes are missing.
+ */
 export function decodeClientFlags(bytes: Uint8Array): number {
   requireAtLeast('client flags', bytes, CLIENT_FLAGS_LENGTH)
   return viewOf(bytes).getUint32(0)
@@ -86,7 +98,11 @@ export const EXPORT_NAME_REPLY_LENGTH = 10
 /** Bytes of the reserved zeroes, which are absent after NBD_FLAG_C_NO_ZEROES. */
 export const RESERVED_ZEROES = 124
 
-/** Throws an `NbdProtocolError` if bytes are missing. */
+/**
+ * Decodes the answer to NBD_OPT_EXPORT_NAME.
+ *
+ * @throws {NbdProtocolError} Bytes are missing.
+ */
 export function decodeExportNameReply(bytes: Uint8Array): SizeAndFlags {
   requireAtLeast('the reply to NBD_OPT_EXPORT_NAME', bytes, EXPORT_NAME_REPLY_LENGTH)
   const view = viewOf(bytes)
@@ -108,7 +124,11 @@ export interface OldstyleExport extends SizeAndFlags {
   readonly handshakeFlags: number
 }
 
-/** Decodes the rest of an oldstyle greeting. Throws an `NbdProtocolError` if bytes are missing. */
+/**
+ * Decodes the rest of an oldstyle greeting.
+ *
+ * @throws {NbdProtocolError} Bytes are missing.
+ */
 export function decodeOldstyle(bytes: Uint8Array): OldstyleExport {
   requireAtLeast('oldstyle greeting', bytes, OLDSTYLE_LENGTH)
   const view = viewOf(bytes)

@@ -18,7 +18,11 @@ export interface OptionReplyHeader {
   readonly length: number
 }
 
-/** Throws an `NbdProtocolError` if the magic is wrong or bytes are missing. */
+/**
+ * Decodes the header of a reply to an option.
+ *
+ * @throws {NbdProtocolError} The magic is wrong or bytes are missing.
+ */
 export function decodeOptionReplyHeader(bytes: Uint8Array): OptionReplyHeader {
   requireAtLeast('option reply', bytes, OPTION_REPLY_HEADER_LENGTH)
   const view = viewOf(bytes)
@@ -57,8 +61,10 @@ export interface ListEntry {
 }
 
 /**
- * Decodes the data of NBD_REP_SERVER. Throws an `NbdProtocolError` if it is malformed. Returns `undefined` for an export whose
- * name is not valid UTF-8, such as a file name: no string can select it.
+ * Decodes the data of NBD_REP_SERVER.
+ *
+ * @returns The export; `undefined` if its name is not valid UTF-8, such as a file name: no string can select it.
+ * @throws {NbdProtocolError} The data is malformed.
  */
 export function decodeListEntry(bytes: Uint8Array): ListEntry | undefined {
   requireAtLeast('NBD_REP_SERVER', bytes, 4)
@@ -133,7 +139,11 @@ export type InfoReply =
   | BlockSizeInfoReply
   | UnknownInfoReply
 
-/** Decodes the data of NBD_REP_INFO. Throws an `NbdProtocolError` if a known type is malformed; unknown types are accepted. */
+/**
+ * Decodes the data of NBD_REP_INFO.
+ *
+ * @throws {NbdProtocolError} A known type is malformed. Unknown types are accepted.
+ */
 export function decodeInfo(bytes: Uint8Array): InfoReply {
   requireAtLeast('NBD_REP_INFO', bytes, 2)
   const view = viewOf(bytes)
@@ -198,7 +208,11 @@ export interface MetaContext {
   readonly name: string
 }
 
-/** Decodes the data of NBD_REP_META_CONTEXT. Throws an `NbdProtocolError` if it is malformed or the name is empty. */
+/**
+ * Decodes the data of NBD_REP_META_CONTEXT.
+ *
+ * @throws {NbdProtocolError} It is malformed or the name is empty.
+ */
 export function decodeMetaContext(bytes: Uint8Array): MetaContext {
   requireAtLeast('NBD_REP_META_CONTEXT', bytes, 5)
   return {

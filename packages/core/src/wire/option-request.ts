@@ -25,7 +25,11 @@ export function encodeOption(option: number, data: Uint8Array = new Uint8Array(0
   return bytes
 }
 
-/** Throws an `NbdProtocolError` if the magic is wrong or bytes are missing. */
+/**
+ * Decodes the header of an option.
+ *
+ * @throws {NbdProtocolError} The magic is wrong or bytes are missing.
+ */
 export function decodeOptionHeader(bytes: Uint8Array): OptionHeader {
   requireAtLeast('option', bytes, OPTION_HEADER_LENGTH)
   const view = viewOf(bytes)
@@ -64,7 +68,11 @@ export function encodeInfoRequest({ exportName, infos }: InfoRequest): Uint8Arra
   return bytes
 }
 
-/** Throws an `NbdProtocolError` that names `option` if the data is malformed. */
+/**
+ * Decodes the data of NBD_OPT_INFO and NBD_OPT_GO.
+ *
+ * @throws {NbdProtocolError} The data is malformed.
+ */
 export function decodeInfoRequest(bytes: Uint8Array, option: number): InfoRequest {
   const what = optName(option)
   requireAtLeast(what, bytes, 6)
@@ -97,7 +105,11 @@ export function encodeMetaContextRequest({ exportName, queries }: MetaContextReq
   return concat(encodeString(exportName), encodeU32(queries.length), ...queries.map(encodeString))
 }
 
-/** Throws an `NbdProtocolError` that names `option` if the data is malformed. */
+/**
+ * Decodes the data of NBD_OPT_LIST_META_CONTEXT and NBD_OPT_SET_META_CONTEXT.
+ *
+ * @throws {NbdProtocolError} The data is malformed.
+ */
 export function decodeMetaContextRequest(bytes: Uint8Array, option: number): MetaContextRequest {
   const what = optName(option)
   let at = 0

@@ -19,8 +19,10 @@ export function encodeMessage(text: string): Uint8Array {
 }
 
 /**
- * Decodes a name of the peer. Throws an `NbdProtocolError` that begins with `what` if it is not valid UTF-8, contains NUL or is
- * too long ("Conventions").
+ * Decodes a name of the peer.
+ *
+ * @param what The beginning of the message of an error.
+ * @throws {NbdProtocolError} The name is not valid UTF-8, contains NUL or is too long ("Conventions").
  */
 export function decodeName(bytes: Uint8Array, what: string): string {
   const name = decodeNameOrNone(bytes, what)
@@ -40,8 +42,10 @@ export function decodeNameOrNone(bytes: Uint8Array, what: string): string | unde
 }
 
 /**
- * Decodes a description of the peer like {@link decodeMessage}. Throws an `NbdProtocolError` that begins with `what` if it is
- * too long ("Conventions").
+ * Decodes a description of the peer like {@link decodeMessage}.
+ *
+ * @param what The beginning of the message of an error.
+ * @throws {NbdProtocolError} The description is too long ("Conventions").
  */
 export function decodeDescription(bytes: Uint8Array, what: string): string {
   requireStringLength(bytes, what)
