@@ -68,7 +68,7 @@ describe('connects', () => {
     expect(nbd.settings).not.toHaveProperty('uri')
   })
 
-  test('by the one transport that there is', async () => {
+  test('with the only transport', async () => {
     await using nbd = await connectUri('nbd+unix:///?socket=/s', { transports: { unix: made.unix } })
     expect(nbd.state).toBe('ready')
   })
@@ -133,7 +133,7 @@ describe('F6: transportFromUri', () => {
   })
 })
 
-describe('leads to what the handle tells as its own URI', () => {
+describe('gives the handle the same URI', () => {
   test.each([
     ['nbd://host:99/a%20b/%C3%A9', 'nbd://host:99/a%20b/%C3%A9'],
     ['NBD:///a%20b%2F%C3%A9#part', 'nbd://localhost:10809/a%20b/%C3%A9'],
@@ -151,7 +151,7 @@ describe('leads to what the handle tells as its own URI', () => {
     expect(calls?.[1]).toEqual(calls?.[0])
   })
 
-  test('with neither passwords nor parameters without a meaning', async () => {
+  test('without passwords and meaningless parameters', async () => {
     await using nbd = await connectUri('nbd://alice:secret@host/?token=secret', { transports })
     expect(nbd.uri).toBe('nbd://host:10809/')
   })
@@ -244,7 +244,7 @@ describe('C14, C15, C16 rejects what is not allowed, before TLS and transports a
   })
 })
 
-describe('TLS is never left out in silence', () => {
+describe('TLS is never omitted silently', () => {
   test.each([
     ['nbds://', 'nbds'],
     ['nbds+unix:///?socket=/s', 'nbds+unix'],
@@ -269,7 +269,7 @@ describe('TLS by a URI', () => {
   const provider: TlsProvider = { role: 'client', upgrade }
   const plain: Pick<ConnectUriOptions, 'allow' | 'transports'> = { transports, allow: { localFiles: true } }
 
-  test('is never left out where the scheme asks for it, whatever the options say', async () => {
+  test('is never omitted if the scheme requires it, whatever the options are', async () => {
     // The server in this process has no TLS: it refuses.
     for (const tls of ['disable', 'allow', 'require', undefined] as const) {
       await expect(connectUri('nbds://', { ...plain, tls, tlsProvider: provider })).rejects.toMatchObject({
@@ -279,7 +279,7 @@ describe('TLS by a URI', () => {
     }
   })
 
-  test('is tried where there is a parameter for it, and required where the options say so', async () => {
+  test('is tried if there is a parameter for it, and required if the options say so', async () => {
     const tlsProvider = (): TlsProvider => provider
     const uri = 'nbd:///?tls-hostname=disk.example'
     await using nbd = await connectUri(uri, { ...plain, tlsProvider })
@@ -289,7 +289,7 @@ describe('TLS by a URI', () => {
     )
   })
 
-  test('is not tried where nothing asks for it', async () => {
+  test('is not tried if nothing requests it', async () => {
     const tlsProvider = jest.fn(() => provider)
     await using nbd = await connectUri('nbd://', { ...plain, tlsProvider })
     expect(nbd.session.tls).toBe(false)
@@ -307,7 +307,7 @@ describe('TLS by a URI', () => {
     ])
   })
 
-  test('is in the URI of the handle, upon what the provider says of itself', async () => {
+  test('is in the URI of the handle, with the parameters of the provider', async () => {
     const tlsProvider: TlsProvider = { ...provider, uri: { user: 'bob', pskFile: '/bob', type: 'x509' } }
     const uri = 'nbd://alice@host/?tls-hostname=h&tls-verify-peer=0&tls-type=psk'
     await using nbd = await connectUri(uri, { ...plain, tlsProvider: () => tlsProvider })
@@ -316,14 +316,14 @@ describe('TLS by a URI', () => {
     )
   })
 
-  test('is not made up without its parameters', async () => {
+  test('is not used without its parameters', async () => {
     const error = await refusalOf('nbds:///?tls-hostname=h', { ...plain, tlsProvider: provider })
     expect(error.message).toBe(
       'connectUri: tls-hostname: expected tlsProvider to be a function, received a provider made without the parameter: use uriTls() of @nbdjs/tls',
     )
   })
 
-  test('is a mode that there is', async () => {
+  test('has a valid mode', async () => {
     const tls = 'maybe' as 'allow'
     const error = await refusalOf('nbds://', { ...plain, tlsProvider: provider, tls })
     expect(error.message).toBe(
@@ -333,7 +333,7 @@ describe('TLS by a URI', () => {
 })
 
 describe('fails', () => {
-  test('as the transport does when it is made', async () => {
+  test("with the error of the transport's function", async () => {
     const refused = new NbdUsageError('unix: path is too long', { errno: 'ENAMETOOLONG' })
     const unix = (): never => {
       throw refused
@@ -341,7 +341,7 @@ describe('fails', () => {
     await expect(connectUri('nbd+unix:///?socket=/s', { transports: { unix } })).rejects.toBe(refused)
   })
 
-  test('as the server does, and leaves nothing open', async () => {
+  test('with the error of the server, and leaves nothing open', async () => {
     await expect(connectUri('nbd:///nowhere', { transports })).rejects.toMatchObject({
       code: 'ERR_NBD_NEGOTIATION',
       errno: 'ENOENT',

@@ -72,7 +72,7 @@ describe.each(tree)('%s', (name, code, errno, make) => {
     expect(error.stack).toMatch(new RegExp(`^${name}: no\n +at `))
   })
 
-  test('is an Error, an NbdError and of its own class, and of no other', () => {
+  test('is an instance of Error, of NbdError and of its own class only', () => {
     expect(error).toBeInstanceOf(Error)
     expect(error).toBeInstanceOf(NbdError)
     const classes = tree.map(([sibling]) => sibling).filter((sibling) => error instanceof ours[sibling])
@@ -105,7 +105,7 @@ describe('cause', () => {
     ['NbdProtocolError', (cause: unknown) => new NbdProtocolError('no', { cause })],
     ['NbdTransportError', (cause: unknown) => new NbdTransportError('no', { ...transport, cause })],
     ['NbdClosedError', (cause: unknown) => new NbdClosedError('no', { cause })],
-  ])('of an %s is kept as it is, be it an error or not', (_, make) => {
+  ])('of an %s is kept unchanged, whether it is an error or not', (_, make) => {
     const native = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
     expect(make(native).cause).toBe(native)
     expect(make('a string').cause).toBe('a string')
@@ -120,12 +120,12 @@ describe('errno', () => {
     ['NbdUsageError', (errno?: Errno) => new NbdUsageError('no', { errno }), 'EINVAL'],
     ['NbdProtocolError', (errno?: Errno) => new NbdProtocolError('no', { errno }), 'EPROTO'],
     ['NbdClosedError', (errno?: Errno) => new NbdClosedError('no', { errno }), 'ENOTCONN'],
-  ] as const)('of an %s has a default, which an undefined handed through does not undo', (_, make, usual) => {
+  ] as const)('of an %s has a default, which undefined does not override', (_, make, usual) => {
     expect(make('ENAMETOOLONG').errno).toBe('ENAMETOOLONG')
     expect(make(undefined).errno).toBe(usual)
   })
 
-  test('is what was told where there is no default', () => {
+  test('is the given one if there is no default', () => {
     expect(new NbdStateError('no', { errno: 'ENOTCONN' }).errno).toBe('ENOTCONN')
     expect(new NbdNegotiationError('no', { errno: 'ENOENT' }).errno).toBe('ENOENT')
     expect(new NbdTransportError('no', { ...transport, errno: 'ECONNRESET' }).errno).toBe('ECONNRESET')
@@ -161,8 +161,8 @@ describe('B2: isConnectionLost', () => {
   })
 })
 
-describe('what each class tells besides', () => {
-  test('NbdNegotiationError: option, reply and the text of the server', () => {
+describe('fields of each class', () => {
+  test('NbdNegotiationError: the option, the reply and the message of the server', () => {
     const told = { option: 'NBD_OPT_GO', reply: 'NBD_REP_ERR_UNKNOWN', serverMessage: 'no such export' }
     expect(new NbdNegotiationError('no', told)).toMatchObject(told)
     expect(new NbdNegotiationError('no')).toMatchObject({
@@ -172,7 +172,7 @@ describe('what each class tells besides', () => {
     })
   })
 
-  test('NbdServerError: the command, and where it failed', () => {
+  test('NbdServerError: the command and the offset', () => {
     const told = { ...server, errorOffset: 2n ** 63n, serverMessage: 'bad sector' }
     expect(new NbdServerError('no', told)).toMatchObject(told)
     expect(new NbdServerError('no', server)).toMatchObject({
@@ -182,7 +182,7 @@ describe('what each class tells besides', () => {
     })
   })
 
-  test('NbdProtocolError: what was expected and what came', () => {
+  test('NbdProtocolError: the expected and the received value', () => {
     const told = { expected: '12 bytes', received: '11' }
     expect(new NbdProtocolError('no', told)).toMatchObject(told)
     expect(new NbdProtocolError('no')).toMatchObject({ expected: undefined, received: undefined })
@@ -208,12 +208,12 @@ describe('instanceof', () => {
       Object.assign(new Error('no'), { code: 'ERR_NBD_USAGE', name: 'NbdUsageError' }),
     ],
     ['the class itself', NbdUsageError],
-  ])('says no to %s', (_, value) => {
+  ])('is false for %s', (_, value) => {
     expect(value instanceof NbdError).toBe(false)
     expect(value instanceof NbdUsageError).toBe(false)
   })
 
-  test("knows a user's subclass of a class, and tells it from its parent", () => {
+  test("is right for a user's subclass of a class", () => {
     class BadSector extends NbdServerError {
       override readonly name = 'BadSector'
     }
@@ -239,7 +239,7 @@ describe('instanceof', () => {
     expect(String(new WornSector())).toBe('WornSector: no')
   })
 
-  test("knows a user's subclass of the root", () => {
+  test("is right for a user's subclass of the root", () => {
     class QuotaError extends NbdError {
       readonly code = 'ERR_NBD_USAGE'
     }
@@ -272,23 +272,20 @@ describe.each([
   ['a second copy', () => import(secondCopy) as Promise<ErrorsModule>],
   ['a minified copy', minifiedCopy],
 ])('%s of the module', (_, load) => {
-  test.each(tree)(
-    'makes an %s that is one here, and the other way round',
-    async (name, code, errno, make) => {
-      const theirs = await load()
-      expect(theirs[name]).not.toBe(ours[name])
-      const foreign = make(theirs)
-      expect(foreign).toMatchObject({ name, code, errno, message: 'no' })
-      expect(foreign).toBeInstanceOf(NbdError)
-      expect(foreign).toBeInstanceOf(ours[name])
-      expect(make(ours)).toBeInstanceOf(theirs[name])
-      expect(make(ours)).toBeInstanceOf(theirs.NbdError)
-      const classes = tree.map(([sibling]) => sibling).filter((sibling) => foreign instanceof ours[sibling])
-      expect(classes).toEqual([name])
-    },
-  )
+  test.each(tree)('makes an %s that is an instance here, and vice versa', async (name, code, errno, make) => {
+    const theirs = await load()
+    expect(theirs[name]).not.toBe(ours[name])
+    const foreign = make(theirs)
+    expect(foreign).toMatchObject({ name, code, errno, message: 'no' })
+    expect(foreign).toBeInstanceOf(NbdError)
+    expect(foreign).toBeInstanceOf(ours[name])
+    expect(make(ours)).toBeInstanceOf(theirs[name])
+    expect(make(ours)).toBeInstanceOf(theirs.NbdError)
+    const classes = tree.map(([sibling]) => sibling).filter((sibling) => foreign instanceof ours[sibling])
+    expect(classes).toEqual([name])
+  })
 
-  test("knows a user's subclass made of ours, and is not taken for it", async () => {
+  test("is right for a user's subclass of ours", async () => {
     class BadSector extends NbdServerError {}
     const theirs = await load()
     expect(new BadSector('no', server)).toBeInstanceOf(theirs.NbdServerError)

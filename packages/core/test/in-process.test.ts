@@ -112,7 +112,7 @@ describe('inProcessPair', () => {
     expect(farLog.calls).toEqual(['closed()'])
   })
 
-  it('ends in order when both ends were closed', async () => {
+  it('ends in order after both ends are closed', async () => {
     const { near, far, nearLog, farLog } = started()
     near.write([bytes('last words')])
     const closing = near.close()
@@ -126,7 +126,7 @@ describe('inProcessPair', () => {
     expect(farLog.error).toBeUndefined()
   })
 
-  it('a destroy() is a reset at the other end, and drops both directions', async () => {
+  it('destroy() is a reset at the other end, and drops data in both directions', async () => {
     const { near, far, nearLog, farLog } = started({ address: 'in-process:test' })
     const reason = new Error('enough')
     near.write([bytes('lost')])
@@ -145,7 +145,7 @@ describe('inProcessPair', () => {
     })
   })
 
-  it('tells a receiver that comes late that it is closed', async () => {
+  it('calls closed() of a receiver that is started late', async () => {
     const [near, far] = inProcessPair()
     near.destroy()
     await far.close()
@@ -158,7 +158,7 @@ describe('inProcessPair', () => {
     expect(farLog.error).toMatchObject({ errno: 'ECONNRESET' })
   })
 
-  it('is not started twice', () => {
+  it('cannot be started twice', () => {
     const [near] = inProcessPair()
     near.start(new Log())
     expect(() => near.start(new Log())).toThrow(NbdStateError)
@@ -173,7 +173,7 @@ describe('inProcessPair', () => {
 })
 
 describe('memory', () => {
-  it('hands the other end of each dial to accept', async () => {
+  it('passes the other end of each dial to accept', async () => {
     const accepted: Connection[] = []
     const transport = inProcess((far) => accepted.push(far))
     expect(transport.address).toBe('in-process:')
@@ -190,7 +190,7 @@ describe('memory', () => {
     expect(logs.map(({ calls }) => calls)).toEqual([['to 0'], ['to 1']])
   })
 
-  it('is refused by an accept that throws', async () => {
+  it('rejects if accept throws', async () => {
     const cause = new Error('no room')
     let kept: Connection | undefined
     const transport = inProcess(
@@ -210,7 +210,7 @@ describe('memory', () => {
     await kept?.close()
   })
 
-  it('does not call accept when it is aborted', async () => {
+  it('does not call accept if it is aborted', async () => {
     const reason = new Error('changed my mind')
     const accepted: Connection[] = []
     const transport = inProcess((far) => accepted.push(far))

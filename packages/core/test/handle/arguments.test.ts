@@ -81,7 +81,7 @@ describe('offset', () => {
     [0n, 0],
     [2 ** 53 - 1, 2 ** 53 - 1],
     [2n ** 53n, 2n ** 53n],
-  ])('%p is taken', async (offset, sent) => {
+  ])('accepts %p', async (offset, sent) => {
     const reading = pair.handle.pread(1, offset)
     pair.server.answer(await pair.server.request(Cmd.Read, { offset: sent }), octets('00'))
     await reading
@@ -111,7 +111,7 @@ describe('length', () => {
     )
   })
 
-  test('may be a bigint', async () => {
+  test('accepts a bigint', async () => {
     const zeroing = pair.handle.zero(512n, 0)
     pair.server.answer(await pair.server.request(Cmd.WriteZeroes, { length: 512 }))
     await zeroing
@@ -163,7 +163,7 @@ describe('memory', () => {
     ['a part of a larger buffer', new TextEncoder().encode('__abcd__').subarray(2, 6)],
     ['another realm', runInNewContext('Uint8Array.of(97, 98, 99, 100)') as Uint8Array],
     ['a subclass', new (class extends Uint8Array {})([97, 98, 99, 100])],
-  ])('of %s is taken', async (_, bytes) => {
+  ])('accepts %s', async (_, bytes) => {
     const writing = pair.handle.pwrite(bytes, 0)
     const request = await pair.server.request(Cmd.Write)
     expect(new TextDecoder().decode(request.data)).toBe('abcd')
@@ -171,7 +171,7 @@ describe('memory', () => {
     await writing
   })
 
-  test('detached after the call is told, and does not put the stream out of step', async () => {
+  test('detached after the call fails the command, and the stream stays valid', async () => {
     const { handle, server } = pair
     const bytes = new Uint8Array(8)
     const writing = rejection(handle.pwrite(bytes, 0))
@@ -298,7 +298,7 @@ describe('connect', () => {
     }
   })
 
-  test('a refused argument leaves the handle as it was: it connects after that', async () => {
+  test('a rejected argument does not change the handle: it can connect afterwards', async () => {
     const server = new ScriptedServer()
     const handle = new Handle()
     await rejection(untyped(handle, 'connect')('nowhere'))

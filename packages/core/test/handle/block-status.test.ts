@@ -117,7 +117,7 @@ describe('blockStatus', () => {
   })
 
   test.each([{ reqOne: true }, { flags: CommandFlag.ReqOne }])(
-    'asks for one extent, by %p',
+    'requests one extent with %p',
     async (options) => {
       const { handle, server } = await ready()
       const asking = handle.blockStatus(512, 0, options)
@@ -132,7 +132,7 @@ describe('blockStatus', () => {
     },
   )
 
-  test('takes a map of more extents than fit into the staging buffer', async () => {
+  test('receives more extents than fit into the staging buffer', async () => {
     const { handle, server } = await ready()
     const asking = handle.blockStatus(512 * 1024, 0)
     const request = await server.request(Cmd.BlockStatus)
@@ -144,7 +144,7 @@ describe('blockStatus', () => {
     handle.destroy()
   })
 
-  test('passes over the contexts that were not asked for, where the server tells them all', async () => {
+  test('ignores contexts that were not requested', async () => {
     const { handle, server } = await ready()
     const asking = handle.blockStatus(512, 0, { contexts: ['x-test:kind'] })
     const request = await server.request(Cmd.BlockStatus, { length: 512 })
@@ -153,7 +153,7 @@ describe('blockStatus', () => {
     handle.destroy()
   })
 
-  test('fails alone when the status cannot be, or when the server says so', async () => {
+  test('fails only the command if the status is invalid or an error', async () => {
     const { handle, server } = await ready()
     const first = handle.blockStatus(512, 0)
     const second = handle.blockStatus(512, 0)
@@ -176,7 +176,7 @@ describe('blockStatus', () => {
     ['no descriptor', 4, '4 + n * 8 bytes, n at least 1, received 4 bytes'],
     ['half a descriptor', 8, '4 + n * 8 bytes, n at least 1, received 8 bytes'],
     ['half a descriptor behind many', 100_008, '4 + n * 8 bytes, n at least 1, received 100008 bytes'],
-  ])('a chunk with %s fails the command, and the connection lives', async (_, length, problem) => {
+  ])('a chunk with %s fails the command, and the connection continues', async (_, length, problem) => {
     const { handle, server } = await ready()
     const asking = handle.blockStatus(512, 0)
     const neighbour = handle.blockStatus(512, 0)
@@ -205,7 +205,7 @@ describe('blockStatus', () => {
     expect(handle.state).toBe('dead')
   })
 
-  test('holds no more extents than the limit allows, and the caller goes on from there', async () => {
+  test('keeps no more extents than the limit, and the caller continues from there', async () => {
     const { handle, server } = await ready(false, { limits: { extents: 5 } })
     const many = Array.from({ length: 64 }, (_, index) => [8, index % 2] as const)
     const asking = handle.blockStatus(512, 0)
@@ -226,7 +226,7 @@ describe('blockStatus', () => {
   })
 
   // "NBD_CMD_BLOCK_STATUS" advises a server to send no more than 2^20: it is no reason to leave one that does.
-  test('reads on where a server tells of more extents than it should', async () => {
+  test('skips extents beyond the request', async () => {
     const { handle, server } = await ready(true, { limits: { extents: 2 } }, { size: 2 ** 22 })
     const asking = handle.blockStatus(2 ** 22, 0)
     const request = await extendedRequest(server)
@@ -240,7 +240,7 @@ describe('blockStatus', () => {
     handle.destroy()
   })
 
-  test('says that there is no context at all where one is named', async () => {
+  test('names the cause if no context was negotiated', async () => {
     const server = new ScriptedServer()
     const handle = new Handle({
       metaContexts: ['base:allocation'],
@@ -261,7 +261,7 @@ describe('blockStatus', () => {
     handle.destroy()
   })
 
-  test('refuses wrong contexts before it sends anything', async () => {
+  test('rejects wrong contexts before it sends anything', async () => {
     const { handle, server } = await ready()
     const { bytesFromClient } = server
     const calls = [
@@ -324,7 +324,7 @@ describe('D3: the longest block status without extended headers', () => {
       [encodeInfoBlockSize({ minimum: 65536, preferred: 65536, maximum: 2 ** 25 })],
       4_294_901_760,
     ],
-  ])('is advised in whole blocks where %s', async (_, infos, advised) => {
+  ])('is advised in whole blocks if %s', async (_, infos, advised) => {
     const { handle, server } = await ready(false, {}, { size: 2 ** 40, infos })
     expect(await rejection(handle.blockStatus(2 ** 32, 0))).toMatchObject({
       code: 'ERR_NBD_USAGE',
@@ -338,7 +338,7 @@ describe('D3: the longest block status without extended headers', () => {
   })
 })
 
-describe('without a context, where the client does not look', () => {
+describe('without a context, if the check is off', () => {
   const strict = { commands: false }
 
   test.each<[string, (request: Cookie) => Uint8Array]>([
@@ -363,7 +363,7 @@ describe('without a context, where the client does not look', () => {
 })
 
 describe('extended headers', () => {
-  test('a write tells that it has a payload, and its reply is a chunk', async () => {
+  test('a write has the flag PAYLOAD_LEN, and its reply is a chunk', async () => {
     const { handle, server } = await ready(true)
     expect(handle.session.extendedHeaders).toBe(true)
     const writing = handle.pwrite(octets('01 02'), 7, { fua: true })
@@ -384,7 +384,7 @@ describe('extended headers', () => {
   test.each([
     [0, 0],
     [CommandFlag.PayloadLen, CommandFlag.PayloadLen],
-  ])('a write of the flags %d tells so much where the client sets none by itself', async (flags, sent) => {
+  ])('a write with the flags %d sends them unchanged without autoFlag', async (flags, sent) => {
     const { handle, server } = await ready(true, { strict: { autoFlag: false } })
     const writing = handle.pwrite(octets('01 02'), 7, { flags })
     const request = await extendedRequest(server)
@@ -398,7 +398,7 @@ describe('extended headers', () => {
     await rejection(asking)
   })
 
-  test('no write tells of a payload in compact headers', async () => {
+  test('no write has the flag PAYLOAD_LEN with compact headers', async () => {
     const { handle, server } = await ready()
     const writing = handle.pwrite(octets('01 02'), 7, { flags: CommandFlag.PayloadLen })
     server.answer(await server.request(Cmd.Write, { flags: 0, length: 2 }))
@@ -416,7 +416,7 @@ describe('extended headers', () => {
     handle.destroy()
   })
 
-  test('a block status may be restricted to some contexts, and has 64 bits', async () => {
+  test('a block status can be restricted to some contexts, and has 64 bits', async () => {
     const { handle, server } = await ready(true)
     const asking = handle.blockStatus(4096, 512, { contexts: ['x-test:kind'] })
     const request = await extendedRequest(server)
@@ -435,7 +435,7 @@ describe('extended headers', () => {
     handle.destroy()
   })
 
-  test('a wrong count fails the command, and the connection lives', async () => {
+  test('a wrong count fails the command, and the connection continues', async () => {
     const { handle, server } = await ready(true)
     const asking = handle.blockStatus(512, 0)
     const request = await extendedRequest(server)
@@ -450,7 +450,7 @@ describe('extended headers', () => {
     handle.destroy()
   })
 
-  test('a simple reply, a compact chunk and an absurd length end the connection', async () => {
+  test('a simple reply, a compact chunk and an invalid length end the connection', async () => {
     const replies: readonly ((cookie: Cookie) => Uint8Array)[] = [
       () => octets('67 44 66 98'),
       () => octets('66 8e 33 ef'),

@@ -344,13 +344,13 @@ async function expectRefusal(
   handle.destroy()
 }
 
-describe('on, which is the default', () => {
+describe('on, by default', () => {
   // spec: client/baseline/negotiate-the-rest
-  test.each(cases)('$check refuses $title', async ({ call, offer, message, errno }) => {
+  test.each(cases)('$check rejects $title', async ({ call, offer, message, errno }) => {
     await expectRefusal(call, offer, undefined, { message, errno })
   })
 
-  test.each(cases)('$check refuses $title, with every other check off', async ({ check, ...rest }) => {
+  test.each(cases)('$check rejects $title, with every other check off', async ({ check, ...rest }) => {
     const { call, offer, message, errno } = rest
     const strict = {
       commands: false,
@@ -383,7 +383,7 @@ describe('off', () => {
   })
 })
 
-describe('never off: what one request can be', () => {
+describe('never off: the limits of one request', () => {
   const size = 2n ** 40n
   test.each([
     [
@@ -447,7 +447,7 @@ describe('never off: what one request can be', () => {
     await calling
   })
 
-  test('a pwrite of 64 MiB is the longest, where the server takes it', async () => {
+  test('a pwrite of 64 MiB is the longest, if the server accepts it', async () => {
     const { handle, server } = await ready({ ...sizes(1, 0xffffffff), size })
     expect(handle.info.blockSize.payload).toBe(64 * MIB)
     const calling = handle.pwrite(zeroes(64 * MIB), 0).catch(() => {})
@@ -488,7 +488,7 @@ describe('the order of the checks', () => {
     },
   )
 
-  test('beyond the end comes before too long: 65 MiB of a small export is EINVAL', async () => {
+  test('the check of the end precedes that of the length: 65 MiB of a small export is EINVAL', async () => {
     await expectRefusal((handle) => handle.pread(65 * MIB, 0), undefined, undefined, {
       message: 'pread: 68157440 bytes at offset 0 reach beyond the end of the export, 1048576 bytes',
       errno: 'EINVAL',
@@ -518,7 +518,7 @@ describe('the order of the checks', () => {
     await expectRefusal(zero, { flags }, undefined, { message: `zero: ${why}`, errno })
   })
 
-  test('a wrong argument comes before all of them', async () => {
+  test('a wrong argument precedes all of them', async () => {
     await expectRefusal((handle) => handle.pwrite(zeroes(0), -1), { flags: HasFlags | ReadOnly }, undefined, {
       message: 'pwrite: offset: expected a safe integer or a bigint, at least 0, received -1',
       errno: 'EINVAL',
@@ -526,7 +526,7 @@ describe('the order of the checks', () => {
   })
 })
 
-describe('F5: what is beyond 2^63 fails as what is beyond the end of the export', () => {
+describe('F5: an offset or length beyond 2^63 fails like one beyond the end of the export', () => {
   const far = [2n ** 40n, 2n ** 63n - 1n, 2n ** 63n, 2n ** 64n - 1n, 2n ** 64n, 2n ** 80n]
   const commands = [
     ['pread', (handle: Handle, length: bigint, offset: bigint) => handle.pread(length, offset), 'EINVAL'],
@@ -625,7 +625,7 @@ describe('C6: an export whose size is no multiple of its minimum block size', ()
   })
 })
 
-describe('what is allowed', () => {
+describe('allowed commands', () => {
   test.each<[string, (handle: Handle) => Promise<unknown>, Cmd, Offer]>([
     ['up to the very end', (handle) => handle.pread(1, MIB - 1), Cmd.Read, {}],
     ['the whole export', (handle) => handle.zero(MIB, 0), Cmd.WriteZeroes, {}],

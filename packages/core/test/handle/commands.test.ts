@@ -24,7 +24,7 @@ watchLeaks()
 const { Done } = ReplyFlag
 const { Fua, NoHole, FastZero } = CommandFlag
 
-describe('what goes out and what comes back', () => {
+describe('requests and replies', () => {
   interface Exchange {
     readonly call: (handle: Handle) => Promise<unknown>
     readonly request: Partial<ReceivedRequest> & { readonly type: Cmd }
@@ -112,7 +112,7 @@ describe('what goes out and what comes back', () => {
     handle.destroy()
   })
 
-  test('pread of nothing, where that is allowed, gives an empty array', async () => {
+  test('pread of 0 bytes, if allowed, returns an empty array', async () => {
     const { handle, server } = await ready({}, { strict: { zeroSize: false } })
     const reading = handle.pread(0, 0)
     server.answer(await server.request(Cmd.Read, { length: 0 }))
@@ -121,7 +121,7 @@ describe('what goes out and what comes back', () => {
   })
 
   // libnbd: nbd_pread
-  test('preadInto fills the buffer that was given, and no byte beside it', async () => {
+  test('preadInto fills the given buffer, and writes no byte outside of it', async () => {
     const { handle, server } = await ready()
     const memory = repeated(0xee, 12)
     const reading = handle.preadInto(memory.subarray(4, 8), 0)
@@ -131,7 +131,7 @@ describe('what goes out and what comes back', () => {
     handle.destroy()
   })
 
-  test('each pread gives memory of its own', async () => {
+  test('each pread returns new memory', async () => {
     const { handle, server } = await ready()
     const reading = [handle.pread(4, 0), handle.pread(4, 0)]
     for (const _ of reading) server.answer(await server.request(Cmd.Read), data)
@@ -141,7 +141,7 @@ describe('what goes out and what comes back', () => {
     handle.destroy()
   })
 
-  test('data of a pwrite goes out as it is when it leaves', async () => {
+  test('data of a pwrite has the content of the time when it is sent', async () => {
     const { handle, server } = await ready()
     const lent = repeated(1, 4)
     const writing = handle.pwrite(lent, 0)
@@ -154,7 +154,7 @@ describe('what goes out and what comes back', () => {
   })
 })
 
-describe('memory that several threads share', () => {
+describe('memory shared between threads', () => {
   const shared = (octet: number, length: number): Uint8Array =>
     new Uint8Array(new SharedArrayBuffer(length)).fill(octet)
 
@@ -170,7 +170,7 @@ describe('memory that several threads share', () => {
     handle.destroy()
   })
 
-  test('is never lent for a read, however long', async () => {
+  test('is never lent for a read of any length', async () => {
     const { handle, server } = await ready()
     const buffer = shared(0xee, 65_536)
     const reading = handle.preadInto(buffer, 0)
@@ -184,7 +184,7 @@ describe('memory that several threads share', () => {
 })
 
 describe('many at once', () => {
-  test('replies in any order each find their own call', async () => {
+  test('replies in any order settle the right call', async () => {
     const { handle, server } = await ready()
     const reading = [0, 1, 2, 3].map((index) => handle.pread(1, index))
     const requests = [
@@ -202,7 +202,7 @@ describe('many at once', () => {
   })
 
   // libnbd: nbd_aio_in_flight
-  test('beyond the limit they wait in line, counted', async () => {
+  test('beyond the limit they are queued, and counted', async () => {
     const { handle, server } = await ready({}, { limits: { inFlightCommands: 2 } })
     const flushing = [handle.flush(), handle.flush(), handle.flush()]
     expect(handle.inFlight).toBe(3)
@@ -242,7 +242,7 @@ describe('many at once', () => {
 describe('structured replies', () => {
   const offer = { structuredReplies: true, flags: EVERYTHING | TransmissionFlag.SendDf }
 
-  test('a read comes together from data and holes', async () => {
+  test('a read is assembled from data and holes', async () => {
     const { handle, server } = await ready(offer)
     expect(handle.session.structuredReplies).toBe(true)
     const reading = handle.pread(8, 100)
@@ -255,7 +255,7 @@ describe('structured replies', () => {
     handle.destroy()
   })
 
-  test('the end of a reply may come by itself', async () => {
+  test('the end of a reply may be a separate chunk', async () => {
     const { handle, server } = await ready(offer)
     const reading = handle.pread(2, 0)
     const request = await server.request(Cmd.Read)
@@ -266,7 +266,7 @@ describe('structured replies', () => {
     handle.destroy()
   })
 
-  test('an error after some of the data fails the read, and the handle goes on', async () => {
+  test('an error after some of the data fails the read, and the handle continues', async () => {
     const { handle, server } = await ready(offer)
     const reading = rejection(handle.pread(4, 0))
     const request = await server.request(Cmd.Read)
@@ -279,7 +279,7 @@ describe('structured replies', () => {
 })
 
 // libnbd: nbd_stats_bytes_sent, nbd_stats_bytes_received, nbd_stats_chunks_sent, nbd_stats_chunks_received
-test('stats count bytes and chunks, from 0 before connect and on after the end', async () => {
+test('stats count bytes and chunks, from 0 before connect, and remain after the end', async () => {
   const { handle, server } = await ready()
   const before = handle.stats
   const flushing = handle.flush()

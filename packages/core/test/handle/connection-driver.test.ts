@@ -34,7 +34,7 @@ function repliesTo(writes: readonly Uint8Array[]): Uint8Array {
 }
 
 describe('the requests of one turn leave in one write', () => {
-  test('that are made one after the other', async () => {
+  test('that are submitted one after the other', async () => {
     const { handle, connection } = await ready()
     const flushing = [1, 2, 3, 4, 5].map(() => handle.flush())
     expect(connection.writes).toEqual([])
@@ -54,7 +54,7 @@ describe('the requests of one turn leave in one write', () => {
     ['of depths from 0 to 12', (loop: number) => loop % 13],
     ['of two depths that are far apart', (loop: number) => (loop % 2) * 12],
     ['of a depth that changes', (loop: number, round: number) => (loop * 7 + round * 5) % 13],
-  ])('that are made by 64 loops with helpers %s, once per reply', async (_, depthOf) => {
+  ])('that are submitted by 64 loops with helpers %s, once per reply', async (_, depthOf) => {
     const { handle, connection } = await ready()
     const rounds = 20
     const loops = Array.from({ length: 64 }, async (_, loop) => {
@@ -70,7 +70,7 @@ describe('the requests of one turn leave in one write', () => {
     await end(handle, connection)
   })
 
-  test('and a caller that never stops does not hold up the others for ever', async () => {
+  test('and a caller that never stops does not delay the others forever', async () => {
     const { handle, connection } = await ready()
     const flushing = handle.flush()
     let refused = 0
@@ -88,7 +88,7 @@ describe('the requests of one turn leave in one write', () => {
     await end(handle, connection)
   })
 
-  test('shutdown sends what waits at once', async () => {
+  test('shutdown sends queued requests at once', async () => {
     const { handle, connection } = await ready()
     const flushing = handle.flush()
     const leaving = handle.shutdown()
@@ -103,7 +103,7 @@ describe('the requests of one turn leave in one write', () => {
 })
 
 describe('a write that returns false', () => {
-  test('holds back the next one until drained', async () => {
+  test('delays the next one until drained()', async () => {
     const { handle, connection } = await ready()
     connection.accepts = false
     const first = handle.flush()
@@ -121,7 +121,7 @@ describe('a write that returns false', () => {
     await end(handle, connection)
   })
 
-  test('cuts what is longer than one write, and what waits behind it can still be abandoned', async () => {
+  test('splits data longer than one write, and queued commands can still be abandoned', async () => {
     const { handle, connection } = await ready()
     connection.accepts = false
     const controller = new AbortController()
@@ -142,8 +142,8 @@ describe('a write that returns false', () => {
   })
 })
 
-describe('the contract of a connection leaves these moments open', () => {
-  test('bytes that come from within start() are not lost, and are answered after it', async () => {
+describe('timing that the contract of a connection allows', () => {
+  test('bytes delivered inside start() are not lost, and are answered after it', async () => {
     const connection = new HandConnection()
     connection.onStart = () => {
       connection.deliver(encodeGreeting(3))
@@ -159,7 +159,7 @@ describe('the contract of a connection leaves these moments open', () => {
     await end(handle, connection)
   })
 
-  test('a connection that is over within start(): connect rejects', async () => {
+  test('a connection that ends inside start(): connect rejects', async () => {
     const connection = new HandConnection()
     connection.onStart = () => {
       connection.receiver.ended()
@@ -170,7 +170,7 @@ describe('the contract of a connection leaves these moments open', () => {
     expect(handle.state).toBe('dead')
   })
 
-  test('closed() from within close(): shutdown resolves, events in order', async () => {
+  test('closed() inside close(): shutdown resolves, events in order', async () => {
     const { handle, connection } = await ready()
     const log: string[] = []
     handle.on('state', (next) => log.push(next))
@@ -181,7 +181,7 @@ describe('the contract of a connection leaves these moments open', () => {
     expect(log).toEqual(['closed', 'close'])
   })
 
-  test('closed(reason) from within destroy(): dead once', async () => {
+  test('closed(reason) inside destroy(): dead once', async () => {
     const { handle, connection } = await ready()
     const dead: unknown[] = []
     handle.on('dead', (error) => dead.push(error))
@@ -196,7 +196,7 @@ describe('the contract of a connection leaves these moments open', () => {
     expect(dead).toEqual([reason])
   })
 
-  test('a view that is asked for early is used for what comes, and one that is asked for again as well', async () => {
+  test('a view requested early is used, and so is one requested again', async () => {
     const { handle, connection } = await ready()
     const early = connection.receiver.buffer()
     const reading = handle.pread(2, 0)
@@ -211,7 +211,7 @@ describe('the contract of a connection leaves these moments open', () => {
     await end(handle, connection)
   })
 
-  test('an end without a word: closed() and no ended()', async () => {
+  test('an end with closed() and without ended()', async () => {
     const { handle, connection } = await ready()
     const flushing = rejection(handle.flush())
     await settled()
@@ -221,7 +221,7 @@ describe('the contract of a connection leaves these moments open', () => {
     expect(handle.state).toBe('dead')
   })
 
-  test('an error of the connection in other words than ours is wrapped', async () => {
+  test('an error of the connection of another class is wrapped', async () => {
     const { handle, connection } = await ready()
     const cause = new Error('the modem sighed')
     connection.receiver.closed(cause)
@@ -235,10 +235,10 @@ describe('the contract of a connection leaves these moments open', () => {
   })
 })
 
-describe('a long read goes straight into the memory of the caller', () => {
+describe('a long read is received in the memory of the caller', () => {
   const LENGTH = 200_000
 
-  test('of preadInto, and of no byte beside it', async () => {
+  test('of preadInto, and writes no byte outside of it', async () => {
     const { handle, connection } = await ready()
     const around = repeated(0xee, LENGTH + 2)
     const buffer = around.subarray(1, LENGTH + 1)
@@ -275,7 +275,7 @@ describe('a long read goes straight into the memory of the caller', () => {
     await end(handle, connection)
   })
 
-  test('of pread, in memory that was made when the reply came', async () => {
+  test('of pread, in memory allocated when the reply arrives', async () => {
     const { handle, connection } = await ready()
     const reading = handle.pread(LENGTH, 0)
     await settled()
@@ -290,7 +290,7 @@ describe('a long read goes straight into the memory of the caller', () => {
   })
 })
 
-test('destroy while the connection still closes, after the server closed: it closes at once', async () => {
+test('destroy() while the connection still closes, after the server closed: it closes at once', async () => {
   const { handle, connection } = await ready()
   connection.receiver.ended()
   expect(handle.state).toBe('dead')
@@ -301,7 +301,7 @@ test('destroy while the connection still closes, after the server closed: it clo
   expect(await rejection(handle.closed)).toMatchObject({ isConnectionLost: true })
 })
 
-test('a handle that was destroyed reads nothing any more', async () => {
+test('a destroyed handle reads nothing', async () => {
   const { handle, connection } = await ready()
   const reading = rejection(handle.pread(4, 0))
   await settled()

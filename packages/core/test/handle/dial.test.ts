@@ -10,7 +10,7 @@ watchLeaks()
 
 const transportThat = (dial: Transport['dial']): Transport => ({ address: 'here:', dial })
 
-describe('leaves no listener and no timer behind', () => {
+describe('leaves no listener and no timer', () => {
   test.each<[string, Transport['dial']]>([
     ['when it succeeds', async () => new HandConnection()],
     ['when it fails', () => Promise.reject(new Error('no'))],
@@ -43,7 +43,7 @@ describe('leaves no listener and no timer behind', () => {
   })
 })
 
-test('the transport gets a signal of its own: it cannot see who else listens', async () => {
+test('the transport gets a separate signal', async () => {
   const { signal } = new AbortController()
   let seen: AbortSignal | undefined
   const connection = new HandConnection()
@@ -60,7 +60,7 @@ test('the transport gets a signal of its own: it cannot see who else listens', a
   expect(seen?.aborted).toBe(false)
 })
 
-test('aborted from within dial(): rejects with the reason, though the transport never settles', async () => {
+test('aborted inside dial(): rejects with the reason, even if the transport never settles', async () => {
   const controller = new AbortController()
   const transport = transportThat(() => {
     controller.abort('enough')
@@ -87,7 +87,7 @@ test('a connection that comes after the timeout is destroyed', async () => {
   expect(connection.calls).toEqual(['destroy'])
 })
 
-test('a transport that forgets to be asynchronous is understood', async () => {
+test('a synchronous dial() is accepted', async () => {
   const connection = new HandConnection()
   const transport = transportThat((() => connection) as never)
   expect(await dial(transport, 0, new AbortController().signal)).toBe(connection)

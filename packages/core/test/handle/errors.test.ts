@@ -55,7 +55,7 @@ describe('a dial that fails', () => {
     ['an error', new TypeError('not today'), 'not today', undefined],
     ['what is no error', 'not today', 'not today', undefined],
     ['nothing at all', undefined, 'undefined', undefined],
-  ])('with %s of a foreign transport is wrapped', async (_, cause, told, errno) => {
+  ])('with %s of another transport is wrapped', async (_, cause, told, errno) => {
     const handle = new Handle()
     const error = await rejection(handle.connect(refusing(cause)))
     expect(error).toBeInstanceOf(NbdTransportError)
@@ -72,12 +72,12 @@ describe('a dial that fails', () => {
     expect(await rejection(handle.closed)).toBe(error)
   })
 
-  test('with an error of ours is passed on as it is', async () => {
+  test('with an NbdTransportError is passed on unchanged', async () => {
     const cause = new NbdUsageError('no such port')
     expect(await rejection(new Handle().connect(refusing(cause)))).toBe(cause)
   })
 
-  test('by throwing instead of rejecting is wrapped too', async () => {
+  test('that throws instead of rejecting is wrapped too', async () => {
     const transport: Transport = {
       address: 'broken:',
       dial: () => {
@@ -90,7 +90,7 @@ describe('a dial that fails', () => {
     })
   })
 
-  test('in memory says what the other end said', async () => {
+  test('in process has the message of the other end', async () => {
     const transport = inProcess(() => {
       throw new Error('we are full')
     })
@@ -128,7 +128,7 @@ describe('a dial that fails', () => {
   })
 })
 
-describe('the server refuses', () => {
+describe('the server rejects', () => {
   // spec: client/haggling/leave-by-abort
   test.each([
     [
@@ -175,7 +175,7 @@ describe('the server refuses', () => {
     await server.hangUp()
   })
 
-  test('an export in opt mode: the call rejects, the handle negotiates on', async () => {
+  test('an export in opt mode: the call rejects, the handle stays negotiating', async () => {
     const { handle, server } = await negotiating({}, { exportName: 'disk7' })
     const going = rejection(handle.optGo())
     await server.option(Opt.Go)
@@ -190,7 +190,7 @@ describe('the server refuses', () => {
     handle.destroy()
   })
 
-  test('by hanging up after NBD_OPT_EXPORT_NAME, which knows no other way', async () => {
+  test('by disconnecting after NBD_OPT_EXPORT_NAME, which has no other way', async () => {
     const server = new ScriptedServer()
     const handle = new Handle({ exportName: 'disk7' })
     const connecting = rejection(handle.connect(server.transport))
@@ -294,7 +294,7 @@ describe('the server fails a command', () => {
   })
 
   // libnbd: nbd_get_error, nbd_get_errno
-  test('with its text, and where', async () => {
+  test('with its message and offset', async () => {
     const { handle, server } = await ready({ structuredReplies: true })
     const reading = rejection(handle.pread(4096, 65_536))
     const request = await server.request(Cmd.Read)
@@ -358,7 +358,7 @@ describe('the server fails a command', () => {
   })
 })
 
-describe('the server goes', () => {
+describe('the server disconnects', () => {
   test('B2: between two replies: dead, and what is in flight or queued fails with one NbdTransportError', async () => {
     const { handle, server } = await ready({}, { limits: { inFlightCommands: 1 } })
     const pending = [handle.pread(1, 0), handle.flush()].map(rejection)
@@ -454,7 +454,7 @@ describe('the server goes', () => {
     await server.disconnected()
   })
 
-  test('while it negotiates and nobody asks: dead', async () => {
+  test('while negotiating between two options: dead', async () => {
     const { handle, server } = await negotiating()
     server.endOfFile()
     expect(await rejection(handle.closed)).toMatchObject({ code: 'ERR_NBD_TRANSPORT' })
@@ -463,7 +463,7 @@ describe('the server goes', () => {
 })
 
 describe('the server breaks the protocol', () => {
-  test('everything fails with one NbdProtocolError that says what was expected and what came', async () => {
+  test('everything fails with one NbdProtocolError that has the expected and the received value', async () => {
     const { handle, server } = await ready({}, { limits: { inFlightCommands: 2 } })
     const dead: unknown[] = []
     handle.on('dead', (error) => dead.push(error))
@@ -491,7 +491,7 @@ describe('the server breaks the protocol', () => {
     expect(dead).toHaveLength(1)
   })
 
-  test('a reply to nobody', async () => {
+  test('a reply with an unknown cookie', async () => {
     const { handle, server } = await ready()
     const reading = rejection(handle.pread(1, 0))
     const request = await server.request(Cmd.Read)
@@ -502,7 +502,7 @@ describe('the server breaks the protocol', () => {
     })
   })
 
-  test('data beside the request is not written anywhere', async () => {
+  test('data outside of the request is not written', async () => {
     const { handle, server } = await ready({ structuredReplies: true })
     const memoryAround = repeated(0xee, 12)
     const reading = rejection(handle.preadInto(memoryAround.subarray(4, 8), 512))
@@ -513,7 +513,7 @@ describe('the server breaks the protocol', () => {
   })
 })
 
-test('an error that nobody waits for is no unhandled rejection', async () => {
+test('an error without a handler is no unhandled rejection', async () => {
   const { server } = await ready()
   server.reset()
   await settled()

@@ -88,7 +88,7 @@ describe('state, close and dead come in order', () => {
   })
 
   // libnbd: nbd_aio_is_dead
-  test('dead comes once, whatever follows', async () => {
+  test('dead is emitted once, whatever follows', async () => {
     const { handle, server } = await ready()
     const log = logOf(handle)
     handle.destroy(new Error('first'))
@@ -108,7 +108,7 @@ describe('state, close and dead come in order', () => {
 })
 
 describe('debug', () => {
-  test('tells of the handshake, of every command, of every phase and of the end', async () => {
+  test('logs the handshake, all commands, all phases and the end', async () => {
     const server = new ScriptedServer()
     const handle = new Handle({ name: 'disk' })
     const messages: string[] = []
@@ -141,7 +141,7 @@ describe('debug', () => {
   })
 
   // libnbd: nbd_set_debug, nbd_get_debug, nbd_set_debug_callback, nbd_clear_debug_callback
-  test('can be listened to from any moment on, and no longer', async () => {
+  test('can be added and removed at any time', async () => {
     const { handle, server } = await ready()
     const messages: string[] = []
     const listener = (message: string): void => {
@@ -165,7 +165,7 @@ describe('debug', () => {
     other.destroy()
   })
 
-  test('can be listened to from within a call-back, and no longer from within an event', async () => {
+  test('can be added inside a callback and removed inside an event', async () => {
     const { handle, server } = await ready({ structuredReplies: true })
     const messages: string[] = []
     const listener = (message: string): void => {
@@ -207,29 +207,32 @@ describe('a listener that throws', () => {
     jest.restoreAllMocks()
   })
 
-  test.each(['state', 'debug', 'close'] as const)('for %s: its error surfaces on its own', async (event) => {
-    const caught = catchSurfacing()
-    const server = new ScriptedServer()
-    const handle = new Handle()
-    let thrown = 0
-    handle.on(event, () => {
-      thrown++
-      throw new Error(`from a listener to ${event}`)
-    })
-    const connecting = handle.connect(server.transport)
-    await server.handshake()
-    await connecting
-    const flushing = handle.flush()
-    server.answer(await server.request(Cmd.Flush))
-    await flushing
-    await Promise.all([handle.shutdown(), server.farewell()])
-    await settled()
-    expect(handle.state).toBe('closed')
-    expect(thrown).toBeGreaterThan(0)
-    expect(caught).toEqual(Array.from({ length: thrown }, () => new Error(`from a listener to ${event}`)))
-  })
+  test.each(['state', 'debug', 'close'] as const)(
+    'for %s: its error is an uncaught exception',
+    async (event) => {
+      const caught = catchSurfacing()
+      const server = new ScriptedServer()
+      const handle = new Handle()
+      let thrown = 0
+      handle.on(event, () => {
+        thrown++
+        throw new Error(`from a listener to ${event}`)
+      })
+      const connecting = handle.connect(server.transport)
+      await server.handshake()
+      await connecting
+      const flushing = handle.flush()
+      server.answer(await server.request(Cmd.Flush))
+      await flushing
+      await Promise.all([handle.shutdown(), server.farewell()])
+      await settled()
+      expect(handle.state).toBe('closed')
+      expect(thrown).toBeGreaterThan(0)
+      expect(caught).toEqual(Array.from({ length: thrown }, () => new Error(`from a listener to ${event}`)))
+    },
+  )
 
-  test('for dead: everything rejects all the same', async () => {
+  test('for dead: everything still rejects', async () => {
     const caught = catchSurfacing()
     const { handle, server } = await ready()
     handle.on('dead', () => {
@@ -245,7 +248,7 @@ describe('a listener that throws', () => {
 })
 
 describe('a listener may call the handle', () => {
-  test('optGo as soon as it negotiates: connect and optGo each get their own answer', async () => {
+  test('optGo once it negotiates: connect and optGo both resolve', async () => {
     const server = new ScriptedServer()
     const handle = new Handle()
     let going: Promise<unknown> | undefined
@@ -277,7 +280,7 @@ describe('a listener may call the handle', () => {
     handle.destroy()
   })
 
-  test('pread when the connection is dead already, in the turn that made it ready: it rejects', async () => {
+  test('pread if the connection died in the turn that made it ready: it rejects', async () => {
     const server = new ScriptedServer()
     const handle = new Handle()
     const seen: [HandleState, HandleState][] = []

@@ -81,7 +81,7 @@ describe.each([
     ['as it was', undefined],
     ['byte by byte', 1],
     ['three bytes at a time', 3],
-  ])('played again %s comes to the same', async (_how, pieceLength) => {
+  ])('has the same result if replayed %s', async (_how, pieceLength) => {
     const steps = await record(session)
     const { handle, outcomes } = await play(session, steps, {
       end: 'endOfFile',
@@ -135,7 +135,7 @@ describe.each([
   )
 
   test.each([0xff, 0x01, 0x80])(
-    'with any one byte changed by %d: everything settles',
+    'with any byte changed by %d: everything settles',
     async (mask) => {
       const steps = await record(session)
       const total = lengthOf(steps)
@@ -155,7 +155,7 @@ describe.each([
   )
 })
 
-describe('a handshake that cannot be', () => {
+describe('an invalid handshake', () => {
   type Play = (server: ScriptedServer) => Promise<void>
   const header = (option: number, reply: number, length: number): Uint8Array => {
     const bytes = encodeOptionReply(option, reply)
@@ -249,7 +249,7 @@ describe('a handshake that cannot be', () => {
     await server.disconnected()
   })
 
-  test('a list without end stops at its limit', async () => {
+  test('an endless list stops at its limit', async () => {
     const { handle, server } = await negotiating({}, { limits: { listEntries: 3 } })
     const listing = rejection(handle.optList())
     await server.option(Opt.List)
@@ -343,7 +343,7 @@ describe('a handshake that cannot be', () => {
     handle.destroy()
   })
 
-  test('bytes that nobody asked for, while it negotiates', async () => {
+  test('unrequested bytes while negotiating', async () => {
     const { handle, server } = await negotiating()
     server.send(octets('00 01 02'))
     expect(await rejection(handle.closed)).toMatchObject({
@@ -355,7 +355,7 @@ describe('a handshake that cannot be', () => {
   })
 })
 
-describe('a reply that cannot be', () => {
+describe('an invalid reply', () => {
   type Reply = (request: ReceivedRequest) => Uint8Array
   const read = 'reply to preadInto of 64 bytes at 512'
 

@@ -20,7 +20,7 @@ import { rejection } from './settle-promises.js'
 
 watchLeaks()
 
-describe('what the options of the handle make of the handshake', () => {
+describe('options of the handle and the handshake', () => {
   test.each([
     ['by default', {}, '', [Info.BlockSize]],
     // libnbd: nbd_set_export_name
@@ -87,7 +87,7 @@ describe('what the options of the handle make of the handshake', () => {
 })
 
 // libnbd: nbd_get_size, nbd_get_block_size, nbd_get_canonical_export_name, nbd_get_export_description
-test('info holds all that the server told', async () => {
+test('info has all values of the server', async () => {
   const { handle } = await ready(
     {
       structuredReplies: true,
@@ -126,7 +126,7 @@ test('info holds all that the server told', async () => {
   handle.destroy()
 })
 
-describe('by hand', () => {
+describe('step by step', () => {
   // libnbd: nbd_set_opt_mode, nbd_get_opt_mode, nbd_opt_list, nbd_aio_opt_list, nbd_opt_structured_reply
   // libnbd: nbd_aio_opt_structured_reply, nbd_opt_go, nbd_aio_opt_go
   test('negotiate stops before an export is selected, then each option has its call', async () => {
@@ -173,7 +173,7 @@ describe('by hand', () => {
     await rejection(reading)
   })
 
-  test('one option at a time: another one meanwhile is refused, and nothing is mixed up', async () => {
+  test('one option at a time: another one meanwhile is rejected', async () => {
     const { handle, server } = await negotiating()
     const asking = handle.optInfo()
     expect(await rejection(handle.optList())).toMatchObject({
@@ -210,7 +210,7 @@ describe('by hand', () => {
     ['optList', Opt.List, (handle) => handle.optList()],
     // Structured replies were not agreed: it is asked all the same.
     ['optListMetaContext', Opt.ListMetaContext, (handle) => handle.optListMetaContext(['base:'])],
-  ])('%s changes nothing of what is known', async (_, option, list) => {
+  ])('%s does not change what is known', async (_, option, list) => {
     const { handle, server } = await negotiating()
     const asking = handle.optInfo()
     await server.option(Opt.Info)
@@ -227,7 +227,7 @@ describe('by hand', () => {
     handle.destroy()
   })
 
-  test('a refusal forgets what was known', async () => {
+  test('a rejection discards what was known', async () => {
     const { handle, server } = await negotiating()
     const asking = handle.optInfo()
     await server.option(Opt.Info)
@@ -262,7 +262,7 @@ describe('by hand', () => {
     ['optInfo', (handle: Handle) => handle.optInfo(), 'NBD_OPT_INFO'],
     ['optList', (handle: Handle) => handle.optList(), 'NBD_OPT_LIST'],
     ['optStructuredReply', (handle: Handle) => handle.optStructuredReply(), 'NBD_OPT_STRUCTURED_REPLY'],
-  ])('plain newstyle: %s is refused without a byte', async (_, call, option) => {
+  ])('plain newstyle: %s is rejected without a message', async (_, call, option) => {
     const server = new ScriptedServer()
     const handle = new Handle()
     const connecting = handle.negotiate(server.transport)
@@ -338,7 +338,7 @@ describe('connect() and negotiate() make a handle and connect it', () => {
     expect(() => server.send(octets('00'))).toThrow('nobody has dialled yet')
   })
 
-  test('when it fails nothing is left open', async () => {
+  test('leaves nothing open if it fails', async () => {
     const server = new ScriptedServer()
     const connecting = rejection(connect(server.transport))
     await server.open()

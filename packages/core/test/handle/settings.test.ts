@@ -9,7 +9,7 @@ watchLeaks()
 
 const { name, tlsProvider, uri, ...defaults } = parseOptions('Handle', undefined)
 
-test('are the defaults of the options where nothing was said', () => {
+test('are the defaults of absent options', () => {
   expect(new Handle().settings).toEqual(defaults)
 })
 
@@ -35,17 +35,17 @@ const given: readonly (HandleOptions & Partial<ResolvedOptions>)[] = [
   { timeouts: { ...defaults.timeouts, dialMs: 7 } },
 ]
 
-test.each(given)('are what the options say: %j', (options) => {
+test.each(given)('are the given options: %j', (options) => {
   expect(new Handle(options).settings).toEqual({ ...defaults, ...options })
 })
 
 // libnbd: nbd_get_tls
-test('tell what is asked of TLS, and not how it is done', () => {
+test('have the mode of TLS, without the provider', () => {
   const { settings } = new Handle({ name: 'backup', tls: 'require', tlsProvider: new StandInTls() })
   expect(settings).toEqual({ ...defaults, tls: 'require' })
 })
 
-test('are what the setters have made of the options, and stay known after the end', async () => {
+test('include changes by the setters, and remain after the end', async () => {
   const { handle } = await negotiating()
   handle.setExportName('other')
   handle.setFullInfo(true)
@@ -63,7 +63,7 @@ test('are what the setters have made of the options, and stay known after the en
   expect(handle.settings).toEqual({ ...changed, metaContexts: [] })
 })
 
-test('are a copy: to change it changes nothing', () => {
+test('are a copy: changing it has no effect', () => {
   const handle = new Handle()
   Object.assign(handle.settings.strict, { bounds: false })
   expect(handle.settings).toEqual(defaults)

@@ -12,7 +12,7 @@ watchLeaks()
 describe('in ready', () => {
   // spec: client/disc/zero-range, client/disc/nothing-after
   // libnbd: nbd_shutdown, nbd_aio_disconnect
-  test('says NBD_CMD_DISC, closes, and resolves when the server has closed too', async () => {
+  test('sends NBD_CMD_DISC, closes, and resolves when the server has closed', async () => {
     const { handle, server } = await ready()
     const leaving = handle.shutdown()
     await server.request(Cmd.Disc, { flags: 0, offset: 0, length: 0 })
@@ -25,7 +25,7 @@ describe('in ready', () => {
   })
 
   // spec: client/disconnect/no-other-way
-  test('waits for every reply, and takes no new command meanwhile', async () => {
+  test('waits for all replies, and rejects new commands meanwhile', async () => {
     const { handle, server } = await ready({}, { limits: { inFlightCommands: 1 } })
     const reading = handle.pread(1, 0)
     const writing = handle.pwrite(octets('2a'), 0)
@@ -48,7 +48,7 @@ describe('in ready', () => {
     expect(handle.state).toBe('closed')
   })
 
-  test('abandonPending: what was sent is waited for, what was not fails', async () => {
+  test('abandonPending: commands in flight are awaited, queued ones fail', async () => {
     const { handle, server } = await ready({}, { limits: { inFlightCommands: 1 } })
     const sent = handle.flush()
     const dropped = [handle.pread(1, 0), handle.trim(1, 0)].map(rejection)
@@ -66,7 +66,7 @@ describe('in ready', () => {
     await Promise.all([sent, leaving, server.farewell()])
   })
 
-  test('abandonPending in the turn of the calls: nothing of them is sent', async () => {
+  test('abandonPending in the turn of the calls: none of them is sent', async () => {
     const { handle, server } = await ready()
     const dropped = rejection(handle.flush())
     const leaving = handle.shutdown({ abandonPending: true })
@@ -75,7 +75,7 @@ describe('in ready', () => {
     expect(await dropped).toHaveProperty('code', 'ERR_NBD_CLOSED')
   })
 
-  test('two at once resolve together, and say goodbye once', async () => {
+  test('two at once resolve together, with one NBD_CMD_DISC', async () => {
     const { handle, server } = await ready()
     const leaving = [handle.shutdown(), handle.shutdown()]
     await server.farewell()
@@ -83,7 +83,7 @@ describe('in ready', () => {
     expect(handle.stats.chunksSent).toBe(4)
   })
 
-  test('the second may still drop what waits in line', async () => {
+  test('the second may still drop queued commands', async () => {
     const { handle, server } = await ready({}, { limits: { inFlightCommands: 1 } })
     const sent = handle.flush()
     const dropped = rejection(handle.trim(1, 0))
@@ -95,7 +95,7 @@ describe('in ready', () => {
     await Promise.all([sent, first, second, server.farewell()])
   })
 
-  test('after it, another one is refused', async () => {
+  test('after it, another one is rejected', async () => {
     const { handle, server } = await ready()
     await Promise.all([handle.shutdown(), server.farewell()])
     expect(await rejection(handle.shutdown())).toMatchObject({
@@ -105,7 +105,7 @@ describe('in ready', () => {
     })
   })
 
-  test('a broken connection after NBD_CMD_DISC counts as closed: nothing can be lost by then', async () => {
+  test('a broken connection after NBD_CMD_DISC counts as closed', async () => {
     const { handle, server } = await ready()
     const leaving = handle.shutdown()
     await server.request(Cmd.Disc)
@@ -143,7 +143,7 @@ describe('in ready', () => {
     await handle[Symbol.asyncDispose]()
   })
 
-  test('a reply that was under way is read to its end first', async () => {
+  test('a partial reply is read completely first', async () => {
     const { handle, server } = await ready()
     const reading = handle.pread(100_000, 0)
     server.send(encodeSimpleReply(await server.request(Cmd.Read), 0), repeated(7, 60_000))
@@ -154,7 +154,7 @@ describe('in ready', () => {
     await Promise.all([leaving, server.farewell()])
   })
 
-  test('the data of a write is flushed before the goodbye', async () => {
+  test('the data of a write is flushed before NBD_CMD_DISC', async () => {
     const { handle, server } = await ready({ size: 2n ** 32n })
     // More than one write to the connection takes.
     const data = repeated(7, 3 * 1024 * 1024)
@@ -175,7 +175,7 @@ describe('in negotiating', () => {
     // libnbd: nbd_opt_abort, nbd_aio_opt_abort
     ['optAbort', (handle) => handle.optAbort()],
     ['asyncDispose', (handle) => handle[Symbol.asyncDispose]()],
-  ])('%s says NBD_OPT_ABORT and does not wait for the answer', async (_, call) => {
+  ])('%s sends NBD_OPT_ABORT and does not wait for the reply', async (_, call) => {
     const { handle, server } = await negotiating()
     const leaving = call(handle)
     expect(await server.option(Opt.Abort)).toEqual(octets())
@@ -186,7 +186,7 @@ describe('in negotiating', () => {
     await handle.closed
   })
 
-  test('several ways at once: all resolve, one goodbye', async () => {
+  test('several calls at once: all resolve, with one message', async () => {
     const { handle, server } = await negotiating()
     const leaving = [handle.optAbort(), handle.shutdown(), handle[Symbol.asyncDispose]()]
     await server.option(Opt.Abort)
@@ -195,7 +195,7 @@ describe('in negotiating', () => {
     await Promise.all(leaving)
   })
 
-  test('plain newstyle knows no NBD_OPT_ABORT: it just closes', async () => {
+  test('plain newstyle has no NBD_OPT_ABORT: it only closes', async () => {
     const server = new ScriptedServer()
     const handle = new Handle()
     const connecting = handle.negotiate(server.transport)
@@ -218,7 +218,7 @@ describe('in negotiating', () => {
     expect(handle.state).toBe('closed')
   })
 
-  test('what was learned before is still known', async () => {
+  test('info remains known', async () => {
     const { handle, server } = await negotiating()
     const asking = handle.optInfo()
     await server.option(Opt.Info)
@@ -253,7 +253,7 @@ describe('await using', () => {
     expect(kept.state).toBe('closed')
   })
 
-  test('an error in the block comes through, and the connection is shut down all the same', async () => {
+  test('an error in the block is rethrown after the shutdown', async () => {
     const { handle, server } = await ready()
     const failing = async (): Promise<void> => {
       await using nbd = handle
@@ -265,7 +265,7 @@ describe('await using', () => {
     expect(handle.state).toBe('closed')
   })
 
-  test('a handle that is dead disposes of itself in silence', async () => {
+  test('a dead handle is disposed without an error', async () => {
     const { handle, server } = await ready()
     server.reset()
     await rejection(handle.closed)

@@ -81,7 +81,7 @@ describe('a signal that is aborted before the call', () => {
     handle.destroy()
   })
 
-  test('a wrong argument is told first', async () => {
+  test('a wrong argument is reported first', async () => {
     const { handle } = await ready()
     const signal = AbortSignal.abort('enough')
     expect(await rejection(handle.pread(-1, 0, { signal }))).toHaveProperty('code', 'ERR_NBD_USAGE')
@@ -136,7 +136,7 @@ describe('while connecting', () => {
     expect(dialled?.aborted).toBe(true)
   })
 
-  test('a transport that does not heed the signal holds nobody up, and what it opens later is dropped', async () => {
+  test('a transport that ignores the signal delays nothing, and a connection that it opens later is destroyed', async () => {
     const server = new ScriptedServer()
     let open = (): void => {}
     const transport: Transport = {
@@ -198,7 +198,7 @@ describe('while connecting', () => {
     handle.destroy()
   })
 
-  test('in the moment between the last byte and the end of connect, it still counts', async () => {
+  test('between the last byte and the end of connect, it still has an effect', async () => {
     const server = new ScriptedServer()
     const handle = new Handle()
     handle.on('state', (next) => {
@@ -247,7 +247,7 @@ describe('a command', () => {
     handle.destroy()
   })
 
-  test('in line in the turn of its call is never sent', async () => {
+  test('queued in the turn of its call is never sent', async () => {
     const { handle, server } = await ready()
     const { bytesFromClient } = server
     const flushing = handle.flush({ signal })
@@ -259,7 +259,7 @@ describe('a command', () => {
     handle.destroy()
   })
 
-  test('in line behind a limit is never sent, and its neighbours are', async () => {
+  test('queued because of a limit is never sent, and the others are', async () => {
     const { handle, server } = await ready({}, { limits: { inFlightCommands: 1 } })
     const before = handle.flush()
     const aborted = handle.pread(1, 0, { signal })
@@ -274,7 +274,7 @@ describe('a command', () => {
     handle.destroy()
   })
 
-  test('in flight: its reply is drained, and the connection goes on', async () => {
+  test('in flight: its reply is drained, and the connection continues', async () => {
     const { handle, server } = await ready()
     const aborted = handle.pread(4, 0, { signal })
     const neighbour = handle.pread(4, 4)
@@ -289,7 +289,7 @@ describe('a command', () => {
     handle.destroy()
   })
 
-  test('in flight, and its reply is an error: nobody is told', async () => {
+  test('in flight, and its reply is an error: it is ignored', async () => {
     const { handle, server } = await ready()
     const aborted = handle.pread(4, 0, { signal })
     const request = await server.request(Cmd.Read)
@@ -313,7 +313,7 @@ describe('a command', () => {
     handle.destroy()
   })
 
-  test('the end of the handle takes the listeners off', async () => {
+  test('the end of the handle removes the listeners', async () => {
     const { handle, server } = await ready({}, { limits: { inFlightCommands: 1 } })
     const reading = [handle.pread(1, 0, { signal }), handle.pread(1, 0, { signal })].map(rejection)
     await server.request(Cmd.Read)
@@ -353,7 +353,7 @@ describe('a command', () => {
     handle.destroy()
   })
 
-  test('signals of several callers are told apart', async () => {
+  test('signals of several callers are independent', async () => {
     const { handle, server } = await ready()
     const other = new AbortController()
     const mine = handle.flush({ signal })
@@ -369,7 +369,7 @@ describe('a command', () => {
     handle.destroy()
   })
 
-  test('shutdown does not wait for what was aborted in line', async () => {
+  test('shutdown does not wait for aborted commands in the queue', async () => {
     const { handle, server } = await ready({}, { limits: { inFlightCommands: 1 } })
     const flushing = handle.flush()
     const aborted = handle.flush({ signal })
@@ -553,7 +553,7 @@ describe('preadInto with a signal never writes to the buffer after the abort', (
     handle.destroy()
   })
 
-  test('nor after destroy(), though without a signal its memory is lent', async () => {
+  test('nor after destroy(), without a signal', async () => {
     const { handle, server } = await ready()
     const buffer = repeated(0xee, LENGTH)
     const reading = rejection(handle.preadInto(buffer, 0))
@@ -571,7 +571,7 @@ describe('preadInto with a signal never writes to the buffer after the abort', (
 
 describe('destroy', () => {
   // libnbd: nbd_close
-  test('with an error: everything rejects with that very error', async () => {
+  test('with an error: everything rejects with that error', async () => {
     const { handle, server } = await ready({}, { limits: { inFlightCommands: 1 } })
     const told: unknown[] = []
     handle.on('dead', (error) => told.push(error))
@@ -589,7 +589,7 @@ describe('destroy', () => {
   test.each([
     ['of a signal', AbortSignal.abort().reason],
     ['of another realm', runInNewContext('new RangeError("enough")')],
-  ])('with an error %s: with that very error, too', async (_, reason) => {
+  ])('with an error %s: with that error too', async (_, reason) => {
     const { handle } = await ready()
     const flushing = rejection(handle.flush())
     handle.destroy(reason)

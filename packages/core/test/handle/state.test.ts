@@ -159,7 +159,7 @@ describe('an illegal call', () => {
   const illegal = cases.filter(({ next }) => next === undefined)
 
   // spec: client/haggling/one-option-at-a-time, client/go/nothing-after
-  test.each(illegal)('$call in $state ($how) is refused', async ({ call, state, how, stage }) => {
+  test.each(illegal)('$call in $state ($how) is rejected', async ({ call, state, how, stage }) => {
     const { handle, server } = await stage()
     const { bytesFromClient } = server
     const { stats, inFlight } = handle
@@ -227,7 +227,7 @@ test("the row of connect says what libnbd's manual says", () => {
   ])
 })
 
-test('a dead handle tells in every refusal what it died of', async () => {
+test('every rejection of a dead handle names the cause', async () => {
   const { handle, server } = await ready()
   server.reset()
   const reason = await rejection(handle.closed)
@@ -238,7 +238,7 @@ test('a dead handle tells in every refusal what it died of', async () => {
   expect(await rejection(refusedEarly.connect(refused))).toHaveProperty('cause', early)
 })
 
-describe('once the goodbye is on its way', () => {
+describe('during the shutdown', () => {
   const taken = [
     'shutdown',
     'asyncDispose',
@@ -257,7 +257,7 @@ describe('once the goodbye is on its way', () => {
     inReady.filter(
       ({ call, next }) => next !== undefined && !['destroy', 'info', 'canMetaContext'].includes(call),
     ),
-  )('$call is refused in ready', async ({ call }) => {
+  )('$call is rejected in ready', async ({ call }) => {
     const { handle, server } = await ready()
     const flushing = handle.flush()
     const flush = await server.request(Cmd.Flush)
@@ -277,7 +277,7 @@ describe('once the goodbye is on its way', () => {
     inNegotiating.filter(
       ({ call, next }) => next !== undefined && !['destroy', 'canMetaContext'].includes(call),
     ),
-  )('$call is refused in negotiating', async ({ call }) => {
+  )('$call is rejected in negotiating', async ({ call }) => {
     const { handle, server } = await negotiating({ flags: EVERYTHING })
     const leaving = handle.shutdown()
     expect(handle.state).toBe('negotiating')

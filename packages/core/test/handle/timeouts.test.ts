@@ -50,7 +50,7 @@ describe('dialMs', () => {
     expect(await rejection(handle.closed)).toBe(error)
   })
 
-  test('is 30 s unless told', async () => {
+  test('is 30 s by default', async () => {
     const connecting = new Handle().connect(never())
     await pass(29_999)
     expect(await outcomeOf(connecting)).toBe('pending')
@@ -58,7 +58,7 @@ describe('dialMs', () => {
     expect(await rejection(connecting)).toHaveProperty('errno', 'ETIMEDOUT')
   })
 
-  test('0 is for ever', async () => {
+  test('0 means no limit', async () => {
     const handle = new Handle({ timeouts: { dialMs: 0 } })
     const connecting = handle.connect(never())
     await pass(1e9)
@@ -67,7 +67,7 @@ describe('dialMs', () => {
     await rejection(connecting)
   })
 
-  test('does not count what comes after the dial', async () => {
+  test('does not include the time after the dial', async () => {
     const server = new ScriptedServer()
     const handle = new Handle({ timeouts: { dialMs: 100, handshakeMs: 0 } })
     const connecting = handle.connect(server.transport)
@@ -125,7 +125,7 @@ describe('handshakeMs', () => {
     await server.disconnected()
   })
 
-  test('a server that trickles does not get more time', async () => {
+  test('a server that sends slowly does not get more time', async () => {
     const server = new ScriptedServer()
     const connecting = rejection(new Handle({ timeouts: { handshakeMs: 100 } }).connect(server.transport))
     await server.dialled()
@@ -136,7 +136,7 @@ describe('handshakeMs', () => {
     expect(await connecting).toHaveProperty('errno', 'ETIMEDOUT')
   })
 
-  test('in opt mode it is for one option: the time between two does not count', async () => {
+  test('in opt mode it limits each option, not the time between them', async () => {
     const { handle, server } = await negotiating({}, { timeouts: { handshakeMs: 100 } })
     await pass(1e6)
     expect(handle.state).toBe('negotiating')
@@ -157,7 +157,7 @@ describe('handshakeMs', () => {
     expect(handle.state).toBe('dead')
   })
 
-  test('does not count once connected', async () => {
+  test('does not run after connect', async () => {
     const { handle } = await ready({}, { timeouts: { handshakeMs: 100 } })
     await pass(1e6)
     expect(handle.state).toBe('ready')
@@ -168,7 +168,7 @@ describe('handshakeMs', () => {
 describe('requestMs', () => {
   const timeouts = { requestMs: 100 }
 
-  test('ends a handle whose command is not answered, with all that is in flight', async () => {
+  test('ends a handle whose command is not answered, and rejects everything in flight', async () => {
     const { handle, server } = await ready({}, { timeouts })
     const pending = [handle.pread(4096, 512), handle.flush()].map(rejection)
     await server.request(Cmd.Read)
@@ -198,7 +198,7 @@ describe('requestMs', () => {
     handle.destroy()
   })
 
-  test('a reply that trickles keeps it alive', async () => {
+  test('a reply that arrives slowly keeps it alive', async () => {
     const { handle, server } = await ready({}, { timeouts })
     const reading = handle.pread(20, 0)
     server.send(encodeSimpleReply(await server.request(Cmd.Read), 0))
@@ -210,7 +210,7 @@ describe('requestMs', () => {
     handle.destroy()
   })
 
-  test('an idle connection lives for ever, with no timer', async () => {
+  test('an idle connection has no timer', async () => {
     const { handle, server } = await ready({}, { timeouts })
     await pass(1e6)
     const flushing = handle.flush()
@@ -222,7 +222,7 @@ describe('requestMs', () => {
     handle.destroy()
   })
 
-  test('is off unless told', async () => {
+  test('is off by default', async () => {
     const { handle, server } = await ready()
     const flushing = handle.flush()
     const request = await server.request(Cmd.Flush)
@@ -438,7 +438,7 @@ describe('B4: timeoutMs of a command', () => {
 })
 
 describe('closeMs', () => {
-  test('a server that never closes after NBD_CMD_DISC is left, and the handle is closed', async () => {
+  test('a server that does not close after NBD_CMD_DISC is disconnected, and the handle is closed', async () => {
     const { handle, server } = await ready({}, { timeouts: { closeMs: 100 } })
     const leaving = handle.shutdown()
     await server.request(Cmd.Disc)
@@ -461,7 +461,7 @@ describe('closeMs', () => {
     expect(handle.state).toBe('closed')
   })
 
-  test('nor after a refused handshake: the refusal is told at once, the connection is dropped later', async () => {
+  test('nor after a rejected handshake: the error is reported at once, and the connection is dropped later', async () => {
     const server = new ScriptedServer()
     const handle = new Handle({ timeouts: { closeMs: 100 } })
     const connecting = rejection(handle.connect(server.transport))
@@ -487,13 +487,13 @@ describe('closeMs', () => {
     expect(handle.state).toBe('closed')
   })
 
-  test('leaves no timer behind when the server closes', async () => {
+  test('leaves no timer if the server closes', async () => {
     const { handle, server } = await ready()
     await Promise.all([handle.shutdown(), server.farewell()])
     expect(jest.getTimerCount()).toBe(0)
   })
 
-  test('0: it is waited for for ever', async () => {
+  test('0: it waits without a limit', async () => {
     const { handle, server } = await ready({}, { timeouts: { closeMs: 0 } })
     const leaving = handle.shutdown()
     await server.request(Cmd.Disc)

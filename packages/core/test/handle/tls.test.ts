@@ -60,7 +60,7 @@ async function expectRefused({ connecting, handle }: Scene, message: string): Pr
 describe.each([required, allowed])('%p', (options) => {
   // spec: client/tls/upgrade-at-once
   // libnbd: nbd_set_tls, nbd_get_tls_negotiated
-  test('asks for TLS first, and for all else under TLS', async () => {
+  test('requests TLS first, and everything else under TLS', async () => {
     const { server, provider, handle, connecting } = scene(options)
     await server.greet()
     await startTls(server)
@@ -79,7 +79,7 @@ describe.each([required, allowed])('%p', (options) => {
     ['one', octets('00')],
     ['an NBD_REP_ACK', encodeOptionReply(Opt.StructuredReply, Rep.Ack)],
     ['a whole handshake', concat(encodeOptionReply(Opt.Go, Rep.Info), encodeOptionReply(Opt.Go, Rep.Ack))],
-  ])('takes no byte in plaintext after the agreement: %s', async (_, injected) => {
+  ])('rejects plaintext after NBD_REP_ACK: %s', async (_, injected) => {
     const { server, provider, handle, connecting } = scene(options)
     await server.greet()
     await server.option(Opt.StartTls)
@@ -94,7 +94,7 @@ describe.each([required, allowed])('%p', (options) => {
   })
 
   // spec: client/tls/failed-handshake, client/haggling/cut-where-no-goodbye-is-left
-  test('is dead when the TLS handshake fails, and says nothing more', async () => {
+  test('is dead if the TLS handshake fails, and sends nothing more', async () => {
     const { server, handle, connecting } = scene(options)
     await server.greet()
     await server.option(Opt.StartTls)
@@ -112,7 +112,7 @@ describe.each([required, allowed])('%p', (options) => {
     expect(server.bytesFromClient).toBe(4 + 16 + CLIENT_HELLO.length)
   })
 
-  test('is dead when the server hangs up instead of the TLS handshake', async () => {
+  test('is dead if the server disconnects instead of a TLS handshake', async () => {
     const { server, handle, connecting } = scene(options)
     await server.greet()
     await server.option(Opt.StartTls)
@@ -123,7 +123,7 @@ describe.each([required, allowed])('%p', (options) => {
     expect(handle.state).toBe('dead')
   })
 
-  test('gives up when the server does not do the TLS handshake in time, or when told to', async () => {
+  test('fails if the TLS handshake times out or is aborted', async () => {
     const late = scene({ ...options, timeouts: { handshakeMs: 20 } })
     await late.server.greet()
     await late.server.option(Opt.StartTls)
@@ -144,7 +144,7 @@ describe.each([required, allowed])('%p', (options) => {
     await aborted.server.disconnected()
   })
 
-  test('leaves when the server is shutting down', async () => {
+  test('disconnects if the server is shutting down', async () => {
     const { server, handle, connecting } = scene(options)
     await server.greet()
     await server.option(Opt.StartTls)
@@ -160,7 +160,7 @@ describe.each(['connect', 'negotiate'] as const)('TLS is required and not availa
   const options = required
   const oldstyle = octets('4e 42 44 4d 41 47 49 43  00 00 42 02 81 86 12 53  00 00 00 00 00 10 00 00')
 
-  test('of an oldstyle server', async () => {
+  test('with an oldstyle server', async () => {
     const cast = scene(options, call)
     await cast.server.dialled()
     cast.server.send(oldstyle, octets('00 00 00 03'), new Uint8Array(124))
@@ -173,7 +173,7 @@ describe.each(['connect', 'negotiate'] as const)('TLS is required and not availa
   })
 
   // spec: client/tls/fixed-newstyle-only
-  test('of a server that speaks plain newstyle: not a word of the export is said', async () => {
+  test('with a plain newstyle server: the export is not requested', async () => {
     const cast = scene(options, call)
     await cast.server.dialled()
     cast.server.send(encodeGreeting(0))
@@ -182,7 +182,7 @@ describe.each(['connect', 'negotiate'] as const)('TLS is required and not availa
     expect(cast.server.bytesFromClient).toBe(0)
   })
 
-  test('when we ourselves will not have fixed newstyle', async () => {
+  test('if we do not set NBD_FLAG_C_FIXED_NEWSTYLE', async () => {
     const cast = scene({ ...options, handshakeFlags: { fixedNewstyle: false } }, call)
     await cast.server.dialled()
     cast.server.send(encodeGreeting(HandshakeFlag.FixedNewstyle))
@@ -191,7 +191,7 @@ describe.each(['connect', 'negotiate'] as const)('TLS is required and not availa
 
   // spec: client/tls/refused
   test.each([Rep.ErrUnsup, Rep.ErrPolicy, Rep.ErrInvalid, Rep.ErrTlsReqd, Rep.ErrUnknown])(
-    'of a server that refuses it by %p: goodbye, and no other option',
+    'with a server that rejects it with %p: disconnect without another option',
     async (reply) => {
       const cast = scene(options, call)
       await cast.server.greet()
@@ -206,7 +206,7 @@ describe.each(['connect', 'negotiate'] as const)('TLS is required and not availa
 })
 
 describe('under TLS', () => {
-  test('NBD_OPT_EXPORT_NAME is a way into transmission as well', async () => {
+  test('NBD_OPT_EXPORT_NAME starts transmission too', async () => {
     const { server, handle, connecting } = scene(required)
     await server.greet()
     await startTls(server)
@@ -221,9 +221,9 @@ describe('under TLS', () => {
   })
 })
 
-describe('TLS is allowed and not to be had', () => {
+describe('TLS is allowed and not available', () => {
   test.each([Rep.ErrUnsup, Rep.ErrPolicy])(
-    'of a server that refuses it by %p: on in plaintext',
+    'with a server that rejects it with %p: continues in plaintext',
     async (reply) => {
       const { server, handle, connecting, provider } = scene(allowed)
       await server.greet()
@@ -239,7 +239,7 @@ describe('TLS is allowed and not to be had', () => {
     },
   )
 
-  test('of a server without fixed newstyle: it is not asked for', async () => {
+  test('with a server without fixed newstyle: it is not requested', async () => {
     const { server, handle, connecting } = scene(allowed)
     await server.greet(0)
     await server.option(Opt.ExportName)
@@ -259,7 +259,7 @@ describe('optStartTls', () => {
   }
 
   // libnbd: nbd_opt_starttls, nbd_aio_opt_starttls
-  test('starts TLS, and forgets all that was agreed and known before', async () => {
+  test('starts TLS and discards everything that was negotiated before', async () => {
     const { server, handle } = await byHand()
     const asking = handle.optInfo()
     await server.option(Opt.Info)
@@ -280,7 +280,7 @@ describe('optStartTls', () => {
     handle.destroy()
   })
 
-  test('is false when the server refuses, and takes nothing back', async () => {
+  test('is false if the server rejects it, and changes nothing', async () => {
     const { server, handle } = await byHand()
     const starting = handle.optStartTls()
     await server.option(Opt.StartTls)
@@ -292,7 +292,7 @@ describe('optStartTls', () => {
   })
 
   // spec: client/tls/only-once
-  test('is refused once TLS is on', async () => {
+  test('is rejected once TLS is on', async () => {
     const { server, handle } = await byHand()
     const starting = handle.optStartTls()
     await startTls(server)
@@ -306,7 +306,7 @@ describe('optStartTls', () => {
     handle.destroy()
   })
 
-  test('takes no byte in plaintext after the agreement', async () => {
+  test('rejects plaintext after NBD_REP_ACK', async () => {
     const { server, handle } = await byHand()
     const starting = handle.optStartTls()
     await server.option(Opt.StartTls)
@@ -315,7 +315,7 @@ describe('optStartTls', () => {
     expect(handle.state).toBe('dead')
   })
 
-  test('is dead, and not back at negotiating, when the TLS handshake fails', async () => {
+  test('is dead, not negotiating, if the TLS handshake fails', async () => {
     const { server, handle } = await byHand()
     const starting = handle.optStartTls()
     await server.option(Opt.StartTls)
@@ -326,7 +326,7 @@ describe('optStartTls', () => {
     expect(handle.state).toBe('dead')
   })
 
-  test('needs a provider, and a server that speaks fixed newstyle', async () => {
+  test('needs a provider and a server with fixed newstyle', async () => {
     const server = new ScriptedServer()
     const without = new Handle()
     const connecting = without.negotiate(server.transport)

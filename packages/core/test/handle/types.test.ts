@@ -45,7 +45,7 @@ test('connect() and negotiate() resolve with a handle, and have all options in o
   expectTypeOf<keyof ConnectOptions>().toEqualTypeOf<keyof HandleOptions | 'signal' | 'onHandle'>()
 })
 
-test('every option may be left out, or be undefined', () => {
+test('every option may be absent or undefined', () => {
   type Groups = 'handshakeFlags' | 'limits' | 'timeouts'
   expectTypeOf<Record<string, never>>().toExtend<HandleOptions>()
   expectTypeOf<{ readonly [K in keyof HandleOptions]: undefined }>().toExtend<HandleOptions>()
@@ -159,7 +159,7 @@ test('negotiation, the end and what is known', () => {
   expectTypeOf<Handle>().toExtend<AsyncDisposable>()
 })
 
-test('listeners get what their event tells', () => {
+test('listeners get the arguments of their event', () => {
   expectTypeOf<HandleEvents['state']>().toEqualTypeOf<[next: HandleState, previous: HandleState]>()
   check(() => {
     const handle = new Handle()

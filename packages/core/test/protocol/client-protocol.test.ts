@@ -57,13 +57,13 @@ describe('a protocol', () => {
     expect([output.length, events]).toEqual([0, []])
   })
 
-  test('knows the export and the session once it is in transmission', () => {
+  test('knows the export and the session in transmission', () => {
     const { protocol } = ready()
     expect(protocol.info).toMatchObject({ name: 'disk0', size: 2n ** 40n })
     expect(protocol.session).toMatchObject({ protocol: 'newstyle-fixed', structuredReplies: true })
   })
 
-  test('forgets an export that it could not see again', () => {
+  test('forgets an export after a failed request for it', () => {
     const play = negotiating()
     play.act((protocol) => protocol.begin('info'))
     play.arrive(
@@ -78,7 +78,7 @@ describe('a protocol', () => {
     expect([play.protocol.info, play.protocol.phase]).toEqual([undefined, 'negotiating'])
   })
 
-  test('tells what goes on when somebody listens, and only then', () => {
+  test('logs only while there is a listener', () => {
     const debug = (play: Play): string[] =>
       play.events.flatMap((event) => (event.kind === 'debug' ? [event.message] : []))
     expect(debug(ready())).toEqual([])
@@ -94,7 +94,7 @@ describe('a protocol', () => {
     ])
   })
 
-  test('takes no wish that the phase has no room for: a fault of who drives it', () => {
+  test('throws if its driver calls it in the wrong phase', () => {
     const play = ready()
     expect(() => play.protocol.begin('go')).toThrow('no edge leads from transmission to haggling')
     expect(() => play.protocol.abort()).toThrow('no edge leads from transmission to aborting')
@@ -102,8 +102,8 @@ describe('a protocol', () => {
   })
 })
 
-describe('what was moved', () => {
-  test('is counted, byte by byte and chunk by chunk', () => {
+describe('the statistics', () => {
+  test('count bytes and chunks', () => {
     const play = new Play()
     expect(play.protocol.stats).toEqual({
       ...{ bytesSent: 0, bytesReceived: 0, chunksSent: 0, chunksReceived: 0 },
@@ -129,7 +129,7 @@ describe('what was moved', () => {
     expect(play.protocol.stats).toMatchObject({ bytesSent: before.bytesSent + 56, chunksSent: 4 })
   })
 
-  test('counts the data, and each chunk of a reply', () => {
+  test('count the data and each chunk of a reply', () => {
     const play = ready()
     const [command, other] = [read(1000), write(repeated(1, 500))]
     const before = play.protocol.stats
@@ -141,7 +141,7 @@ describe('what was moved', () => {
     expect(play.protocol.stats.chunksReceived - before.chunksReceived).toBe(2)
   })
 
-  test('is still known after the end', () => {
+  test('remain available after the end', () => {
     const play = ready()
     const before = play.protocol.stats
     play.act((protocol) => protocol.fail(new Error('enough')))
@@ -150,7 +150,7 @@ describe('what was moved', () => {
     expect(play.protocol.stats).toEqual({ ...before, bytesReceived: before.bytesReceived + 2 })
   })
 
-  test('counts the greeting once its magic is there', () => {
+  test('count the greeting once its magic has arrived', () => {
     const play = new Play()
     play.arrive(encodeGreeting(3).subarray(0, 15))
     expect(play.protocol.stats.chunksReceived).toBe(0)
@@ -160,19 +160,19 @@ describe('what was moved', () => {
 })
 
 describe('the requests of one turn', () => {
-  test('leave in one write, without data in one chunk', () => {
+  test('leave in one write, as one chunk without data', () => {
     const play = ready()
     play.submit(numbered(64, (index) => read(4096, index * 4096)))
     expect(play.writes).toEqual([[64 * 28]])
   })
 
-  test('leave in one write, with data in two chunks for each', () => {
+  test('leave in one write, as two chunks each with data', () => {
     const play = ready()
     play.submit(numbered(8, () => write(repeated(1, 100))))
     expect(play.writes).toEqual([Array.from({ length: 16 }, (_, index) => (index % 2 === 0 ? 28 : 100))])
   })
 
-  test('that answer one arrival leave in one write as well', () => {
+  test('that follow one arrival leave in one write too', () => {
     const play = ready({ limits: { inFlightCommands: 4 } })
     const commands = numbered(12, () => flush())
     play.submit(commands)
@@ -181,7 +181,7 @@ describe('the requests of one turn', () => {
     expect(play.writes).toEqual([[4 * 28]])
   })
 
-  test('leave in batches of at most 1 MiB, a long one cut and resumed', () => {
+  test('leave in batches of at most 1 MiB, and a long one is split', () => {
     const play = ready()
     const bytes = pattern(3 * MIB + 100)
     const [a, long, b] = [write(repeated(1, 10)), write(bytes, 4096), read(1)]
@@ -194,7 +194,7 @@ describe('the requests of one turn', () => {
     expect(play.settled).toEqual([])
   })
 
-  test('leave when the connection takes more again, what is in line behind them can still be dropped', () => {
+  test('leave when the connection drains, and queued ones can still be dropped', () => {
     const play = ready()
     const [long, dropped, next] = [write(pattern(2 * MIB)), flush(), flush()]
     const from = play.output.length
@@ -212,7 +212,7 @@ describe('the requests of one turn', () => {
 })
 
 describe('the window', () => {
-  test('lets so many commands go at once, the others follow as they are answered, in order', () => {
+  test('limits the commands in flight, and the others follow in order', () => {
     const play = ready({ limits: { inFlightCommands: 3 } })
     const commands = numbered(10, (index) => read(1, index))
     const from = play.output.length
@@ -226,7 +226,7 @@ describe('the window', () => {
     expect(play.settled).toEqual(Object.values(commands))
   })
 
-  test('lets so many bytes go at once, and one larger command alone', () => {
+  test('limits the bytes in flight, and sends a larger command alone', () => {
     const play = ready({ limits: { inFlightBytes: 100 * KIB } })
     const [a, b, large, c] = [read(60 * KIB), write(repeated(1, 60 * KIB)), read(MIB), flush()]
     play.submit({ a, b, large, c })
@@ -240,7 +240,7 @@ describe('the window', () => {
     expect(states()).toEqual(['settled', 'settled', 'settled', 'sent'])
   })
 
-  test('makes 100,000 commands wait in line, and takes them on one by one', () => {
+  test('queues 100,000 commands and sends them one by one', () => {
     const play = ready({ limits: { inFlightCommands: 64 } })
     const commands = Array.from({ length: 100_000 }, () => flush())
     for (const command of commands) play.protocol.submit(command)
@@ -257,8 +257,8 @@ describe('the window', () => {
   })
 })
 
-describe('a command that is given up', () => {
-  test('in line is forgotten', () => {
+describe('an abandoned command', () => {
+  test('in the queue is dropped', () => {
     const play = ready({ limits: { inFlightCommands: 1 } })
     const [a, b, c] = [read(1, 1), read(1, 2), read(1, 3)]
     const from = play.output.length
@@ -271,7 +271,7 @@ describe('a command that is given up', () => {
     expect((play.output.length - from) / 28).toBe(2)
   })
 
-  test('on its way has its reply drained; its neighbours live', () => {
+  test('in flight has its reply drained; other commands continue', () => {
     const play = ready()
     const [a, b] = [read(200 * KIB), read(4)]
     play.submit({ a, b })
@@ -283,7 +283,7 @@ describe('a command that is given up', () => {
   })
 
   test.each([true, false])(
-    'in the middle of its data is drained; its neighbours live (canReceiveInPlace: %p)',
+    'inside its data is drained; other commands continue (canReceiveInPlace: %p)',
     (canReceiveInPlace) => {
       const play = ready({ asking: 'early' })
       const destination = repeated(0xee, 200 * KIB)
@@ -301,7 +301,7 @@ describe('a command that is given up', () => {
     },
   )
 
-  test('is told of no more, whatever ends the conversation', () => {
+  test('gets no result, whatever ends the connection', () => {
     for (const end of [
       (play: Play) => play.protocol.ended(),
       (play: Play) => play.protocol.fail(new Error('x')),
@@ -316,7 +316,7 @@ describe('a command that is given up', () => {
     }
   })
 
-  test('may be given up twice, or when it is settled already', () => {
+  test('may be abandoned twice, or after it has settled', () => {
     const play = ready({ limits: { inFlightCommands: 1 } })
     const [a, b, c] = [flush(), flush(), flush()]
     play.submit({ a, b, c })
@@ -329,7 +329,7 @@ describe('a command that is given up', () => {
     expect([play.protocol.inFlight, play.settled]).toEqual([0, [a, c]])
   })
 
-  test('while its data is leaving is sent to its end', () => {
+  test('whose data is partially sent is sent completely', () => {
     const play = ready()
     const bytes = pattern(2 * MIB)
     const [a, b] = [write(bytes), flush()]
@@ -346,8 +346,8 @@ describe('a command that is given up', () => {
   })
 })
 
-describe('memory that is taken away', () => {
-  test('before it is sent fails its command, and no other', () => {
+describe('detached memory', () => {
+  test('fails only its command before it is sent', () => {
     const play = ready({ limits: { inFlightCommands: 1 } })
     const bytes = repeated(1, 100)
     const [a, gone, b] = [flush(), write(bytes, 4096), flush()]
@@ -360,7 +360,7 @@ describe('memory that is taken away', () => {
     expect([a.error, b.error, play.protocol.phase]).toEqual([undefined, undefined, 'transmission'])
   })
 
-  test('while it is being sent ends the conversation: every later byte would be out of step', () => {
+  test('ends the connection if it is partially sent', () => {
     const play = ready()
     const bytes = repeated(1, 3 * MIB)
     const [long, next] = [write(bytes, 4096), flush()]
@@ -380,7 +380,7 @@ describe('memory that is taken away', () => {
     expect(play.phases.at(-1)).toBe('dead')
   })
 
-  test('in the middle of its reply fails its command, and no other', () => {
+  test('fails only its command inside its reply', () => {
     const play = ready()
     const destination = repeated(0xee, 200 * KIB)
     const [a, b] = [read(200 * KIB, 0, { destination }), read(4)]
@@ -442,7 +442,7 @@ describe('A1: a reply that comes before the data of its request was flushed', ()
     expect(play.settled).toEqual([b, a, c])
   })
 
-  test('is followed by the goodbye in its turn', () => {
+  test('is followed by NBD_CMD_DISC in order', () => {
     const { play, long } = halfSent()
     play.arrive(none(long))
     play.act((protocol) => protocol.disconnect())
@@ -454,7 +454,7 @@ describe('A1: a reply that comes before the data of its request was flushed', ()
     expect([play.settled, play.protocol.phase]).toEqual([[long], 'disconnecting'])
   })
 
-  test.each(['ended', 'fail'] as const)('counts when the conversation ends there (%s)', (how) => {
+  test.each(['ended', 'fail'] as const)('is delivered if the connection ends there (%s)', (how) => {
     const { play, long } = halfSent()
     play.arrive(none(long))
     play.act((protocol) => (how === 'ended' ? protocol.ended() : protocol.fail(new Error('enough'))))
@@ -462,8 +462,8 @@ describe('A1: a reply that comes before the data of its request was flushed', ()
   })
 })
 
-describe('the goodbye', () => {
-  test('is said at once when nothing is on its way', () => {
+describe('the disconnect', () => {
+  test('is sent at once if no command is in flight', () => {
     const play = ready()
     const from = play.output.length
     play.act((protocol) => protocol.disconnect())
@@ -473,7 +473,7 @@ describe('the goodbye', () => {
     ])
   })
 
-  test('waits for what is on its way and in line', () => {
+  test('waits for commands in flight and in the queue', () => {
     const play = ready({ limits: { inFlightCommands: 1 } })
     const [a, b] = [flush(), flush()]
     const from = play.output.length
@@ -486,7 +486,7 @@ describe('the goodbye', () => {
     expect(typesSent(play, from)).toEqual([Cmd.Flush, Cmd.Flush, Cmd.Disc])
   })
 
-  test('does not wait for what is in line when told so', () => {
+  test('does not wait for queued commands with abandonPending', () => {
     const play = ready({ limits: { inFlightCommands: 1 } })
     const [a, b] = [flush(), flush()]
     const from = play.output.length
@@ -528,7 +528,7 @@ describe('the goodbye', () => {
     expect(typesSent(play, from)).toEqual([Cmd.Flush, Cmd.Flush, Cmd.Disc])
   })
 
-  test('is the last word', () => {
+  test('is the last message', () => {
     const play = ready()
     play.act((protocol) => protocol.disconnect())
     const { length } = play.output
@@ -539,7 +539,7 @@ describe('the goodbye', () => {
     expect(play.command('late').error).toBeInstanceOf(NbdClosedError)
   })
 
-  test('is no reason to believe what comes after it', () => {
+  test('does not make later bytes valid', () => {
     const play = ready()
     const command = flush()
     play.submit({ command })
@@ -549,7 +549,7 @@ describe('the goodbye', () => {
     expect(play.protocol.failure).toBeInstanceOf(NbdProtocolError)
   })
 
-  test('while negotiating is NBD_OPT_ABORT, and whatever answers it is dropped', () => {
+  test('is NBD_OPT_ABORT while negotiating, and its reply is dropped', () => {
     const play = negotiating()
     const from = play.output.length
     play.act((protocol) => protocol.abort())
@@ -560,7 +560,7 @@ describe('the goodbye', () => {
     expect([play.protocol.phase, play.protocol.failure]).toEqual(['closed', undefined])
   })
 
-  test('while negotiating with a server that speaks plain newstyle is said without a word', () => {
+  test('has no message while negotiating with a plain newstyle server', () => {
     const play = new Play({ optMode: true })
     play.arrive(encodeGreeting(0))
     const { length } = play.output
@@ -572,18 +572,21 @@ describe('the goodbye', () => {
 })
 
 describe('a server that is shutting down', () => {
-  test.each([Opt.StructuredReply, Opt.Go])('while we open, at option %d, is left in order', (option) => {
-    const play = new Play()
-    play.arrive(encodeGreeting(3))
-    if (option === Opt.Go) play.arrive(encodeOptionReply(Opt.StructuredReply, Rep.Ack))
-    const from = play.output.length
-    play.arrive(encodeOptionReply(option, Rep.ErrShutdown))
-    expect(play.output.subarray(from)).toEqual(encodeOption(Opt.Abort))
-    expect(play.protocol.failure).toMatchObject({ errno: 'ESHUTDOWN' })
-    expect([play.phases, play.events.at(-1)?.kind]).toEqual([['dead'], 'close'])
-  })
+  test.each([Opt.StructuredReply, Opt.Go])(
+    'during the handshake, at option %d, is left in order',
+    (option) => {
+      const play = new Play()
+      play.arrive(encodeGreeting(3))
+      if (option === Opt.Go) play.arrive(encodeOptionReply(Opt.StructuredReply, Rep.Ack))
+      const from = play.output.length
+      play.arrive(encodeOptionReply(option, Rep.ErrShutdown))
+      expect(play.output.subarray(from)).toEqual(encodeOption(Opt.Abort))
+      expect(play.protocol.failure).toMatchObject({ errno: 'ESHUTDOWN' })
+      expect([play.phases, play.events.at(-1)?.kind]).toEqual([['dead'], 'close'])
+    },
+  )
 
-  test('while a command is in flight is left once all are answered, and what is in line is dropped', () => {
+  test('is left once all commands in flight are answered, and queued ones are dropped', () => {
     const play = ready({ limits: { inFlightCommands: 2 } })
     const [a, b, c] = [flush(), flush(), flush()]
     const from = play.output.length
@@ -596,7 +599,7 @@ describe('a server that is shutting down', () => {
     expect(typesSent(play, from)).toEqual([Cmd.Flush, Cmd.Flush, Cmd.Disc])
   })
 
-  test('is left also when nobody waits for the command any more', () => {
+  test('is left even if the command was abandoned', () => {
     const play = ready()
     const command = flush()
     play.submit({ command })
@@ -650,8 +653,8 @@ describe('the commands that a timeout is about', () => {
   })
 })
 
-describe('the memory that is lent', () => {
-  test('is never a command’s own once the conversation is over', () => {
+describe('the lent memory', () => {
+  test('is never the memory of a command after the end', () => {
     for (const end of [
       (play: Play) => play.protocol.ended(),
       (play: Play) => play.protocol.fail(new Error('x')),
@@ -667,14 +670,14 @@ describe('the memory that is lent', () => {
     }
   })
 
-  test('is never empty, not even when a full buffer broke the protocol', () => {
+  test('is never empty, even after a full buffer broke the protocol', () => {
     const play = ready()
     play.arrive(repeated(0xab, play.protocol.buffer().length))
     expect(play.protocol.phase).toBe('dead')
     expect(play.protocol.buffer().length).toBe(32 * KIB)
   })
 
-  test('may be asked for long before it is needed, as while the handshake goes on', () => {
+  test('may be requested early, such as during the handshake', () => {
     for (const cut of [1, handshake.length - 1]) {
       const play = new Play({ asking: 'early' })
       play.arrive(handshake, [cut, Number.POSITIVE_INFINITY])
@@ -686,7 +689,7 @@ describe('the memory that is lent', () => {
     }
   })
 
-  test('takes long reads in place: no more than what arrived with the first header is copied', () => {
+  test('receives long reads in place: only bytes that arrive with the first header are copied', () => {
     const play = ready()
     const commands = numbered(16, (index) => read(256 * KIB, index * 256 * KIB))
     play.submit(commands)
@@ -698,7 +701,7 @@ describe('the memory that is lent', () => {
     expect(play.moved.staged).toBe(16 * KIB + 15 * 28)
   })
 
-  test('takes short reads many at a time: half of those that are left', () => {
+  test('receives short reads together: half of the outstanding ones', () => {
     const play = ready()
     const commands = numbered(30, (index) => read(512, index * 512))
     play.submit(commands)
@@ -716,7 +719,7 @@ describe('the memory that is lent', () => {
   })
 })
 
-describe('bytes that nobody asked for', () => {
+describe('unrequested bytes', () => {
   test.each([1, 100])('while negotiating break the protocol: %d of them', (length) => {
     const play = negotiating()
     play.arrive(repeated(1, length))
@@ -727,7 +730,7 @@ describe('bytes that nobody asked for', () => {
     expect(play.events.at(-1)).toEqual({ kind: 'destroy', error: play.protocol.failure })
   })
 
-  test('right behind the answer to an option break the protocol after it was answered', () => {
+  test('directly after the reply to an option break the protocol once it is delivered', () => {
     const play = negotiating()
     play.act((protocol) => protocol.begin('list'))
     play.arrive(concat(encodeOptionReply(Opt.List, Rep.Ack), octets('00')))
@@ -735,14 +738,14 @@ describe('bytes that nobody asked for', () => {
     expect(play.outcomes).toEqual([undefined, []])
   })
 
-  test('right behind the handshake break the protocol', () => {
+  test('directly after the handshake break the protocol', () => {
     const play = new Play()
     play.arrive(concat(handshake, none(flush())))
     expect(play.phases).toEqual(['transmission', 'dead'])
     expect(play.protocol.failure?.message).toMatch('belongs to no command in flight')
   })
 
-  test('right behind the handshake are awaited to their end where they might be a reply', () => {
+  test('directly after the handshake are read completely if they may be a reply', () => {
     const play = new Play()
     play.arrive(concat(handshake, none(flush()).subarray(0, 19)))
     expect(play.protocol.phase).toBe('transmission')
@@ -751,7 +754,7 @@ describe('bytes that nobody asked for', () => {
   })
 })
 
-describe('what breaks the handshake', () => {
+describe('violations during the handshake', () => {
   test.each<[string, Uint8Array, string]>([
     [
       'another protocol',
@@ -783,7 +786,7 @@ describe('what breaks the handshake', () => {
       ] as const),
       'NBD_OPT_GO: expected NBD_INFO_EXPORT before NBD_REP_ACK, received none',
     ],
-  ])('%s ends the conversation without a goodbye', (_, bytes, message) => {
+  ])('%s ends the connection without NBD_CMD_DISC', (_, bytes, message) => {
     const play = new Play()
     play.arrive(bytes)
     const { failure } = play.protocol
@@ -795,7 +798,7 @@ describe('what breaks the handshake', () => {
     expect(play.output.length).toBeLessThanOrEqual(4 + 16 + 29)
   })
 
-  test('an absurd length is refused by the header, and no memory is made for it', () => {
+  test('an invalid length is rejected by the header, and no memory is allocated', () => {
     const play = negotiating()
     play.act((protocol) => protocol.begin('list'))
     const header = encodeOptionReply(Opt.List, Rep.Server)
@@ -805,7 +808,7 @@ describe('what breaks the handshake', () => {
     expect(play.protocol.buffer().length).toBe(16 * KIB)
   })
 
-  test('the longest reply that the limits allow takes just as much memory', () => {
+  test('the longest reply within the limits needs only its own length of memory', () => {
     const play = negotiating({ limits: { optionReplyBytes: 200_000 } })
     play.act((protocol) => protocol.begin('list'))
     const header = encodeOptionReply(Opt.List, Rep.Server)
@@ -814,7 +817,7 @@ describe('what breaks the handshake', () => {
     expect([play.protocol.phase, play.protocol.buffer().length]).toEqual(['haggling', 200_000])
   })
 
-  test('more exports than the limits allow are refused', () => {
+  test('more exports than the limits allow are rejected', () => {
     const play = negotiating({ limits: { listEntries: 10 } })
     play.act((protocol) => protocol.begin('list'))
     const entry = encodeOptionReply(Opt.List, Rep.Server, encodeListEntry({ name: 'x', description: '' }))
@@ -825,8 +828,8 @@ describe('what breaks the handshake', () => {
   })
 })
 
-describe('an option that is refused', () => {
-  test('leaves the caller to pick another', () => {
+describe('a rejected option', () => {
+  test('lets the caller choose another one', () => {
     const play = negotiating()
     play.act((protocol) => protocol.begin('go'))
     play.arrive(encodeOptionReply(Opt.Go, Rep.ErrUnknown))
@@ -837,7 +840,7 @@ describe('an option that is refused', () => {
     expect([play.protocol.phase, play.outcomes[2]]).toEqual(['negotiating', []])
   })
 
-  test('without a word leaves the caller to pick another', () => {
+  test('without a message lets the caller choose another one', () => {
     const play = new Play({ optMode: true })
     play.arrive(encodeGreeting(0))
     const { length } = play.output
@@ -846,7 +849,7 @@ describe('an option that is refused', () => {
     expect(play.outcomes[1]).toMatchObject({ errno: 'ENOTSUP' })
   })
 
-  test('by a hang-up leaves nothing', () => {
+  test('by a disconnect ends the connection', () => {
     const play = new Play({ optMode: true })
     play.arrive(encodeGreeting(0))
     play.act((protocol) => protocol.begin('go'))
@@ -856,7 +859,7 @@ describe('an option that is refused', () => {
   })
 })
 
-describe('a wish that comes after the end', () => {
+describe('a call after the end', () => {
   const ends: readonly [string, (play: Play) => void][] = [
     [
       'dead',
@@ -874,7 +877,7 @@ describe('a wish that comes after the end', () => {
     ],
   ]
 
-  test.each(ends)('to send a command fails it, once (%s)', (phase, end) => {
+  test.each(ends)('to send a command fails it once (%s)', (phase, end) => {
     const play = ready()
     end(play)
     const command = flush()
@@ -895,7 +898,7 @@ describe('a wish that comes after the end', () => {
     }
   })
 
-  test('to leave or to end is none', () => {
+  test('to disconnect or to end has no effect', () => {
     for (const [phase, end] of ends) {
       const play = ready()
       end(play)
@@ -908,11 +911,11 @@ describe('a wish that comes after the end', () => {
   })
 })
 
-describe('a connection that is quicker than its driver', () => {
+describe('a connection that is faster than its driver', () => {
   const bare = (): ClientProtocol<Command> =>
     new ClientProtocol({ address: 'test:', settings, limits: defaultLimits })
 
-  test('may bring bytes before the handshake begins: they are kept', () => {
+  test('may deliver bytes before the handshake begins: they are kept', () => {
     const protocol = bare()
     protocol.buffer().set(encodeGreeting(3))
     protocol.received(18)

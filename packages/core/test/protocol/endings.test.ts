@@ -137,7 +137,7 @@ describe.each(Object.entries(everySession))('in the session %s', (_, session) =>
     }
   })
 
-  test('it is all the same how the connection tells that it is over', () => {
+  test('the way in which the connection reports its end makes no difference', () => {
     for (const cut of cutsOf(session).filter((_cut, index) => index % 7 === 0)) {
       const ends = ways.map((end) => {
         const play = playTo(session, cut)
@@ -182,7 +182,7 @@ describe.each(Object.entries(everySession))('in the session %s', (_, session) =>
   })
 })
 
-test('there are enough places where a server can end', () => {
+test('enough positions are tested', () => {
   const counts = Object.values(everySession).map((session) => cutsOf(session).length)
   expect(Math.min(...counts)).toBeGreaterThan(30)
   expect(counts.reduce((sum, count) => sum + count)).toBeGreaterThan(2000)
@@ -273,8 +273,8 @@ describe('C1: the end of the server’s bytes, or a reset, says where it was', (
   })
 })
 
-describe('commands on their way', () => {
-  test('fail with the failure when the connection dies, one error for all', () => {
+describe('commands in flight', () => {
+  test('fail with the error of the connection, one error for all', () => {
     const play = playTo(sessions.structured, { step: 4, count: 1, ending: 'NbdTransportError' })
     play.act((protocol) => protocol.ended())
     expect(new Set(play.settled.map(({ error }) => error))).toEqual(new Set([play.protocol.failure]))
@@ -294,7 +294,7 @@ describe('commands on their way', () => {
     expect(play.settled).toEqual(play.commands)
   })
 
-  test('keep the error that they have already', () => {
+  test('keep an error that they already have', () => {
     // Step 10 is the first piece of data of "a", after "c" was told to have failed.
     const play = playTo(sessions.structured, { step: 11, count: 0, ending: 'closed' })
     expect(play.command('c').error).toBeInstanceOf(NbdServerError)
@@ -305,7 +305,7 @@ describe('commands on their way', () => {
 })
 
 describe('an error of the connection', () => {
-  test('that is not one of ours is told in our words, with the address', () => {
+  test('of another class is wrapped, with the address', () => {
     const play = playTo(sessions.structured, { step: 4, count: 0, ending: 'closed' })
     const cause = new Error('the cat sat on the modem')
     play.act((protocol) => protocol.disconnected(cause))

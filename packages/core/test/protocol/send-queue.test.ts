@@ -22,13 +22,13 @@ function cookies(bytes: Uint8Array): (number | undefined)[] {
   )
 }
 
-describe('an send queue', () => {
+describe('a send queue', () => {
   test('is empty at first', () => {
     const sendQueue = new SendQueue()
     expect([sendQueue.length, sendQueue.take(MANY), sendQueue.isIntact]).toEqual([0, [], true])
   })
 
-  test('gives out the very memory that was appended, in order', () => {
+  test('returns the appended memory itself, in order', () => {
     const sendQueue = new SendQueue()
     const [a, b] = [octets('01 02'), octets('03')]
     sendQueue.append(a)
@@ -49,7 +49,7 @@ describe('an send queue', () => {
     )
   })
 
-  test('gives out requests that follow one another as one chunk', () => {
+  test('returns consecutive requests as one chunk', () => {
     const sendQueue = new SendQueue()
     for (let cookie = 0; cookie < 64; cookie++) flush(sendQueue, cookie)
     const taken = sendQueue.take(MANY)
@@ -71,7 +71,7 @@ describe('an send queue', () => {
     expect(cookies(taken[2] as Uint8Array)).toEqual([3])
   })
 
-  test('never writes again to memory that it gave out, which the connection may still hold', () => {
+  test('never overwrites returned memory, which the connection may still hold', () => {
     const sendQueue = new SendQueue()
     const held: { chunk: Uint8Array; copy: Uint8Array }[] = []
     for (let cookie = 0; cookie < 3000; cookie++) {
@@ -83,7 +83,7 @@ describe('an send queue', () => {
     for (const { chunk, copy } of held) expect(chunk).toEqual(copy)
   })
 
-  test('needs one chunk more per slab of 16 KiB, and no more', () => {
+  test('needs one more chunk per slab of 16 KiB', () => {
     const sendQueue = new SendQueue()
     let chunks = 0
     for (let turn = 0; turn < 100; turn++) {
@@ -95,7 +95,7 @@ describe('an send queue', () => {
     expect(chunks).toBeLessThanOrEqual(100 + Math.ceil((100 * 64) / Math.floor(16_384 / REQUEST_LENGTH)))
   })
 
-  test('drops what was not taken', () => {
+  test('drops all data that was not taken', () => {
     const sendQueue = new SendQueue()
     flush(sendQueue, 1)
     sendQueue.append(octets('01'))
@@ -108,7 +108,7 @@ describe('an send queue', () => {
 })
 
 describe('a batch', () => {
-  test('ends where the limit is, in the middle of a chunk', () => {
+  test('ends at the limit, inside a chunk', () => {
     const sendQueue = new SendQueue()
     const data = Uint8Array.from({ length: 100 }, (_, index) => index)
     sendQueue.append(data)
@@ -119,7 +119,7 @@ describe('a batch', () => {
     expect(sendQueue.length).toBe(0)
   })
 
-  test('ends between two chunks without an empty one', () => {
+  test('ends between two chunks without an empty chunk', () => {
     const sendQueue = new SendQueue()
     sendQueue.append(octets('01 02'))
     sendQueue.append(octets('03 04'))
@@ -128,7 +128,7 @@ describe('a batch', () => {
     expect(sendQueue.take(2)).toEqual([octets('03 04')])
   })
 
-  test('may be cut in a header, which goes on where it was', () => {
+  test('may end inside a header, which the next batch continues', () => {
     const sendQueue = new SendQueue()
     flush(sendQueue, 1)
     flush(sendQueue, 2)
@@ -137,7 +137,7 @@ describe('a batch', () => {
     expect(cookies(concat(...first, ...sendQueue.take(MANY)))).toEqual([1, 2, 3])
   })
 
-  test('is a piece of one stream, wherever it is cut', () => {
+  test('is a part of one stream, for every limit', () => {
     const parts = fc.array(
       fc.oneof(fc.constant('request' as const), fc.uint8Array({ minLength: 1, maxLength: 50 })),
       {
@@ -166,8 +166,8 @@ describe('a batch', () => {
   })
 })
 
-describe('memory that waits', () => {
-  test('is found to be gone when its owner detached it', () => {
+describe('queued memory', () => {
+  test('is reported if its owner detached it', () => {
     const sendQueue = new SendQueue()
     const data = repeated(1, 100)
     sendQueue.append(data)
@@ -177,7 +177,7 @@ describe('memory that waits', () => {
     expect(sendQueue.isIntact).toBe(false)
   })
 
-  test('is found to be gone behind a header that was cut', () => {
+  test('is reported after a partial header', () => {
     const sendQueue = new SendQueue()
     const data = repeated(1, 100)
     flush(sendQueue, 1)
@@ -187,7 +187,7 @@ describe('memory that waits', () => {
     expect(sendQueue.isIntact).toBe(false)
   })
 
-  test('is found to be gone before more is lined up behind it', () => {
+  test('is reported before more is queued', () => {
     const sendQueue = new SendQueue()
     const data = repeated(1, 100)
     sendQueue.append(data)
@@ -197,7 +197,7 @@ describe('memory that waits', () => {
     expect(sendQueue.isIntact).toBe(false)
   })
 
-  test('is found to have shrunk', () => {
+  test('is reported if it has shrunk', () => {
     const { view, resize } = resizable(100)
     const sendQueue = new SendQueue()
     sendQueue.append(view)

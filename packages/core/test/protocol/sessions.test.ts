@@ -159,21 +159,21 @@ const expected: Readonly<Record<string, Transcript>> = {
 }
 
 describe.each(Object.entries(sessions.shortSessions))('the session %s', (name, session) => {
-  test('has an expectation', () => {
+  test('has an expected result', () => {
     expect(Object.keys(expected)).toContain(name)
   })
 
   // spec: client/haggling/no-hard-disconnect, client/haggling/leave-by-abort, client/haggling/leave-on-shutdown
   // spec: client/disconnect/no-other-way, client/disconnect/leave-on-shutdown, client/baseline/handshake
-  test.each(askings)('goes as it should when it arrives whole, memory asked for %s', (asking) => {
+  test.each(askings)('has the expected result in one piece, buffer() called %s', (asking) => {
     expect(transcript(play(session, asking))).toEqual(expected[name])
   })
 
-  test.each(askings)('goes the same when it arrives byte by byte, memory asked for %s', (asking) => {
+  test.each(askings)('has the same result byte by byte, buffer() called %s', (asking) => {
     expect(transcript(play(session, asking, [1]))).toEqual(expected[name])
   })
 
-  test('goes the same however it is cut', () => {
+  test('has the same result however it is split', () => {
     const counts = fc.array(fc.oneof(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 1, max: 80 })), {
       minLength: 1,
     })
@@ -203,13 +203,13 @@ describe('the session long', () => {
     ],
   }
 
-  test.each(askings)('goes as it should when it arrives whole, memory asked for %s', (asking) => {
+  test.each(askings)('has the expected result in one piece, buffer() called %s', (asking) => {
     const run = play(sessions.long, asking)
     expect(transcript(run)).toEqual(whole)
     expect(run.writes.flat().every((length) => length <= 1024 * 1024)).toBe(true)
   })
 
-  test('goes the same however it is cut', () => {
+  test('has the same result however it is split', () => {
     const sizes = fc.oneof(
       fc.integer({ min: 1, max: 30 }),
       fc.integer({ min: 16_000, max: 17_000 }),
@@ -227,6 +227,6 @@ describe('the session long', () => {
   })
 })
 
-test('every session is known as it should go', () => {
+test('every session has an expected result', () => {
   expect(Object.keys(expected)).toEqual(Object.keys(sessions.shortSessions))
 })

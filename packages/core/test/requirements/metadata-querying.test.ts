@@ -29,7 +29,7 @@ async function go({ handle, server }: Pair): Promise<Handle> {
   return handle
 }
 
-describe('block status is not asked for', () => {
+describe('block status is not requested', () => {
   const ways: Readonly<Record<string, () => Promise<Pair>>> = {
     'where no context was selected': () => negotiating({ structuredReplies: true }),
     'where structured replies were declined': () =>

@@ -24,7 +24,7 @@ describe('NBD_OPT_EXPORT_NAME', () => {
   test.each([
     [true, 10],
     [false, 134],
-  ])('with NO_ZEROES %p reads %d bytes and learns the export', (noZeroes, length) => {
+  ])('with NO_ZEROES %p reads %d bytes', (noZeroes, length) => {
     const dialogue = dialogueWith(noZeroes)
     const reply = encodeExportNameReply(shape, noZeroes)
     expect(reply.length).toBe(length)
@@ -34,20 +34,20 @@ describe('NBD_OPT_EXPORT_NAME', () => {
     expect(dialogue.negotiation.info).toBe(known)
   })
 
-  test('reads every byte of the size in its place', () => {
+  test('decodes every byte of the size', () => {
     const dialogue = dialogueWith(true)
     const reply = octets('01 23 45 67 89 ab cd ef  00 01')
     expect(dialogue.read(optExportName(dialogue.negotiation), reply).size).toBe(0x0123456789abcdefn)
   })
 
-  test('knows what was agreed before', () => {
+  test('keeps the negotiated features', () => {
     const dialogue = dialogueWith(true)
     dialogue.negotiation.structuredReplies = true
     const reply = encodeExportNameReply(shape, true)
     expect(dialogue.read(optExportName(dialogue.negotiation), reply).canDf).toBe(true)
   })
 
-  test('that is not answered at all was not granted', () => {
+  test('without an answer was rejected', () => {
     const dialogue = dialogueWith(true)
     const error = dialogue.interrupt(optExportName(dialogue.negotiation), hangup)
     expect(error).toBeInstanceOf(NbdNegotiationError)
@@ -58,29 +58,26 @@ describe('NBD_OPT_EXPORT_NAME', () => {
     })
   })
 
-  test.each([1, 9])(
-    'that is answered with %d bytes of 10 was granted, and the connection broke',
-    (length) => {
-      const dialogue = dialogueWith(true)
-      const reply = encodeExportNameReply(shape, true).subarray(0, length)
-      expect(dialogue.interrupt(optExportName(dialogue.negotiation), hangup, reply)).toBe(hangup)
-    },
-  )
+  test.each([1, 9])('with %d of 10 bytes was accepted, and the connection broke', (length) => {
+    const dialogue = dialogueWith(true)
+    const reply = encodeExportNameReply(shape, true).subarray(0, length)
+    expect(dialogue.interrupt(optExportName(dialogue.negotiation), hangup, reply)).toBe(hangup)
+  })
 
-  test('that is answered without its zeroes broke', () => {
+  test('without its zeroes is a broken connection', () => {
     const dialogue = dialogueWith(false)
     const reply = encodeExportNameReply(shape, true)
     expect(dialogue.interrupt(optExportName(dialogue.negotiation), hangup, reply)).toBe(hangup)
     expect(dialogue.negotiation.info).toBeUndefined()
   })
 
-  test('that fails for another reason fails for that reason', () => {
+  test('that fails for another reason has that error', () => {
     const dialogue = dialogueWith(true)
     const reason = new Error('enough')
     expect(dialogue.interrupt(optExportName(dialogue.negotiation), reason)).toBe(reason)
   })
 
-  test('refuses flags of 0', () => {
+  test('rejects flags of 0', () => {
     const dialogue = dialogueWith(true)
     const reply = encodeExportNameReply({ size: 1, transmissionFlags: 0 }, true)
     expect(refusal(() => dialogue.read(optExportName(dialogue.negotiation), reply)).message).toBe(

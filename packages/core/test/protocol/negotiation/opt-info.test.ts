@@ -132,7 +132,7 @@ describe.each([
     ['an export of 13 bytes', '00 00 00 00 00 00 00 00 00 01 00 01 00'],
     ['block sizes of 13 bytes', '00 03 00 00 00 01 00 00 10 00 00 00 10'],
     ['a name with a NUL', '00 01 61 00'],
-  ])('refuses %s', (_, data) => {
+  ])('rejects %s', (_, data) => {
     const dialogue = new Dialogue()
     expect(refusal(() => ask(dialogue, info(octets(data)))).message).toMatch(/^NBD_(REP_)?INFO/)
     expect(dialogue.negotiation.info).toBeUndefined()
@@ -141,7 +141,7 @@ describe.each([
   test.each([
     ['flags of 0', { size: 1, transmissionFlags: 0 }, 'the transmission flags are 0'],
     ['a negative size', { size: 2n ** 63n, transmissionFlags: 1 }, 'beyond 2^63-1 bytes'],
-  ])('refuses %s', (_, wrong, message) => {
+  ])('rejects %s', (_, wrong, message) => {
     const dialogue = new Dialogue()
     expect(refusal(() => ask(dialogue, info(encodeInfoExport(wrong)), ack)).message).toMatch(message)
     expect(dialogue.negotiation.info).toBeUndefined()

@@ -28,7 +28,7 @@ describe('NBD_OPT_LIST_META_CONTEXT', () => {
   })
 
   // spec: client/list-meta-context/ignore-the-id
-  test('finds names, and changes nothing', () => {
+  test('returns names and changes nothing', () => {
     const dialogue = new Dialogue()
     const found = dialogue.read(
       optListMetaContext(dialogue.negotiation, []),
@@ -40,7 +40,7 @@ describe('NBD_OPT_LIST_META_CONTEXT', () => {
     expect(dialogue.negotiation.activeContexts.size).toBe(0)
   })
 
-  test('takes as many as the limit allows', () => {
+  test('accepts as many as the limit allows', () => {
     const dialogue = new Dialogue({ limits: { listEntries: 1 } })
     const replies = [context(ListMetaContext, 0, 'a:b'), context(ListMetaContext, 0, 'a:c')]
     const error = refusal(() => dialogue.read(optListMetaContext(dialogue.negotiation, []), ...replies))
@@ -72,7 +72,7 @@ describe('NBD_OPT_SET_META_CONTEXT', () => {
     expect(dialogue.negotiation.activeContexts).toEqual(new Map([[5, 'base:allocation']]))
   })
 
-  test('forgets what was selected before, also when it is refused', () => {
+  test('discards the previous selection, even if it is rejected', () => {
     const dialogue = structured()
     select(dialogue)
     const refused = encodeOptionReply(SetMetaContext, Rep.ErrTooBig)
@@ -82,7 +82,7 @@ describe('NBD_OPT_SET_META_CONTEXT', () => {
     expect(dialogue.negotiation.activeContexts.size).toBe(0)
   })
 
-  test('takes one context twice, as nbdkit tells of it where it was asked for twice', () => {
+  test('accepts a context twice, which nbdkit sends for two equal queries', () => {
     const dialogue = structured()
     const twice = [context(SetMetaContext, 1, 'a:b'), context(SetMetaContext, 1, 'a:b'), ack(SetMetaContext)]
     expect(dialogue.read(optSetMetaContext(dialogue.negotiation, ['a:b', 'a:b']), ...twice)).toEqual(['a:b'])
@@ -102,7 +102,7 @@ describe('NBD_OPT_SET_META_CONTEXT', () => {
     expect(dialogue.sent).toHaveLength(0)
   })
 
-  test('takes one context once, where it came under two ids', () => {
+  test('uses one id of a context that has two', () => {
     const dialogue = structured()
     const replies = [
       ...[context(SetMetaContext, 3, 'a:b'), context(SetMetaContext, 1, 'a:c')],
@@ -117,7 +117,7 @@ describe('NBD_OPT_SET_META_CONTEXT', () => {
     ])
   })
 
-  test('refuses one id for two contexts', () => {
+  test('rejects one id for two contexts', () => {
     const dialogue = structured()
     const replies = [
       context(SetMetaContext, 1, 'a:b'),
@@ -139,14 +139,14 @@ describe('the selection before NBD_OPT_GO', () => {
     ['it is switched off', { ...wish, requestMetaContext: false }, true],
     // spec: client/metadata/structured-replies-first
     ['there are no structured replies', wish, false],
-  ])('is left out when %s', (_, options, structuredReplies) => {
+  ])('is omitted if %s', (_, options, structuredReplies) => {
     const dialogue = new Dialogue(options)
     dialogue.negotiation.structuredReplies = structuredReplies
     dialogue.read(selectMetaContexts(dialogue.negotiation))
     expect(dialogue.sent).toHaveLength(0)
   })
 
-  test('may be refused', () => {
+  test('may be rejected', () => {
     const dialogue = new Dialogue(wish)
     dialogue.negotiation.structuredReplies = true
     dialogue.read(selectMetaContexts(dialogue.negotiation), encodeOptionReply(SetMetaContext, Rep.ErrUnsup))
@@ -156,7 +156,7 @@ describe('the selection before NBD_OPT_GO', () => {
     )
   })
 
-  test('ends everything when the server shuts down', () => {
+  test('ends the connection if the server is shutting down', () => {
     const dialogue = new Dialogue(wish)
     dialogue.negotiation.structuredReplies = true
     const shutdown = encodeOptionReply(SetMetaContext, Rep.ErrShutdown)

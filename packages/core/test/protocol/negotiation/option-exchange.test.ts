@@ -10,7 +10,7 @@ import { Dialogue, thrownBy } from './option-exchange-harness.js'
 const { List } = Opt
 
 describe('an option', () => {
-  test('is sent with its data, counted and told', () => {
+  test('is sent with its data, counted and logged', () => {
     const dialogue = new Dialogue()
     sendOption(dialogue.negotiation, Opt.ExportName, octets('61 62'))
     expect(dialogue.sent).toEqual(octets('49 48 41 56 45 4f 50 54  00 00 00 01  00 00 00 02  61 62'))
@@ -35,13 +35,13 @@ describe('a reply', () => {
     expect([reply, data]).toEqual([Rep.Server, octets('01 02 03')])
   })
 
-  test('without data asks for no byte more', () => {
+  test('without data needs no more bytes', () => {
     const dialogue = new Dialogue()
     const { reply, data } = receive(encodeOptionReply(List, Rep.Ack), undefined, dialogue)
     expect([reply, data.length, dialogue.wanted]).toEqual([Rep.Ack, 0, [20]])
   })
 
-  test('is told', () => {
+  test('is logged', () => {
     const dialogue = new Dialogue()
     receive(encodeOptionReply(List, Rep.Server, octets('00 00 00 01 61')), Rep.Server, dialogue)
     expect(dialogue.traced).toEqual(['<- NBD_OPT_LIST NBD_REP_SERVER length=5 name="a" description=""'])
@@ -64,14 +64,14 @@ describe('a reply', () => {
     expect(dialogue.traced).toEqual([line])
   })
 
-  test('to another option breaks the protocol', () => {
+  test('to another option is a violation', () => {
     const error = refusal(() => receive(encodeOptionReply(Opt.Go, Rep.Ack)))
     expect(error.message).toBe(
       'NBD_OPT_LIST: expected a reply to NBD_OPT_LIST, received a reply to NBD_OPT_GO',
     )
   })
 
-  test('with another magic breaks the protocol', () => {
+  test('with another magic is a violation', () => {
     const bytes = encodeOptionReply(List, Rep.Ack)
     bytes[7] = 0
     expect(refusal(() => receive(bytes)).message).toBe(
@@ -80,7 +80,7 @@ describe('a reply', () => {
   })
 })
 
-describe('a reply that does not belong to the option is refused by its header', () => {
+describe('a reply of the wrong type is rejected by its header', () => {
   const header = (reply: number, length: number): Uint8Array => {
     const bytes = encodeOptionReply(List, reply)
     new DataView(bytes.buffer).setUint32(16, length)
@@ -98,13 +98,13 @@ describe('a reply that does not belong to the option is refused by its header', 
     [0, 'NBD_REP_? (0)'],
     [5, 'NBD_REP_? (5)'],
     [0x7fffffff, 'NBD_REP_? (2147483647)'],
-  ])('%d, where only NBD_REP_ACK can come', (reply, name) => {
+  ])('%d, if only NBD_REP_ACK is valid', (reply, name) => {
     const error = refusal(receive(header(reply, 1000)))
     expect(error.message).toBe(`NBD_OPT_LIST: expected NBD_REP_ACK, received ${name}`)
     expect([error.expected, error.received]).toEqual(['NBD_REP_ACK', name])
   })
 
-  test.each([Rep.Info, Rep.MetaContext, 5])('%d, where another can come', (reply) => {
+  test.each([Rep.Info, Rep.MetaContext, 5])('%d, if another type is valid', (reply) => {
     expect(refusal(receive(header(reply, 1000), Rep.Server)).message).toMatch(
       /^NBD_OPT_LIST: expected NBD_REP_SERVER or NBD_REP_ACK, received NBD_REP_/,
     )
@@ -120,13 +120,13 @@ describe('a reply that does not belong to the option is refused by its header', 
       0xffffffff,
       'NBD_REP_ERR_UNSUP with at most 4096 bytes of data, received 4294967295 bytes',
     ],
-  ])('%d with %d bytes, before any of them is waited for', (reply, length, message) => {
+  ])('%d with %d bytes, before they arrive', (reply, length, message) => {
     expect(refusal(receive(header(reply, length), Rep.Server)).message).toBe(
       `NBD_OPT_LIST: expected ${message}`,
     )
   })
 
-  test('with more than the caller allows', () => {
+  test('with more bytes than the caller allows', () => {
     const dialogue = new Dialogue({ limits: { optionReplyBytes: 100 } })
     const run = (reply: number) => () =>
       dialogue.read(receiveReply(dialogue.negotiation, List, Rep.Server), header(reply, 101))
@@ -134,7 +134,7 @@ describe('a reply that does not belong to the option is refused by its header', 
     expect(refusal(run(Rep.ErrUnsup)).message).toMatch('at most 100 bytes of data, received 101 bytes')
   })
 
-  test('but not with just as much', () => {
+  test('but not with exactly as many', () => {
     const dialogue = new Dialogue({ limits: { optionReplyBytes: 100 } })
     const reply = encodeOptionReply(List, Rep.Server, repeated(1, 100))
     expect(dialogue.read(receiveReply(dialogue.negotiation, List, Rep.Server), reply).data).toHaveLength(100)

@@ -46,7 +46,7 @@ function play(mode: (typeof modes)[number], command: Command, payload: Uint8Arra
 }
 
 describe('a block status chunk', () => {
-  test.each(modes)('of %s replies is a head and descriptors, taken as they come', (mode) => {
+  test.each(modes)('of %s replies is a header and descriptors, decoded as they arrive', (mode) => {
     const layout = replyHeaders[mode].status
     const { headLength, descriptorLength } = layout
     const payload = encodeBlockStatus(layout, 1, descriptors)
@@ -72,7 +72,7 @@ describe('a block status chunk', () => {
     ['structured', 13, 'NBD_REPLY_TYPE_BLOCK_STATUS of 4 + n * 8 bytes, n at least 1, received 13 bytes'],
     ['extended', 0, 'NBD_REPLY_TYPE_BLOCK_STATUS_EXT of 8 + n * 16 bytes, n at least 1, received 0 bytes'],
   ] as const)(
-    'of %s replies that cannot be %d bytes long is passed over, and spoils its command',
+    'of %s replies with the invalid length %d is skipped and fails its command',
     (mode, length, problem) => {
       const command = blockStatus()
       expect(play(mode, command, new Uint8Array(length), 5).reduce((sum, count) => sum + count, 0)).toBe(
@@ -82,7 +82,7 @@ describe('a block status chunk', () => {
     },
   )
 
-  test('with another count than its length has room for is passed over as well', () => {
+  test('with a count that does not match its length is skipped too', () => {
     const layout = replyHeaders.extended.status
     const payload = encodeBlockStatus(layout, 1, descriptors)
     payload[7] = 3

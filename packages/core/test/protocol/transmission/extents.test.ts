@@ -27,7 +27,7 @@ function play(
 const dirty: Reply[number] = [7, [[8192, 1]]]
 
 describe('the status of blocks', () => {
-  test('is a list of extents for each context, which adjoin from the offset on', () => {
+  test('is a list of adjacent extents for each context, from the offset', () => {
     const { status, error } = play([
       [
         1,
@@ -109,7 +109,7 @@ describe('the status of blocks', () => {
   })
 })
 
-describe('a status that cannot be', () => {
+describe('an invalid status', () => {
   test.each<[string, Reply, string]>([
     [
       'an extent of no bytes',
@@ -174,13 +174,13 @@ describe('a status that cannot be', () => {
       ],
     ],
     ['one that is longer than the request', [[1, [[8193, 0]]], dirty]],
-  ])('where one was asked for: %s', (_, reply) => {
+  ])('with reqOne: %s', (_, reply) => {
     expect(play(reply, { isOne: true }).error).toBe(
       'reply to blockStatus of 8192 bytes at 4096: expected one extent of at most 8192 bytes (NBD_CMD_FLAG_REQ_ONE), received more',
     )
   })
 
-  test('stops the list, however long it goes on', () => {
+  test('ends the list, however many extents follow', () => {
     const { status } = play([[1, [[512, 0], [0, 0], ...Array(1000).fill([1, 0])]], dirty])
     expect(status.extents.get('base:allocation')?.length).toBeLessThan(3)
   })

@@ -16,7 +16,7 @@ import { read, write } from './commands.js'
 const KIB = 1024
 
 describe('the memory of a read', () => {
-  test('is that of the caller, or made once', () => {
+  test('is that of the caller, or is allocated once', () => {
     const own = repeated(1, 8)
     expect(destinationOf(read(8, 0, { destination: own }))).toBe(own)
     const command = read(8)
@@ -25,7 +25,7 @@ describe('the memory of a read', () => {
     expect(destinationOf(command)).toBe(made)
   })
 
-  test('is made before it is sent when it is long, and only then', () => {
+  test('is allocated before the request is sent only if it is long', () => {
     const own = repeated(1, 128 * KIB)
     const data = repeated(1, 128 * KIB)
     const commands = [
@@ -44,13 +44,13 @@ describe('the memory of a read', () => {
     expect(commands[2]?.destination).toBe(own)
   })
 
-  test('that cannot be had is an error of its own command', () => {
+  test('that cannot be allocated fails only its command', () => {
     const error = preallocate(read(2 ** 53 - 1))
     expect(error).toBeInstanceOf(NbdUsageError)
     expect(error).toMatchObject({ errno: 'ENOMEM', cause: expect.objectContaining({ name: 'RangeError' }) })
   })
 
-  test('is not written to once it is given up or given away', () => {
+  test('is not written after an abort or a detach', () => {
     const [here, lazy, gone, abandoned] = [
       read(8, 0, { destination: repeated(1, 8) }),
       read(8),
@@ -68,7 +68,7 @@ describe('the memory of a read', () => {
 })
 
 describe('a chunk', () => {
-  test('belongs where its offset says, each byte once', () => {
+  test('is written at its offset, each byte once', () => {
     const command = read(100, 4096)
     expect([recordRange(command, 4146, 50), recordRange(command, 4096, 50)]).toEqual([50, 0])
     expect(exportOffset(command, 50)).toBe(4146n)
@@ -79,13 +79,13 @@ describe('a chunk', () => {
     ['no byte', 4096, 0, 'at least one byte in a chunk, received none'],
     ['a byte before', 4095, 1, 'data within the request, received 1 bytes at 4095'],
     ['a byte behind', 4195, 2, 'data within the request, received 2 bytes at 4195'],
-  ])('of %s is refused', (_, offset, length, says) => {
+  ])('of %s is rejected', (_, offset, length, says) => {
     expect(() => recordRange(read(100, 4096), offset, length)).toThrow(
       `reply to pread of 100 bytes at 4096: expected ${says}`,
     )
   })
 
-  test('that brings a byte again is refused, and a second one where one was asked for', () => {
+  test('with a byte that was received before is rejected, and so is a second chunk with df', () => {
     const twice = read(100)
     recordRange(twice, 0, 50)
     expect(() => recordRange(twice, 49, 1)).toThrow(/expected each byte once, received an overlapping chunk/)
@@ -96,7 +96,7 @@ describe('a chunk', () => {
     )
   })
 
-  test('that is missing at the end is refused, unless an error explains it', () => {
+  test('that is missing at the end is rejected, unless there is an error', () => {
     const command = read(100)
     recordRange(command, 0, 99)
     expect(() => checkComplete(command)).toThrow(NbdProtocolError)

@@ -35,7 +35,7 @@ describe('the error of a command', () => {
     expect(serverError(command, told, context).message).toBe(message)
   })
 
-  test('tells everything in fields as well', () => {
+  test('has all values in fields too', () => {
     const error = serverError(command, { value: 5, message: 'bad sector', offset: 1_048_580 }, context)
     expect(error).toBeInstanceOf(NbdServerError)
     expect(error).toMatchObject({
@@ -44,7 +44,7 @@ describe('the error of a command', () => {
     })
   })
 
-  test('leaves out what was not told', () => {
+  test('omits unknown values', () => {
     const error = serverError(command, { value: 5, message: '' }, context)
     expect([error.errorOffset, error.serverMessage]).toEqual([undefined, undefined])
   })

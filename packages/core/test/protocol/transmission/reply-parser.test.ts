@@ -66,7 +66,7 @@ function violation(replying: Replying, ...bytes: Uint8Array[]): NbdProtocolError
 describe('a simple reply', () => {
   const simple = { structuredReplies: false }
 
-  test.each([true, false])('settles what has no data (structured replies: %p)', (structuredReplies) => {
+  test.each([true, false])('settles a command without data (structured replies: %p)', (structuredReplies) => {
     const [a, b, c] = [write(repeated(1, 9)), flush(), trim(512)]
     const replying = new Replying({ structuredReplies })
     replying.send(a, b, c)
@@ -77,7 +77,7 @@ describe('a simple reply', () => {
     expect(replying.reader.isBetweenReplies).toBe(true)
   })
 
-  test('brings the data of a read, to where the caller wants it', () => {
+  test("receives the data of a read into the caller's memory", () => {
     const destination = repeated(0xee, 8)
     const command = read(8, 4096, { destination })
     const replying = waitingFor(command, simple)
@@ -88,13 +88,13 @@ describe('a simple reply', () => {
     expect(replying.stats.chunksReceived).toBe(1)
   })
 
-  test('brings the data of a read into memory of its own', () => {
+  test('receives the data of a read into new memory', () => {
     const command = read(8)
     waitingFor(command, simple).arrive(encodeSimpleReply(cookieOf(command), 0), pattern(8))
     expect(command.destination).toEqual(pattern(8))
   })
 
-  test('of no bytes is whole at once', () => {
+  test('of 0 bytes is complete at once', () => {
     const command = read(0)
     const replying = waitingFor(command, simple)
     replying.arrive(encodeSimpleReply(cookieOf(command), 0))
@@ -117,7 +117,7 @@ describe('a simple reply', () => {
     },
   )
 
-  test('to a read is wrong where structured replies were agreed, with or without an error', () => {
+  test('to a read is a violation if structured replies were negotiated, with or without an error', () => {
     for (const error of [0, 5]) {
       const command = read(8, 512)
       expect(violation(waitingFor(command), encodeSimpleReply(cookieOf(command), error)).message).toBe(
@@ -155,7 +155,7 @@ describe('a structured reply', () => {
   })
 
   // spec: client/read/reassemble
-  test('may bring its pieces in any order, with holes, among the replies of others', () => {
+  test('may have data and holes in any order, between other replies', () => {
     const destination = repeated(0xee, 30)
     const [a, b, c] = [read(30, 1000, { destination }), read(4, 0), flush()]
     const replying = new Replying()
@@ -182,7 +182,7 @@ describe('a structured reply', () => {
     expect(destination).toEqual(new Uint8Array(30))
   })
 
-  test('of no bytes has no data', () => {
+  test('of 0 bytes has no data', () => {
     const command = read(0)
     const replying = waitingFor(command)
     replying.arrive(none(command))
@@ -190,7 +190,7 @@ describe('a structured reply', () => {
   })
 
   // spec: client/reply-flags/unknown
-  test('may have flags that we do not know', () => {
+  test('may have unknown flags', () => {
     const command = read(8)
     const replying = waitingFor(command)
     replying.arrive(data(command, 0xfffe, 0, pattern(8)))
@@ -199,7 +199,7 @@ describe('a structured reply', () => {
     expect(replying.settled).toEqual([command])
   })
 
-  test.each([2n ** 63n, 2n ** 64n - 8n])('reaches to the last byte there is: at %d', (offset) => {
+  test.each([2n ** 63n, 2n ** 64n - 8n])('may end at the last offset: %d', (offset) => {
     const command = read(8, offset)
     waitingFor(command).arrive(
       data(command, 0, offset + 4n, pattern(4, 4)),
@@ -210,7 +210,7 @@ describe('a structured reply', () => {
 })
 
 describe('an error chunk', () => {
-  test('fails its command, with text and place', () => {
+  test('fails its command, with its message and offset', () => {
     const command = read(8, 512)
     const replying = waitingFor(command)
     replying.arrive(failure(command, Done, 5, { message: 'bad sector', offset: 514 }))
@@ -227,7 +227,7 @@ describe('an error chunk', () => {
     expect(command.error).toMatchObject({ errno: 'EPERM', message: `${command}: server replied EPERM` })
   })
 
-  test('need not be the last, and data may still follow', () => {
+  test('may be followed by data', () => {
     const command = read(8)
     const replying = waitingFor(command)
     replying.arrive(failure(command, 0, 5, { offset: 0 }), data(command, 0, 4, pattern(4)))
@@ -239,7 +239,7 @@ describe('an error chunk', () => {
     ])
   })
 
-  test('is the command’s error when it was the first', () => {
+  test('is the error of the command if it is the first one', () => {
     const command = read(8)
     waitingFor(command).arrive(
       failure(command, 0, 28, { offset: 1 }),
@@ -252,7 +252,7 @@ describe('an error chunk', () => {
     ['before the read', 511],
     ['behind the read', 520],
     ['near the end of all', 2n ** 64n - 1n],
-  ])('keeps its error when its place is %s', (_, offset) => {
+  ])('keeps its error if its offset is %s', (_, offset) => {
     const command = read(8, 512)
     waitingFor(command).arrive(
       encodeErrorChunk(cookieOf(command), Done, { value: 5, message: 'bad', offset }),
@@ -260,14 +260,14 @@ describe('an error chunk', () => {
     expect(command.error).toMatchObject({ errno: 'EIO', errorOffset: undefined, serverMessage: 'bad' })
   })
 
-  test.each([512, 519])('knows its place at %d, at the border of the read', (offset) => {
+  test.each([512, 519])('may have the offset %d, at the border of the read', (offset) => {
     const command = read(8, 512)
     waitingFor(command).arrive(failure(command, Done, 5, { offset }))
     expect(command.error).toMatchObject({ errorOffset: BigInt(offset) })
   })
 
   // spec: client/reply-types/unknown-error
-  test.each([0x8003, 0xffff])('of a type that is unknown, %d, fails its command as well', (type) => {
+  test.each([0x8003, 0xffff])('of the unknown type %d fails its command too', (type) => {
     const command = read(8)
     const other = flush()
     const replying = new Replying()
@@ -277,7 +277,7 @@ describe('an error chunk', () => {
     expect(replying.settled).toEqual([command, other])
   })
 
-  test('may have the longest text there is, and more behind it', () => {
+  test('may have the longest message, and bytes after it', () => {
     const command = read(8)
     waitingFor(command).arrive(
       chunk(
@@ -328,7 +328,7 @@ describe('an error chunk', () => {
   })
 })
 
-describe('what breaks the protocol', () => {
+describe('violations of the protocol', () => {
   const absurd = (command: Command, type: number, length: number): Uint8Array => {
     const header = encodeChunkHeader(cookieOf(command), Done, type, 0)
     viewOf(header).setUint32(CHUNK_PAYLOAD_LENGTH, length)
@@ -447,7 +447,7 @@ describe('what breaks the protocol', () => {
     expect(error.message).toBe(`reply to ${command}: expected ${error.expected}, received ${error.received}`)
   })
 
-  test('one piece where one was asked for does not', () => {
+  test('a single chunk with df is valid', () => {
     const command = read(8, 0, { flags: CommandFlag.Df })
     const replying = waitingFor(command)
     replying.arrive(data(command, 0, 0, pattern(8)), none(command))
@@ -490,7 +490,7 @@ describe('what breaks the protocol', () => {
     expect(command.destination).toBeUndefined()
   })
 
-  test('more pieces than can be told apart', () => {
+  test('more separate chunks than the limit', () => {
     const command = read(4 * MAX_PIECES)
     const replying = waitingFor(command)
     const pieces = Array.from({ length: MAX_PIECES + 1 }, (_, piece) => hole(command, 0, 2 * piece + 1, 1))
@@ -512,7 +512,7 @@ describe('what breaks the protocol', () => {
   })
 })
 
-describe('a reply to nobody', () => {
+describe('a reply with an unknown cookie', () => {
   const stranger = { cookieHigh: 0x01234567, cookieLow: 0x89abcdef }
 
   test.each([
@@ -530,22 +530,25 @@ describe('a reply to nobody', () => {
     ])
   })
 
-  test.each([true, false])('comes when one was answered already (structured: %p)', (structuredReplies) => {
-    const [command, other] = [flush(), flush()]
-    const replying = new Replying({ structuredReplies })
-    replying.send(command, other)
-    const reply = structuredReplies ? none(command) : encodeSimpleReply(cookieOf(command), 0)
-    replying.arrive(reply)
-    // Its place may be taken by then.
-    replying.send(flush())
-    expect(refusal(() => replying.arrive(reply)).message).toMatch('belongs to no command in flight')
-    expect(replying.settled).toEqual([command])
-  })
+  test.each([true, false])(
+    'is a violation after its command was answered (structured: %p)',
+    (structuredReplies) => {
+      const [command, other] = [flush(), flush()]
+      const replying = new Replying({ structuredReplies })
+      replying.send(command, other)
+      const reply = structuredReplies ? none(command) : encodeSimpleReply(cookieOf(command), 0)
+      replying.arrive(reply)
+      // Its place may be taken by then.
+      replying.send(flush())
+      expect(refusal(() => replying.arrive(reply)).message).toMatch('belongs to no command in flight')
+      expect(replying.settled).toEqual([command])
+    },
+  )
 })
 
-describe('a command that nobody waits for', () => {
+describe('an abandoned command', () => {
   test.each([true, false])(
-    'has its reply drained, and its neighbours live (canReceiveInPlace: %p)',
+    'has its reply drained, and other commands continue (canReceiveInPlace: %p)',
     (canReceiveInPlace) => {
       for (const when of [0, 28, 40, 28 + 200 * KIB - 1]) {
         const destination = repeated(0xee, 200 * KIB)
@@ -567,7 +570,7 @@ describe('a command that nobody waits for', () => {
     },
   )
 
-  test('gets no memory', () => {
+  test('allocates no memory', () => {
     const command = read(200 * KIB)
     const replying = waitingFor(command)
     command.abandoned = true
@@ -576,7 +579,7 @@ describe('a command that nobody waits for', () => {
     expect(replying.moved.inPlace).toBe(0)
   })
 
-  test('is still held to the protocol', () => {
+  test('is still checked for violations', () => {
     const command = read(8)
     const replying = waitingFor(command)
     command.abandoned = true
@@ -584,8 +587,8 @@ describe('a command that nobody waits for', () => {
   })
 })
 
-describe('memory that was taken away', () => {
-  test('fails its command, and its neighbours live', () => {
+describe('detached memory', () => {
+  test('fails its command, and other commands continue', () => {
     for (const when of [0, 20, 30, 28 + 100 * KIB]) {
       const destination = repeated(0xee, 200 * KIB)
       const [command, next] = [read(200 * KIB, 512, { destination }), read(4, 0)]
@@ -604,7 +607,7 @@ describe('memory that was taken away', () => {
     }
   })
 
-  test.each([5, 15])('fails its command when it has %d bytes of 10, for data and for a hole', (length) => {
+  test.each([5, 15])('fails its command if it has %d bytes of 10, for data and for a hole', (length) => {
     for (const make of [
       (command: Command) => data(command, Done, 0, pattern(10)),
       (command: Command) => hole(command, Done, 0, 10),
@@ -623,7 +626,7 @@ describe('memory that was taken away', () => {
   })
 })
 
-describe('the memory that is lent', () => {
+describe('the lent memory', () => {
   /** A reader whose next bytes are `length` bytes of data. */
   function awaiting(
     length: number,
@@ -635,13 +638,13 @@ describe('the memory that is lent', () => {
     return { command, replying }
   }
 
-  test('is the staging buffer while a header is awaited', () => {
+  test('is the staging buffer while a header is expected', () => {
     const replying = waitingFor(read(MIB))
     const view = replying.reader.buffer()
     expect([replying.isStaging(view), view.length]).toEqual([true, 16 * KIB])
   })
 
-  test('is the command’s own for data of 128 KiB or more: just these', () => {
+  test('is exactly the memory of the command for data of 128 KiB or more', () => {
     for (const length of [128 * KIB, MIB]) {
       const destination = repeated(0, length + 20)
       const { replying } = awaiting(length, { destination: destination.subarray(10, length + 10) })
@@ -655,7 +658,7 @@ describe('the memory that is lent', () => {
     expect(replying.isStaging(replying.reader.buffer())).toBe(true)
   })
 
-  test('begins where the data has got to, to the last byte', () => {
+  test('begins after the received data, up to the last byte', () => {
     const { command, replying } = awaiting(200 * KIB)
     let at = 0
     for (const count of [1000, 190 * KIB, 10 * KIB - 1001, 1]) {
@@ -694,7 +697,7 @@ describe('the memory that is lent', () => {
     ['16: half', 16, 8 * (4 * KIB + 20) + 9],
     ['11, an odd number: half', 11, 5.5 * (4 * KIB + 20) + 9],
     ['4000: as much as there is room for', 4000, 64 * KIB],
-  ])('is room for a share of the replies that are on their way: of %s', (_, left, length) => {
+  ])('has room for a part of the outstanding replies: %s', (_, left, length) => {
     const replying = new Replying()
     const commands = Array.from({ length: left }, () => read(4 * KIB))
     // As long as it ever grows.
@@ -706,20 +709,20 @@ describe('the memory that is lent', () => {
   test.each([
     ['64 writes: half of their heads', 64, 32 * 20 + 9],
     ['8 writes: no shorter than it is worth', 8, 256],
-  ])('is room for few bytes where the replies are short: of %s', (_, left, length) => {
+  ])('has room for few bytes if the replies are short: %s', (_, left, length) => {
     const replying = new Replying()
     replying.send(...Array.from({ length: left }, () => write(repeated(1, 4 * KIB))))
     expect(replying.reader.buffer().length).toBe(length)
   })
 
-  test('is room for one whole reply at the least', () => {
+  test('has room for at least one complete reply', () => {
     const replying = new Replying()
     replying.receiveBuffer.reserve(64 * KIB)
     replying.send(read(30 * KIB))
     expect(replying.reader.buffer().length).toBe(30 * KIB + 29)
   })
 
-  test('is all the room where nobody knows how long the replies are', () => {
+  test('is the whole buffer if the length of the replies is unknown', () => {
     const replying = new Replying()
     replying.receiveBuffer.reserve(64 * KIB)
     expect(replying.reader.buffer().length).toBe(64 * KIB)
@@ -730,7 +733,7 @@ describe('the memory that is lent', () => {
     expect(replying.reader.buffer().length).toBe(64 * KIB)
   })
 
-  test('brings nothing before it is full, in the middle of long data', () => {
+  test('delivers nothing inside long data before it is full', () => {
     const { replying } = awaiting(200 * KIB)
     replying.reader.buffer()
     expect(replying.reader.received(100 * KIB)).toBe(false)
@@ -739,7 +742,7 @@ describe('the memory that is lent', () => {
     expect(replying.settled.length).toBe(1)
   })
 
-  test('is what the last question got', () => {
+  test('is that of the last call of buffer()', () => {
     const { command, replying } = awaiting(200 * KIB)
     const first = replying.reader.buffer()
     const second = replying.reader.buffer()
@@ -755,7 +758,7 @@ describe('the memory that is lent', () => {
     expectBytes(command.destination, new Uint8Array(200 * KIB))
   })
 
-  test('is staging for a command that may be abandoned, or is', () => {
+  test('is the staging buffer for a command that may be abandoned, or is', () => {
     for (const init of [{ canReceiveInPlace: false }, {}]) {
       const { command, replying } = awaiting(200 * KIB, init)
       command.abandoned = init.canReceiveInPlace !== false
@@ -763,14 +766,14 @@ describe('the memory that is lent', () => {
     }
   })
 
-  test('is staging when the command’s own was detached', () => {
+  test('is the staging buffer if the memory of the command was detached', () => {
     const destination = repeated(0, 200 * KIB)
     const { replying } = awaiting(200 * KIB, { destination })
     detach(destination)
     expect(replying.isStaging(replying.reader.buffer())).toBe(true)
   })
 
-  test('is made when the first byte is there, and not before', () => {
+  test('is allocated when the first byte arrives, and not before', () => {
     const [first, second] = [read(200 * KIB), read(200 * KIB)]
     const replying = new Replying()
     replying.send(first, second)
@@ -781,7 +784,7 @@ describe('the memory that is lent', () => {
     expect([first.destination, second.destination?.length]).toEqual([undefined, 200 * KIB])
   })
 
-  test('is written to directly for long data: what is copied of it arrived with the first header', () => {
+  test('is written directly for long data: only bytes that arrive with the first header are copied', () => {
     for (const length of [4 * KIB, 64 * KIB, 256 * KIB, MIB]) {
       const commands = Array.from({ length: 8 }, () => read(length))
       const replying = new Replying()
@@ -795,7 +798,7 @@ describe('the memory that is lent', () => {
   })
 })
 
-describe('where the bytes end', () => {
+describe('the position of the end', () => {
   test('is between two replies, or in one', () => {
     const command = read(40 * KIB, 512)
     const replying = waitingFor(command)
@@ -821,7 +824,7 @@ describe('where the bytes end', () => {
 describe('any reply', () => {
   const sizes = fc.constantFrom(1, 100, 20 * KIB, 128 * KIB, 150 * KIB)
 
-  test('is the same however it is cut', () => {
+  test('has the same result however it is split', () => {
     const scripts = fc.tuple(
       fc.array(sizes, { minLength: 1, maxLength: 5 }),
       fc.array(fc.nat({ max: 170 * KIB }), { maxLength: 12 }),
@@ -855,7 +858,7 @@ describe('any reply', () => {
   })
 
   // spec: client/read/reassemble
-  test('in pieces gives the bytes of the pieces, in any order and however it is cut', () => {
+  test('in chunks of any order has the right data however it is split', () => {
     const pieces = fc.array(fc.record({ length: fc.integer({ min: 1, max: 20 }), isHole: fc.boolean() }), {
       minLength: 1,
       maxLength: 12,
@@ -888,7 +891,7 @@ describe('any reply', () => {
     )
   })
 
-  test('that is noise ends in order or with an NbdProtocolError, and writes nowhere else', () => {
+  test('of random bytes ends in order or with an NbdProtocolError, and writes nowhere else', () => {
     const noise = fc.array(
       fc.oneof(
         fc.uint8Array({ maxLength: 30 }),

@@ -56,7 +56,7 @@ function states(...commands: Command[]): string[] {
 }
 
 describe('a request', () => {
-  test('carries what the command says, and its cookie', () => {
+  test('has the fields of the command and its cookie', () => {
     const desk = new Desk()
     const command = trim(0xffffffff, 2n ** 63n, { flags: CommandFlag.Fua })
     desk.push(command)
@@ -71,7 +71,7 @@ describe('a request', () => {
     expect(desk.stats.chunksSent).toBe(1)
   })
 
-  test('to write is followed by the very memory of its data', () => {
+  test('to write is followed by its data without a copy', () => {
     const desk = new Desk()
     const data = repeated(7, 5)
     desk.push(write(data, 512))
@@ -81,7 +81,7 @@ describe('a request', () => {
     expect(chunks[1]).toBe(data)
   })
 
-  test('leaves in the order of the line', () => {
+  test('leaves in the order of the queue', () => {
     const desk = new Desk()
     const commands = [read(1, 3), read(1, 1), read(1, 2)]
     desk.push(...commands)
@@ -95,8 +95,8 @@ describe('a request', () => {
   })
 })
 
-describe('the line', () => {
-  test('counts who waits', () => {
+describe('the queue', () => {
+  test('counts waiting commands', () => {
     const desk = new Desk({ inFlightCommands: 1 })
     desk.push(read(1), read(1), read(1))
     expect(desk.writer.waiting).toBe(3)
@@ -104,7 +104,7 @@ describe('the line', () => {
     expect(desk.writer.waiting).toBe(2)
   })
 
-  test('stops at so many commands on their way, and goes on with every answer', () => {
+  test('stops at the limit of commands in flight, and continues with each reply', () => {
     const desk = new Desk({ inFlightCommands: 2 })
     const [a, b, c, d] = [flush(), flush(), flush(), flush()]
     desk.push(a, b, c, d)
@@ -118,7 +118,7 @@ describe('the line', () => {
     expect(states(d)).toEqual(['sent'])
   })
 
-  test('stops at so many bytes on their way, in both directions together', () => {
+  test('stops at the limit of bytes in flight, both directions together', () => {
     const desk = new Desk({ inFlightBytes: 1000 })
     const [a, b, c, d] = [read(600), write(repeated(1, 400)), write(repeated(1, 1)), read(1)]
     desk.push(a, b, c, d)
@@ -129,7 +129,7 @@ describe('the line', () => {
     expect(states(c, d)).toEqual(['sent', 'sent'])
   })
 
-  test('counts no bytes that do not travel', () => {
+  test('does not count bytes that are not transferred', () => {
     const desk = new Desk({ inFlightBytes: 1000 })
     const commands = [read(1000), trim(PLENTY), trim(0xffffffff), flush()]
     desk.push(...commands)
@@ -137,7 +137,7 @@ describe('the line', () => {
     expect(states(...commands)).toEqual(['sent', 'sent', 'sent', 'sent'])
   })
 
-  test('keeps its order: what would fit does not pass what does not', () => {
+  test('keeps its order: a command that fits does not overtake one that does not', () => {
     const desk = new Desk({ inFlightBytes: 1000 })
     const [a, b, c] = [read(600), read(600), read(1)]
     desk.push(a, b, c)
@@ -145,7 +145,7 @@ describe('the line', () => {
     expect(states(a, b, c)).toEqual(['sent', 'waiting', 'waiting'])
   })
 
-  test('lets one command that is larger than the window go, alone', () => {
+  test('sends a command that is larger than the window alone', () => {
     const desk = new Desk({ inFlightBytes: 1000 })
     const [small, large, next] = [read(1), read(5000), flush()]
     desk.push(small, large, next)
@@ -172,7 +172,7 @@ describe('the line', () => {
     expect(desk.sendQueue.length).toBe(184 + 128)
   })
 
-  test('remembers who was the last to be sent', () => {
+  test('remembers the command that was sent last', () => {
     const desk = new Desk()
     const [a, b] = [read(1), read(2)]
     expect(desk.writer.partiallySent).toBeUndefined()
@@ -182,8 +182,8 @@ describe('the line', () => {
   })
 })
 
-describe('a command in line', () => {
-  test('that is abandoned is passed over', () => {
+describe('a queued command', () => {
+  test('that is abandoned is skipped', () => {
     const desk = new Desk()
     const [a, b, c] = [read(1, 1), read(1, 2), read(1, 3)]
     desk.push(a, b, c)
@@ -193,7 +193,7 @@ describe('a command in line', () => {
     expect([desk.writer.waiting, desk.stats.chunksSent]).toEqual([0, 2])
   })
 
-  test('that is abandoned does not hold up those behind it', () => {
+  test('that is abandoned does not delay those after it', () => {
     const desk = new Desk({ inFlightBytes: 1000 })
     const [a, large, b] = [read(1), read(5000), read(2)]
     desk.push(a, large, b)
@@ -203,7 +203,7 @@ describe('a command in line', () => {
     expect(states(b)).toEqual(['sent'])
   })
 
-  test('can be taken out with all the others', () => {
+  test('can be removed with all others', () => {
     const desk = new Desk({ inFlightCommands: 1 })
     const [a, b, c, d] = [read(1), read(2), read(3), read(4)]
     desk.push(a, b, c, d)
@@ -215,7 +215,7 @@ describe('a command in line', () => {
     expect(desk.fill()).toHaveLength(0)
   })
 
-  test('of a long read brings its memory, of a short one not yet', () => {
+  test('allocates the memory of a long read when it is sent, and not that of a short one', () => {
     const KiB = 1024
     const desk = new Desk({ inFlightCommands: 3 })
     const own = repeated(1, 256 * KiB)
@@ -228,7 +228,7 @@ describe('a command in line', () => {
     expect(lent.destination).toBe(own)
   })
 
-  test('of a read for which there is no memory is refused, and the next one goes', () => {
+  test('for which no memory can be allocated fails, and the next one is sent', () => {
     const desk = new Desk()
     // More than any ArrayBuffer may have.
     const [vast, next] = [read(2 ** 53 - 1, 4096), read(1, 7)]
@@ -244,7 +244,7 @@ describe('a command in line', () => {
     expect([desk.inFlight.count, desk.writer.waiting, desk.stats.chunksSent]).toEqual([1, 0, 1])
   })
 
-  test('whose data was detached is refused, and the next one goes', () => {
+  test('whose data was detached fails, and the next one is sent', () => {
     const desk = new Desk()
     const data = repeated(1, 100)
     const [gone, next] = [write(data, 4096), read(1, 7)]
@@ -259,7 +259,7 @@ describe('a command in line', () => {
     expect([desk.inFlight.count, desk.writer.waiting, desk.stats.chunksSent]).toEqual([1, 0, 1])
   })
 
-  test.each([50, 150])('whose data has %d bytes instead of 100 is refused', (length) => {
+  test.each([50, 150])('whose data has %d bytes instead of 100 fails', (length) => {
     const desk = new Desk({ inFlightBytes: 100 })
     const { view, resize } = resizable(100)
     const [gone, next] = [write(view), read(100)]
@@ -291,7 +291,7 @@ describe('the cost', () => {
     return counter
   }
 
-  test('of 100,000 commands in line is linear, 64 on their way at once', () => {
+  test('of 100,000 queued commands is linear, with 64 in flight', () => {
     const desk = new Desk({ inFlightCommands: 64 })
     const commands = Array.from({ length: 100_000 }, () => read(512))
     const counter = counted(commands)
@@ -307,7 +307,7 @@ describe('the cost', () => {
     expect([desk.stats.chunksSent, desk.inFlight.count, desk.writer.waiting]).toEqual([100_000, 0, 0])
   })
 
-  test('of commands that are given up while the server is stuck is linear, and they are forgotten', () => {
+  test('of commands abandoned while the server is stalled is linear, and they are released', () => {
     const desk = new Desk({ inFlightCommands: 1 })
     desk.push(read(1))
     desk.fill()
