@@ -2,7 +2,7 @@ import { NbdClosedError, NbdNegotiationError, NbdProtocolError, NbdTransportErro
 import { Cmd, Opt } from '../wire/constants.js'
 import { describeForeignGreeting, type ForeignGreeting, isGreetingStart } from '../wire/foreign-greeting.js'
 import { GREETING_MAGIC_LENGTH } from '../wire/greeting.js'
-import { connectionLost } from './connection-lost.js'
+import { connectionLost, tlsFailure } from './connection-lost.js'
 import { discardedBytesLine, phaseLine } from './debug/format-handshake.js'
 import { disconnectLine } from './debug/format-transmission.js'
 import { Trace } from './debug/trace.js'
@@ -522,7 +522,7 @@ export class ClientProtocol<C extends Command> {
 
   /** An error of TLS, or of a peer that breaks the protocol, explains itself. */
   #handshakeError(cause: Error | undefined): Error {
-    if (cause instanceof NbdTransportError && cause.operation === 'tls') return cause
+    if (cause instanceof NbdTransportError && cause.operation === 'tls') return tlsFailure(cause)
     return this.#connectionLost(
       `during the handshake, ${this.handshakeProgress}`,
       cause,

@@ -38,6 +38,17 @@ function isBareHangup(cause: Error): boolean {
   return HANGUPS.has(errno) && hintOf(cause) === undefined && messageOf(cause).endsWith(errno)
 }
 
+/**
+ * An error of the TLS handshake. It explains itself; where the peer disconnected instead of an answer it is a lost
+ * connection as well.
+ */
+export function tlsFailure(error: NbdTransportError): NbdTransportError {
+  if (!HANGUPS.has(error.errno ?? '')) return error
+  const { message, operation, address, hint } = error
+  const details = { operation, address, hint, errno: 'ENOTCONN', isConnectionLost: true, cause: error }
+  return new NbdTransportError(message, details)
+}
+
 function hintOf(error: Error): string | undefined {
   return error instanceof NbdError ? error.hint : undefined
 }

@@ -64,12 +64,15 @@ export class ScriptedServer implements Receiver {
   #wake: () => void = () => {}
 
   constructor() {
-    this.transport = inProcess((connection) => {
-      if (this.#connection !== undefined) throw new Error('one connection only')
-      this.#connection = connection
-      connection.start(this)
-      this.#wake()
-    })
+    this.transport = inProcess((connection) => this.accept(connection))
+  }
+
+  /** Takes the server's end of a connection. */
+  accept(connection: Connection): void {
+    if (this.#connection !== undefined) throw new Error('one connection only')
+    this.#connection = connection
+    connection.start(this)
+    this.#wake()
   }
 
   /** Waits for the dial. */
