@@ -5,6 +5,7 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
+  readFileSync,
   rmdirSync,
   symlinkSync,
   unlinkSync,
@@ -62,6 +63,23 @@ describe('listening on TCP', () => {
     const address = await server.listen({ port: 0, host: '::1' })
     expect(address.uri).toBe(`nbd://[::1]:${address.port}`)
     expect((await greeting({ host: '::1', port: address.port })).text).toBe('NBDMAGIC')
+  })
+
+  // The kernel's table shows the timer of a socket.
+  const onLinux = process.platform === 'linux' ? it : it.skip
+  onLinux.each([
+    [undefined, '02'],
+    [0, '00'],
+  ])('G5: probes idle clients, keepAliveMs: %p', async (keepAliveMs, timer) => {
+    const { port } = await make().listen({ port: 0, keepAliveMs })
+    await greeting({ host: '127.0.0.1', port })
+    const local = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`
+    const accepted = readFileSync('/proc/net/tcp', 'latin1')
+      .split('\n')
+      .map((line) => line.trim().split(/\s+/))
+      // State 01 is an established connection.
+      .filter(([, address, , state]) => address === local && state === '01')
+    expect(accepted.map((fields) => fields[5]?.slice(0, 2))).toEqual([timer])
   })
 
   it('rejects if the port is in use', async () => {

@@ -22,6 +22,7 @@ export class ConnectionGuard implements Receiver {
   /** The method of the connection that is running: it must not call the receiver. */
   #running: 'start' | 'write' | 'close' | 'destroy' | undefined
   #lentLength = 0
+  #isReceiving = false
   #isDestroyed = false
   #isClosed = false
   #graceTimer: NodeJS.Timeout | undefined
@@ -51,7 +52,7 @@ export class ConnectionGuard implements Receiver {
       this.#running = undefined
     }
     if (typeof accepted === 'boolean') return accepted
-    this.#broken(`write() returned ${formatValue(accepted)}, expected a boolean`)
+    this.#broken(`write() returned ${formatValue(accepted)}, expected true or false`)
     return false
   }
 
@@ -88,14 +89,16 @@ export class ConnectionGuard implements Receiver {
     const lent = this.#lentLength
     this.#lentLength = 0
     if (!this.#allows('received()')) return
-    if (Number.isInteger(count) && count >= 1 && count <= lent) {
+    if (this.#isReceiving) {
+      this.#broken('received() was called inside received()')
+    } else if (Number.isInteger(count) && count >= 1 && count <= lent) {
+      this.#isReceiving = true
       this.#receiver?.received(count)
+      this.#isReceiving = false
     } else if (lent === 0) {
-      this.#broken(`received(${formatValue(count)}) was called without a call of buffer() before it`)
+      this.#broken('received() was called without a call of buffer() before it')
     } else {
-      this.#broken(
-        `received(${formatValue(count)}): expected an integer from 1 to ${lent}, the length of the view of buffer()`,
-      )
+      this.#broken(`received() got ${formatValue(count)}, expected an integer from 1 to ${lent}`)
     }
   }
 
@@ -115,7 +118,10 @@ export class ConnectionGuard implements Receiver {
     this.#isDestroyed = true
     clearTimeout(this.#graceTimer)
     if (error === undefined || isErrorLike(error)) this.#receiver?.closed(error)
-    else this.#receiver?.closed(this.#error(`closed(${formatValue(error)}): expected an Error or nothing`))
+    else
+      this.#receiver?.closed(
+        this.#error(`closed() received ${formatValue(error)}, expected an Error or undefined`),
+      )
   }
 
   /** Runs a method of the connection. Returns false if it threw. */
@@ -136,7 +142,7 @@ export class ConnectionGuard implements Receiver {
   /** Whether the receiver may be called: not within a call to the connection. */
   #allows(call: string): boolean {
     if (this.#running === undefined) return true
-    this.#broken(`${call} was called within ${this.#running}()`)
+    this.#broken(`${call} was called inside ${this.#running}()`)
     return false
   }
 
@@ -149,10 +155,11 @@ export class ConnectionGuard implements Receiver {
 
   #error(rule: string, cause?: unknown): NbdTransportError {
     const details = cause === undefined ? '' : `: ${isErrorLike(cause) ? cause.message : formatValue(cause)}`
-    const message = `the connection of ${this.#address} broke the contract of transports: ${rule}${details}`
+    const message = `${this.#address}: the transport breaks its contract: ${rule}${details}`
     return new NbdTransportError(message, {
       operation: this.#running === 'write' ? 'write' : 'read',
       address: this.#address,
+      hint: 'the suite of @nbdjs/conformance finds such faults',
       ...(cause === undefined ? {} : { cause }),
     })
   }
