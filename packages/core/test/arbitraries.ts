@@ -54,7 +54,7 @@ export function damaged(wellFormed: fc.Arbitrary<Uint8Array>): fc.Arbitrary<Uint
   )
 }
 
-/** What `decode` gives, or undefined when it refuses with an NbdProtocolError. Any other error is a fault. */
+/** The result of `decode`, or undefined after an NbdProtocolError. Any other error is a fault. */
 export function decodedOrRefused<T>(decode: () => T): T | undefined {
   try {
     return decode()

@@ -157,7 +157,7 @@ describe('gives the handle the same URI', () => {
   })
 })
 
-/** Every refusal comes before a transport is made. */
+/** Each rejection comes before a transport is made. */
 async function refusalOf(uri: string, options: unknown): Promise<{ message: string; errno: unknown }> {
   const error: unknown = await connectUri(uri, options as ConnectUriOptions).then(
     (nbd) => nbd.shutdown().then(() => new Error('it connected')),
@@ -270,7 +270,7 @@ describe('TLS by a URI', () => {
   const plain: Pick<ConnectUriOptions, 'allow' | 'transports'> = { transports, allow: { localFiles: true } }
 
   test('is never omitted if the scheme requires it, whatever the options are', async () => {
-    // The server in this process has no TLS: it refuses.
+    // The server in this process has no TLS and rejects it.
     for (const tls of ['disable', 'allow', 'require', undefined] as const) {
       await expect(connectUri('nbds://', { ...plain, tls, tlsProvider: provider })).rejects.toMatchObject({
         code: 'ERR_NBD_NEGOTIATION',

@@ -53,7 +53,7 @@ const stage = (upgrade: Upgrade): Stage => {
   return { connection, far, log, farLog }
 }
 
-/** Takes the connection over, and makes another one of it that says what it does. */
+/** A provider that makes a recording connection of the plaintext one. */
 const marked =
   (marks: string[]): Upgrade =>
   async ({ connection }) => {

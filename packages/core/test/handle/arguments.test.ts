@@ -20,7 +20,7 @@ afterEach(() => {
   pair.handle.destroy()
 })
 
-/** Calls with arguments that the types forbid, and what each is told. Nothing may be sent. */
+/** Calls with arguments that the types forbid, and their errors. Nothing may be sent. */
 async function expectRefusal(call: (handle: Handle) => Promise<unknown>, message: string): Promise<void> {
   const { handle, server } = pair
   const { bytesFromClient } = server
@@ -234,7 +234,7 @@ describe('options', () => {
     [{ signal: 1 }, 'signal: expected an AbortSignal, received 1'],
   ])('shutdown with %p', async (options, complaint) => {
     await expectRefusal((handle) => untyped(handle, 'shutdown')(options), `shutdown: ${complaint}`)
-    // It was refused whole: commands are still taken.
+    // The call had no effect: commands are still accepted.
     const flushing = pair.handle.flush()
     pair.server.answer(await pair.server.request(Cmd.Flush))
     await flushing

@@ -22,7 +22,7 @@ const zeroes = (length: number): Uint8Array => new Uint8Array(length)
 const untyped = (options: object): never => options as never
 
 interface Case {
-  /** The check that refuses it, and lets it pass when it is off. */
+  /** The check that rejects it, and accepts it when it is off. */
   readonly check: keyof StrictChecks
   readonly title: string
   readonly offer?: Offer

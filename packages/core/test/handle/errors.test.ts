@@ -170,7 +170,7 @@ describe('the server rejects', () => {
     })
     expect(handle.state).toBe('dead')
     expect(await rejection(handle.closed)).toBe(error)
-    // "Terminating the transmission phase": it says goodbye before it leaves.
+    // "Terminating the transmission phase": it sends NBD_CMD_DISC before it disconnects.
     await server.option(Opt.Abort)
     await server.hangUp()
   })
@@ -486,7 +486,7 @@ describe('the server breaks the protocol', () => {
     expect(dead).toEqual([errors[0]])
     expect(handle).toMatchObject({ state: 'dead', inFlight: 0 })
     await server.disconnected()
-    // What still comes is nobody's business.
+    // Later bytes are ignored.
     await settled()
     expect(dead).toHaveLength(1)
   })

@@ -338,7 +338,7 @@ describe('a listener may call the handle', () => {
       await settled()
       expect(happened).toBeGreaterThanOrEqual(at)
       expect(handle.inFlight).toBe(0)
-      // The last event tells that it is closed: there is nothing to destroy any more.
+      // After the last event nothing is left to destroy.
       expect(handle.state).toBe(at === last ? 'closed' : 'dead')
       expect(log.at(-1)).toBe(at === last ? 'close' : 'dead: enough')
       expect(log.filter((line) => line === log.at(-1))).toHaveLength(1)

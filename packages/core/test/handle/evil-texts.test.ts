@@ -48,7 +48,7 @@ const raw = /[\p{Cc}\u202a-\u202e\u2066-\u2069\u2028\u2029\ufeff]|\p{Surrogate}/
 
 /** A lone surrogate before and after each other character, then 5 KiB. */
 const evil = `${characters.reverse().join('')}${'x'.repeat(5 * 1024)}`
-/** The same for a place where NUL or half a surrogate pair is refused, or that holds 4096 bytes. */
+/** The same for a place that rejects NUL and lone surrogates, or has at most 4096 bytes. */
 const evilName = evil.replace(/[\0\ud800-\udfff]/g, '').slice(0, 3000)
 const evilBytes = new TextEncoder().encode(evilName)
 

@@ -105,7 +105,7 @@ describe.each([
       for (let cut = 0; cut < total; cut++) {
         const { handle, outcomes } = await play(session, steps, { cut, end: 'endOfFile' })
         const classes = classesOf(outcomes).filter((each) => each !== NbdServerError)
-        // Whoever waits is told one thing, and it is the same for all.
+        // All pending calls reject with the same error.
         expect(classes).toHaveLength(1)
         const [kind] = classes
         expect([NbdTransportError, NbdNegotiationError]).toContain(kind)

@@ -19,7 +19,7 @@ export function watchLeaks(): void {
   })
 
   afterEach(async () => {
-    // Node tells of a rejection after the microtasks of its turn.
+    // Node reports a rejection after the microtasks of its turn.
     await new Promise((resolve) => setImmediate(resolve))
     const timers = jest.getTimerCount()
     jest.useRealTimers()

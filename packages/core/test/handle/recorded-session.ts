@@ -75,7 +75,7 @@ export interface Life {
   readonly handle: Handle
   /** What each call that was made came to, by name. */
   readonly outcomes: Readonly<Record<string, PromiseSettledResult<unknown>>>
-  /** How often the handle told of its end. */
+  /** The number of events for the end of the handle. */
   readonly ends: number
   /** Memory around that of preadInto: 8 bytes on each side. */
   readonly around: Uint8Array

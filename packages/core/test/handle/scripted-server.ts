@@ -26,7 +26,7 @@ export interface ReceivedRequest extends Request {
   readonly data: Uint8Array
 }
 
-/** What a server tells of its export unless told otherwise. */
+/** The default properties of the export. */
 export interface Offer {
   readonly size?: number | bigint
   /** TransmissionFlag bits. */
@@ -44,11 +44,11 @@ export const EVERYTHING: number =
 export const SIZE = 1024 * 1024
 
 /**
- * A server that does what the test says, step by step: `request()` waits for the client's next request and fails
+ * A server that the test controls step by step: `request()` waits for the client's next request and fails
  * the test if it is another one, `answer()` replies to it. It plays no part by itself.
  */
 export class ScriptedServer implements Receiver {
-  /** One connection: the second dial is refused. */
+  /** Accepts one connection and rejects a second dial. */
   readonly transport: Transport
   /** Bytes that the client has sent so far. */
   bytesFromClient = 0
@@ -166,7 +166,7 @@ export class ScriptedServer implements Receiver {
     this.send(encodeSimpleReply(request, error))
   }
 
-  /** Waits for the client's goodbye and closes too. */
+  /** Waits for the disconnect of the client and closes too. */
   async farewell(): Promise<void> {
     await this.request(Cmd.Disc, { flags: 0, offset: 0, length: 0 })
     await this.hangUp()

@@ -1,11 +1,11 @@
 import type { Connection, Receiver, TlsHandover, TlsProvider } from '@nbdjs/core'
 
-/** What the client says first, and what it waits for. */
+/** The first message of the client, and its reply. */
 export const CLIENT_HELLO: Uint8Array = new TextEncoder().encode('the client says hello')
 export const SERVER_HELLO: Uint8Array = new TextEncoder().encode('and so does the server')
 
 /**
- * Stands in for TLS: a handshake of one word each way, and then no encryption, so that a script can go on as
+ * Stands in for TLS: a handshake of one word in each direction, without encryption, and a script continues as
  * before. Any other word from the server fails it.
  */
 export class StandInTls implements TlsProvider {

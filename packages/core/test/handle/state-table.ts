@@ -2,7 +2,7 @@ import { type Handle, type HandleState, NbdUsageError } from '@nbdjs/core'
 import type { ScriptedServer } from './scripted-server.js'
 
 /**
- * For each public call and each state: the state after the call, or `-` where it is refused. Six states and their
+ * For each public call and each state: the state after the call, or `-` if it is rejected. Six states and their
  * order as in libnbd's manual ("nbd_connect_vsock", "HANDLE STATES").
  */
 const table = `
@@ -53,7 +53,7 @@ const table = `
   uri                 -           connecting  negotiating  ready   closed  dead
 `
 
-/** In which states each call is legal, in the words of its refusal. */
+/** The legal states of each call, in the words of its error. */
 export const legality: Readonly<Record<string, string>> = {
   connect: 'created',
   negotiate: 'created',
@@ -93,7 +93,7 @@ function passWithoutContexts(error: unknown): void {
   if (!(error instanceof NbdUsageError && error.errno === 'ENOTSUP')) throw error
 }
 
-/** It is legal, though nobody is there to speak TLS. */
+/** It is legal, even without a TLS provider. */
 function passWithoutProvider(error: unknown): void {
   if (!(error instanceof NbdUsageError && error.message.includes('tlsProvider'))) throw error
 }
@@ -163,7 +163,7 @@ export const synchronous: ReadonlySet<string> = new Set([
 interface Cell {
   readonly call: string
   readonly state: HandleState
-  /** Undefined where the call is refused. */
+  /** Undefined if the call is rejected. */
   readonly next: HandleState | undefined
 }
 

@@ -104,7 +104,7 @@ const cases = cells().flatMap(({ call, state, next }) =>
   Object.entries(stages[state]).map(([how, stage]) => ({ call, state, how, next, stage })),
 )
 
-/** A server that grants whatever it is asked for. */
+/** A server that accepts everything. */
 async function serve(server: ScriptedServer, state: HandleState, call: string): Promise<void> {
   if (call === 'negotiate') return await server.open()
   if (state === 'created') await server.handshake()
@@ -179,7 +179,7 @@ describe('an illegal call', () => {
     } else {
       const isUnknown = call === 'info' && state === 'negotiating'
       const unknown = 'export "" is not known yet: optInfo() and optGo() ask for its size and flags'
-      // F8: the reader of info.size is told that the export is not known.
+      // F8: the error of info.size names the unknown export.
       const hint =
         call === 'info' ? ': the export is not known before connect(), optInfo() or optGo() succeeds' : ''
       const why = isUnknown ? unknown : `it is legal in ${legality[call]} only${hint}`

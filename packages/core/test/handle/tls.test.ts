@@ -45,7 +45,7 @@ async function go(server: ScriptedServer): Promise<void> {
   server.grant(Opt.Go)
 }
 
-/** The handle is dead of a refusal of ours, and nothing of the export is known. */
+/** Checks that the handle is dead because we rejected the server, and that nothing is known about the export. */
 async function expectRefused({ connecting, handle }: Scene, message: string): Promise<void> {
   await expect(connecting).rejects.toMatchObject({
     code: 'ERR_NBD_NEGOTIATION',

@@ -19,7 +19,7 @@ watchLeaks()
 
 const there: UriAddress = { transport: 'tcp', host: 'there', port: 99 }
 
-/** A provider that tells what a URI says of it. */
+/** A provider with parameters for a URI. */
 class NamedTls extends StandInTls {
   readonly uri = { user: 'alice', pskFile: '/keys' }
 }

@@ -83,7 +83,7 @@ describe('a read', () => {
     ['of 256 KiB is not copied', 256 * KIB, 0],
   ])('into memory of the caller %s', async (_, length, copied) => {
     const { handle, connection } = await ready()
-    // The first reply of all: nobody can know how long it is before its header is there.
+    // The length of the first reply is unknown before its header.
     const first = handle.preadInto(new Original(length), 0)
     await settled()
     answer(connection, length)

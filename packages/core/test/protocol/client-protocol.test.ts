@@ -714,7 +714,7 @@ describe('the lent memory', () => {
       at += count
       play.protocol.received(count)
     }
-    // 15 of 30, 8 of 15, and so on: nobody asks for more meanwhile.
+    // 15 of 30, 8 of 15, and so on: no request is submitted meanwhile.
     expect([arrivals, play.protocol.takeSettled().length]).toEqual([6, 30])
   })
 })

@@ -8,7 +8,7 @@ import * as sessions from './sessions.js'
 
 const garbage = repeated(0x67, 100)
 
-/** How a connection can tell that it is over. */
+/** The ways in which a connection reports its end. */
 const ways = [
   (play: Play) => {
     play.act((protocol) => protocol.ended())
@@ -69,7 +69,7 @@ function playTo({ options, steps }: Session, { step: last, count }: Cut): Play {
   return play
 }
 
-/** How it ended, and that nobody waits any more, whatever happened before. */
+/** Checks the end, and that everything has settled. */
 function endOf(play: Play): object {
   const { phase, failure } = play.protocol
   return {
@@ -91,7 +91,7 @@ function expectEnd(play: Play, ending: Ending): void {
   expect(['close', 'destroy', 'close destroy']).toContain(ends)
 }
 
-/** What the driver was told to do with the connection. */
+/** The actions of the driver on the connection. */
 function endsIn({ events }: Play): string {
   const kinds = events.map(({ kind }) => kind)
   return kinds.filter((kind) => kind === 'close' || kind === 'destroy').join(' ')
@@ -158,10 +158,10 @@ describe.each(Object.entries(everySession))('in the session %s', (_, session) =>
       play.act((protocol) => protocol.disconnected(error))
       expectEnd(play, cut.ending === 'closed' && !saidGoodbye ? 'NbdTransportError' : cut.ending)
       if (saidGoodbye || isOver) continue
-      // Nobody is there for a goodbye.
+      // NBD_OPT_ABORT cannot be sent.
       expect([endsIn(play), play.output.length]).toEqual(['destroy', length])
       const { failure } = play.protocol
-      // Behind a refusal by NBD_OPT_EXPORT_NAME there is a lost connection, and behind that the native error.
+      // The cause of a rejection of NBD_OPT_EXPORT_NAME is a lost connection, whose cause is the native error.
       expect([failure?.cause, (failure?.cause as Error | undefined)?.cause]).toContain(error)
     }
   })
@@ -295,7 +295,7 @@ describe('commands in flight', () => {
   })
 
   test('keep an error that they already have', () => {
-    // Step 10 is the first piece of data of "a", after "c" was told to have failed.
+    // Step 10 is the first data of "a", after "c" has failed.
     const play = playTo(sessions.structured, { step: 11, count: 0, ending: 'closed' })
     expect(play.command('c').error).toBeInstanceOf(NbdServerError)
     expect(play.command('c').state).toBe('sent')

@@ -148,7 +148,7 @@ describe('a session with one thing wrong', () => {
     for (const step of steps) {
       if (isOver(run.protocol.phase)) return run
       if ('client' in step) {
-        // The wish may not fit the phase that the fault has led to.
+        // The call may be illegal in the phase after the fault.
         try {
           step.client(run)
         } catch (error) {

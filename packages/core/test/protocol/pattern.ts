@@ -1,6 +1,6 @@
 import { expect } from '@jest/globals'
 
-/** Bytes that tell where they belong. */
+/** Bytes that depend on their offset. */
 export function pattern(length: number, from = 0): Uint8Array {
   const bytes = new Uint8Array(length)
   for (let index = 0; index < length; index++) bytes[index] = ((from + index) * 31) % 251

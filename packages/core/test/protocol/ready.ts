@@ -4,7 +4,7 @@ import { encodeGreeting } from '../../src/wire/greeting.js'
 import { encodeInfoExport, encodeOptionReply } from '../../src/wire/option-reply.js'
 import { Play, type PlayOptions } from './protocol-harness.js'
 
-/** What a server says that grants the export, up to transmission. */
+/** The bytes of a server that accepts the export, up to transmission. */
 export const handshake: Uint8Array = concat(
   encodeGreeting(3),
   encodeOptionReply(Opt.StructuredReply, Rep.Ack),

@@ -74,7 +74,7 @@ function reply(bytes: Uint8Array | ((play: Play) => Uint8Array)): Step {
   return { server: toBytes(bytes), before: 'NbdTransportError', within: 'NbdTransportError' }
 }
 
-/** Bytes that come after our goodbye, to an end that was ours. */
+/** Bytes that arrive after our NBD_CMD_DISC. */
 function afterwards(bytes: Uint8Array, ending: Ending = 'closed'): Step {
   return { server: () => bytes, before: ending, within: ending }
 }
@@ -109,7 +109,7 @@ const granted = (option: number): Uint8Array[] => [
   encodeOptionReply(option, Rep.Ack),
 ]
 
-/** NBD_OPT_GO with all that can be told, a read, and a goodbye. */
+/** NBD_OPT_GO with all information, a read, and a disconnect. */
 export const automatic: Session = {
   options: { fullInfo: true },
   steps: [
@@ -239,7 +239,7 @@ export const negotiationShutdown: Session = {
   end: 'NbdNegotiationError',
 }
 
-/** Several commands on their way, answered in pieces, among one another and in another order. */
+/** Several commands in flight, with replies in chunks, interleaved and reordered. */
 export const structured: Session = {
   steps: [
     fixed,

@@ -9,7 +9,7 @@ import type { Play } from './protocol-harness.js'
 /** What came out of a protocol, in words. */
 export interface Transcript {
   readonly phases: readonly string[]
-  /** What the driver was told to do with the connection. */
+  /** The actions of the driver on the connection. */
   readonly ends: readonly string[]
   readonly outcomes: readonly string[]
   readonly sent: readonly string[]

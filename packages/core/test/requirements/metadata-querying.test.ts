@@ -11,7 +11,7 @@ watchLeaks()
 const base = 'base:allocation'
 const aContext = encodeMetaContext({ id: 1, name: base })
 
-/** A handle that asked for a context by hand and got these replies, on its way to NBD_OPT_GO. */
+/** A handle that selected a context, with these replies, before NBD_OPT_GO. */
 async function selecting(replies: (server: ScriptedServer) => void): Promise<Pair> {
   const pair = await negotiating({ structuredReplies: true }, { exportName: 'a', requestMetaContext: false })
   const selected = pair.handle.optSetMetaContext([base]).catch(() => {})
@@ -76,7 +76,7 @@ describe('block status is not requested', () => {
     handle.destroy()
   })
 
-  // F7: as in libnbd, a refusal and another name void what was selected before.
+  // F7: as in libnbd, a rejection or another name discards the selection.
   const notToAsk: Readonly<Record<string, (pair: Pair) => Promise<unknown>>> = {
     'where this export was refused in between': async ({ handle, server }) => {
       const going = rejection(handle.optGo())

@@ -51,7 +51,7 @@ describe('decodeGreetingMagic', () => {
   })
 
   test('rejects a first word that is not NBDMAGIC', () => {
-    // What an HTTP server says to a stranger.
+    // The first bytes of an HTTP server.
     const http = octets('48 54 54 50 2f 31 2e 31', '20 34 30 30 20 42 61 64')
     expect(refusal(() => decodeGreetingMagic(http))).toMatchObject({
       message:
@@ -182,7 +182,7 @@ describe('the reply to NBD_OPT_EXPORT_NAME', () => {
 
 describe('an oldstyle greeting', () => {
   // "Oldstyle negotiation": 64 bits of size, 32 bits of flags, of which the lower 16 are the transmission flags
-  // ("Newstyle negotiation" tells why), 124 zeroes.
+  // (see "Newstyle negotiation"), 124 zeroes.
   const zeroes = repeated(0, 124)
 
   test.each(sizes)('with the size %s', (onTheWire, size) => {

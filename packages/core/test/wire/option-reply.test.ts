@@ -164,7 +164,7 @@ describe('NBD_REP_SERVER', () => {
     )
   })
 
-  // An NBD server over a folder of files tells their names as they are.
+  // A server that exports a folder of files sends their names unchanged.
   test.each(['00 00 00 01 ff', '00 00 00 03 61 00 62', '00 00 00 01 c3 a9', '00 00 00 01 ff 61'])(
     'is undefined if the name is not valid UTF-8: %s',
     (onTheWire) => {

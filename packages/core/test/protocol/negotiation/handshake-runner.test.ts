@@ -68,7 +68,7 @@ describe('a handshake', () => {
 
   test('fails as its reading does', () => {
     const wrong = new Error('wrong')
-    // biome-ignore lint/correctness/useYield: a reading may fail before it asks for anything
+    // biome-ignore lint/correctness/useYield: steps may fail before they need bytes
     function* atOnce(): HandshakeSteps<never> {
       throw wrong
     }

@@ -16,13 +16,13 @@ export interface DialogueOptions extends Partial<NegotiationSettings> {
   readonly limits?: Partial<Limits>
 }
 
-/** A reading on its own: what it sends and what it says, and the bytes that it is given. */
+/** Steps of the handshake without a protocol: their output, their results and their input. */
 export class Dialogue {
   readonly negotiation: Negotiation
   readonly stats = new StatsCounter()
   /** The lines of the trace. */
   readonly traced: string[] = []
-  /** How many bytes it asked for, one after the other. */
+  /** The numbers of bytes that were requested, in order. */
   readonly wanted: number[] = []
   readonly #sent: Uint8Array[] = []
 
@@ -83,7 +83,7 @@ export class Dialogue {
   }
 }
 
-/** The reading asks for more than there is. */
+/** The steps need more bytes than there are. */
 export class Starving extends Error {
   constructor(wanted: number, left: number) {
     super(`the reading waits for ${wanted} bytes, ${left} are left`)

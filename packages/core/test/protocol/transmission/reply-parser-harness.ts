@@ -9,11 +9,11 @@ import type { ReplyMode } from '../../../src/wire/reply.js'
 
 export interface ReplyingOptions {
   readonly structuredReplies?: boolean
-  /** What was negotiated. Default: what `structuredReplies` says, by default yes. */
+  /** The negotiated mode. Default: that of `structuredReplies`, which is true by default. */
   readonly mode?: ReplyMode
   /** At most so many bytes at a time. */
   readonly cut?: number
-  /** Default: one that nobody listens to. */
+  /** Default: a trace without a listener. */
   readonly trace?: Trace
 }
 

@@ -49,7 +49,7 @@ function chunk(command: Command, flags: number, type: number, payload: Uint8Arra
   return concat(encodeChunkHeader(cookieOf(command), flags, type, payload.length), payload)
 }
 
-/** A reader with one command on its way. */
+/** A parser with one command in flight. */
 function waitingFor<T extends Command>(command: T, options: ReplyingOptions = {}): Replying {
   const replying = new Replying(options)
   replying.send(command)

@@ -273,7 +273,7 @@ describe('a queued command', () => {
 })
 
 describe('the cost', () => {
-  /** Counts how often the state of a command is asked for. */
+  /** Counts the reads of the state of a command. */
   function counted(commands: readonly Command[]): { readonly reads: number } {
     const counter = { reads: 0 }
     for (const command of commands) {
