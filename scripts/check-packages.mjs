@@ -1,6 +1,6 @@
 /**
- * Looks at each package as npm would deliver it: packs it, and has publint and attw judge the tarball, where
- * `publishConfig` has been applied.
+ * Checks each published package as npm delivers it: packs it and runs publint and attw on the tarball, where
+ * `publishConfig` is applied.
  */
 import { spawn } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
@@ -9,10 +9,10 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { pnpm, repository } from './pnpm.mjs'
 
-/** What is said about one tarball, each by a program that fails if it finds fault. */
-const judges = [
+/** The programs that check a tarball. */
+const checkers = [
   { name: 'publint', script: 'node_modules/publint/src/cli.js', options: ['--strict'] },
-  // ESM only: how a program of CommonJS would resolve it is not asked.
+  // ESM only: resolution from CommonJS is not checked.
   {
     name: 'attw',
     script: 'node_modules/@arethetypeswrong/cli/dist/index.js',
@@ -21,11 +21,11 @@ const judges = [
 ]
 
 /**
- * @param {typeof judges[number]} judge
+ * @param {typeof checkers[number]} check
  * @param {string} tarball
- * @returns {Promise<string | undefined>} What is wrong, if anything is.
+ * @returns {Promise<string | undefined>} What is wrong, or undefined.
  */
-const judge = async ({ name, script, options }, tarball) => {
+const check = async ({ name, script, options }, tarball) => {
   const child = spawn(process.execPath, [script, ...options, tarball], {
     cwd: repository,
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -43,17 +43,17 @@ const published = readdirSync(join(repository, 'packages'))
 
 const folder = mkdtempSync(join(tmpdir(), 'nbdjs-packages-'))
 try {
-  const badEnd = pnpm(
+  const failure = pnpm(
     [...published.flatMap((name) => ['--filter', name]), 'pack', '--pack-destination', folder],
     'ignore',
   )
-  if (badEnd !== undefined) throw new Error(`The packages could not be packed: ${badEnd}`)
+  if (failure !== undefined) throw new Error(`The packages could not be packed: ${failure}`)
   const tarballs = readdirSync(folder).filter((name) => name.endsWith('.tgz'))
   if (tarballs.length !== published.length) {
     throw new Error(`expected ${published.length} tarballs, pnpm packed ${tarballs.length}`)
   }
   for (const tarball of tarballs) {
-    const findings = await Promise.all(judges.map((each) => judge(each, join(folder, tarball))))
+    const findings = await Promise.all(checkers.map((each) => check(each, join(folder, tarball))))
     const faults = findings.filter((finding) => finding !== undefined)
     console.log(`${tarball}: ${faults.length === 0 ? 'good' : 'faulty'}`)
     if (faults.length === 0) continue

@@ -1,6 +1,6 @@
 /**
- * Makes the other programs ready that the suites talk to: installs them on Debian and Ubuntu, where this user
- * may, and otherwise says what to install. Quick when everything is there.
+ * Installs the servers and clients that the suites need, on Debian and Ubuntu as root or with sudo; elsewhere it prints
+ * what to install. Quick when everything is installed.
  */
 import { existsSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
@@ -12,7 +12,7 @@ import { mayBecomeRoot } from './peers/privilege.mjs'
 /**
  * @typedef {object} Preparation
  * @property {readonly string[]} suites The suites that lack something.
- * @property {string} [problem] Why it could not be made ready.
+ * @property {string} [problem] Why they could not be installed.
  * @property {string} [remedy] What to do, as a command where there is one.
  */
 
@@ -20,14 +20,17 @@ import { mayBecomeRoot } from './peers/privilege.mjs'
 export const preparePeers = () => {
   if (missingPackages().length === 0 && hasNewest()) return { suites: [] }
   if (findCommand('apt-get') === undefined || !existsSync('/etc/debian_version')) {
-    return unprepared('This is neither Debian nor Ubuntu, whose packages the suites know.', {
-      remedy: `Install by this system's own means what Debian calls ${names()}. ${newestNote}`,
+    return unprepared('The suites can install peers on Debian and Ubuntu only.', {
+      remedy: `Install what Debian calls ${names()}. ${newestNote}`,
     })
   }
   if (!mayBecomeRoot()) {
-    return unprepared('Packages are missing, and this user is not root and has no password-less sudo.', {
-      remedy: `sudo ${process.execPath} scripts/prepare-peers.mjs`,
-    })
+    return unprepared(
+      'Packages are missing, and this user is neither root nor has sudo without a password.',
+      {
+        remedy: `sudo ${process.execPath} scripts/prepare-peers.mjs`,
+      },
+    )
   }
   try {
     install()
@@ -39,7 +42,7 @@ export const preparePeers = () => {
   }
 }
 
-const newestNote = 'The newest servers are unpacked from Debian only; their tests are left out elsewhere.'
+const newestNote = 'The newest servers are available on Debian only; elsewhere their tests are skipped.'
 
 const install = () => {
   const missing = missingPackages().map(({ name }) => name)
@@ -72,7 +75,7 @@ const unprepared = (problem, { remedy }) => {
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   const { problem, remedy } = preparePeers()
   if (problem === undefined) {
-    console.log('Every peer is there.')
+    console.log('All peers are installed.')
   } else {
     console.error(`${problem}\nRemedy: ${remedy}`)
     process.exitCode = 1

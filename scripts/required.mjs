@@ -1,6 +1,6 @@
 /**
- * Whether nothing may be left out: a peer that is missing, a skipped test and a suite that did not run are
- * failures then. So it is in CI, and wherever NBD_REQUIRE=all is set.
+ * Whether every test must run, so that a missing peer, a skipped test and a suite that did not run are failures: in CI,
+ * and if NBD_REQUIRE=all is set.
  *
  * @param {Readonly<Record<string, string | undefined>>} env
  * @returns {boolean}

@@ -1,6 +1,6 @@
 /**
- * Installs the dependencies when they are missing or older than the lockfile. Quick when there is nothing to
- * do, so that every command begins with it. Runs on a bare Node.
+ * Installs the dependencies if they are missing or older than the lockfile. Each command begins with it. Runs on a bare
+ * Node.
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -19,9 +19,9 @@ const read = (path) => {
 const installed = read('node_modules/.pnpm/lock.yaml')
 if (installed === undefined || installed !== read('pnpm-lock.yaml')) {
   console.log('Installing the dependencies (once) ...')
-  const badEnd = pnpm(['install', '--frozen-lockfile', '--prefer-offline'], 'inherit')
-  if (badEnd !== undefined) {
-    console.error(`The dependencies could not be installed: ${badEnd}. Check the network and run it again.`)
+  const failure = pnpm(['install', '--frozen-lockfile', '--prefer-offline'], 'inherit')
+  if (failure !== undefined) {
+    console.error(`The dependencies could not be installed: ${failure}. Check the network and run it again.`)
     process.exitCode = 1
   }
 }

@@ -1,4 +1,4 @@
-/** The suites of the project, in the order in which they run. */
+/** The suites, in running order. */
 
 const jest = [
   '--experimental-vm-modules',
@@ -12,12 +12,11 @@ const jest = [
  * @property {string} about
  * @property {readonly string[]} node The arguments for Node.
  * @property {Readonly<Record<string, string>>} [env]
- * @property {'jest' | 'counts'} report What the program writes to the file that is named by `reportVariable`,
- *   or by jest's own option.
- * @property {boolean} [needsPeers] Whether it cannot run at all without what prepare-peers.mjs prepares.
+ * @property {'jest' | 'counts'} report What the program writes to the file named by `reportVariable` or by jest's option.
+ * @property {boolean} [needsPeers] Whether no test of it can run without the peers.
  */
 
-/** Where a suite that is not of jest writes `{ passed, failed, skipped, failures }`. */
+/** Names the file to which a suite without jest writes `{ passed, failed, skipped, failures }`. */
 export const reportVariable = 'NBD_RESULT_FILE'
 
 /** @type {readonly Suite[]} */
@@ -37,13 +36,13 @@ export const suites = [
   },
   {
     name: 'interop',
-    about: 'against servers and clients that others wrote',
+    about: 'against other servers and clients',
     node: [...jest, '--selectProjects', 'interop'],
     report: 'jest',
   },
   {
     name: 'vsock',
-    about: 'real AF_VSOCK, in a small virtual machine',
+    about: 'AF_VSOCK in a virtual machine',
     node: ['tests/vsock-vm/run.mjs'],
     report: 'counts',
     needsPeers: true,

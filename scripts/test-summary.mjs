@@ -6,9 +6,9 @@
  * @property {number} passed
  * @property {number} failed
  * @property {number} skipped
- * @property {readonly string[]} failures The names of what failed.
+ * @property {readonly string[]} failures The names of the failed tests.
  * @property {string} [didNotRun] Why the suite did not run, if it did not.
- * @property {string} [remedy] The command that would make it run whole.
+ * @property {string} [remedy] The command after which the whole suite runs.
  */
 
 /**
@@ -18,7 +18,7 @@
  */
 
 /**
- * The result of a suite that could not be run: one skipped test, so that no total hides it.
+ * The result of a suite that could not run: one skipped test, to make it visible in the totals.
  *
  * @param {string} name
  * @param {{ reason: string, remedy: string | undefined }} why
@@ -30,24 +30,24 @@ export const notRun = (name, { reason, remedy }) => ({
 })
 
 /**
- * The result of a suite that a program ran and counted.
+ * The result of a suite that ran.
  *
- * A program that fails without having counted a failure (a threshold, a leak, a crash) is a failure itself.
+ * A program that fails without a failed test (a threshold, a leak, a crash) counts as one failure.
  *
  * @param {string} name
  * @param {{ passed: number, failed: number, skipped: number, failures: readonly string[] } | undefined} counts
  *   undefined if the program left none.
- * @param {string | undefined} badEnd How the program ended, unless it ended well.
+ * @param {string | undefined} exitFailure How the program failed, or undefined.
  * @returns {SuiteResult}
  */
-export const ran = (name, counts, badEnd) => {
+export const ran = (name, counts, exitFailure) => {
   if (counts === undefined) {
-    const failure = `${name} left no result${badEnd === undefined ? '' : `: ${badEnd}`}`
+    const failure = `${name} left no result${exitFailure === undefined ? '' : `: ${exitFailure}`}`
     return { name, passed: 0, failed: 1, skipped: 0, failures: [failure] }
   }
   const { passed, failed, skipped, failures } = counts
-  if (badEnd === undefined || failed > 0) return { name, passed, failed, skipped, failures }
-  return { name, passed, failed: 1, skipped, failures: [`${name}: ${badEnd}, though no test failed`] }
+  if (exitFailure === undefined || failed > 0) return { name, passed, failed, skipped, failures }
+  return { name, passed, failed: 1, skipped, failures: [`${name}: ${exitFailure}, but no test failed`] }
 }
 
 /**
@@ -57,7 +57,7 @@ export const ran = (name, counts, badEnd) => {
  */
 export const jestCounts = (results) => ({
   passed: results.numPassedTests,
-  // A file that does not load has no test to fail.
+  // A file that does not load has no test, and counts as one failure.
   failed: results.numFailedTests + results.numRuntimeErrorTestSuites,
   skipped: results.numPendingTests + results.numTodoTests,
   failures: results.testResults.flatMap(({ name, message, assertionResults }) => {
@@ -93,9 +93,9 @@ export const summarize = (results, { isEverythingRequired }) => {
     lines: [
       ...table(results),
       ...results.flatMap(({ failures }) => failures.map((failure) => `failed: ${failure}`)),
-      ...incomplete.flatMap(complaint),
+      ...incomplete.flatMap(incompleteLines),
       ...(isEverythingRequired && incomplete.length > 0
-        ? ['Every test is required here: this is a failure.']
+        ? ['CI and NBD_REQUIRE=all require every test: this is a failure.']
         : []),
       `${total('passed')} passed, ${total('failed')} failed, ${total('skipped')} skipped`,
     ],
@@ -107,14 +107,14 @@ export const summarize = (results, { isEverythingRequired }) => {
 const isIncomplete = ({ passed, failed, skipped }) => skipped > 0 || passed + failed === 0
 
 /** @param {SuiteResult} result */
-const complaint = ({ name, passed, failed, skipped, didNotRun, remedy }) => {
+const incompleteLines = ({ name, passed, failed, skipped, didNotRun, remedy }) => {
   const what =
     didNotRun !== undefined
       ? `did not run: ${didNotRun}`
       : passed + failed + skipped === 0
         ? 'ran no test'
-        : `left ${skipped} out`
-  return [`${name} ${what}`, ...(remedy === undefined ? [] : [`  to run it whole: ${remedy}`])]
+        : `skipped ${skipped}`
+  return [`${name} ${what}`, ...(remedy === undefined ? [] : [`  to run all of it: ${remedy}`])]
 }
 
 /** @param {readonly SuiteResult[]} results */

@@ -1,6 +1,6 @@
 /**
- * `npm test`: sets everything up, runs every suite and says what came of it. Arguments name the suites to
- * run: `node scripts/test.mjs unit interop`.
+ * `npm test`: sets everything up, runs the suites and prints a summary. Arguments select suites:
+ * `node scripts/test.mjs unit interop`.
  */
 import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -24,11 +24,11 @@ const reports = mkdtempSync(join(tmpdir(), 'nbdjs-reports-'))
  *
  * @param {readonly string[]} args
  * @param {Readonly<Record<string, string>>} [env]
- * @returns {Promise<string | undefined>} How it ended, unless it ended well.
+ * @returns {Promise<string | undefined>} How it failed, or undefined.
  */
 const node = (args, env = {}) =>
   new Promise((resolve) => {
-    // What the tests print is not the summary: only that goes to the standard output, and last.
+    // The output of the tests goes to standard error. Only the summary goes to standard output.
     const child = spawn(process.execPath, args, {
       cwd: repository,
       env: { ...process.env, ...env },
@@ -40,7 +40,7 @@ const node = (args, env = {}) =>
     child.on('close', (code, signal) => {
       if (code === 0) resolve(undefined)
       else if (signal === 'SIGKILL')
-        resolve(`it was killed, maybe as it ran for ${suiteLimitMs / 60_000} minutes`)
+        resolve(`killed, possibly by the limit of ${suiteLimitMs / 60_000} minutes`)
       else resolve(signal === null ? `exit code ${code}` : `signal ${signal}`)
     })
   })
@@ -57,10 +57,10 @@ const runSuite = async ({ name, about, node: args, env, report, needsPeers }, pr
   console.error(`\n--- ${name}: ${about}`)
   const file = join(reports, `${name}.json`)
   const reporting = report === 'jest' ? ['--json', '--outputFile', file] : []
-  const badEnd = await node([...args, ...reporting], { ...env, [reportVariable]: file })
+  const failure = await node([...args, ...reporting], { ...env, [reportVariable]: file })
   const contents = readJson(file)
   const counts = report === 'jest' && contents !== undefined ? jestCounts(contents) : contents
-  return { ...ran(name, counts, badEnd), ...(remedy === undefined ? {} : { remedy }) }
+  return { ...ran(name, counts, failure), ...(remedy === undefined ? {} : { remedy }) }
 }
 
 /** @param {string} path */
@@ -77,18 +77,18 @@ const chooseSuites = (names) => {
   const unknown = names.filter((name) => !suites.some((suite) => suite.name === name))
   if (unknown.length === 0) return suites.filter(({ name }) => names.length === 0 || names.includes(name))
   const known = suites.map(({ name }) => name).join(', ')
-  throw new Error(`There is no suite ${unknown.join(', ')}: the suites are ${known}.`)
+  throw new Error(`unknown suite ${unknown.join(', ')}, expected one of ${known}`)
 }
 
-/** @param {string} step @param {string | undefined} badEnd */
-const mustEndWell = (step, badEnd) => {
-  if (badEnd !== undefined) throw new Error(`${step} failed: ${badEnd}`)
+/** @param {string} step @param {string | undefined} failure */
+const mustSucceed = (step, failure) => {
+  if (failure !== undefined) throw new Error(`${step} failed: ${failure}`)
 }
 
 const main = async () => {
   const chosen = chooseSuites(process.argv.slice(2))
-  mustEndWell('Setting up', await node(['scripts/setup.mjs']))
-  mustEndWell('The build', await node(['node_modules/@typescript/native/bin/tsc', '-b']))
+  mustSucceed('Setting up', await node(['scripts/setup.mjs']))
+  mustSucceed('The build', await node(['node_modules/@typescript/native/bin/tsc', '-b']))
   const wantsPeers = chosen.some(({ name }) => name === 'interop' || name === 'vsock')
   const preparation = wantsPeers ? preparePeers() : { suites: [] }
   if (preparation.problem !== undefined)

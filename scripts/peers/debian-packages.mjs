@@ -8,12 +8,12 @@ import { delimiter, join } from 'node:path'
  * @property {string} name
  * @property {string} [command] A program of the package; the machine has the package if it has this.
  * @property {string} [file] The same for a package without a program.
- * @property {readonly string[]} suites Who needs it.
+ * @property {readonly string[]} suites The suites that need it.
  */
 
 /** @type {readonly DebianPackage[]} */
 const debianPackages = [
-  // Issues the certificates of the tests of TLS.
+  // Issues the certificates of the TLS tests.
   { name: 'openssl', command: 'openssl', suites: ['unit', 'built'] },
   { name: 'nbdkit', command: 'nbdkit', suites: ['interop', 'vsock'] },
   { name: 'nbd-server', command: 'nbd-server', suites: ['interop'] },
@@ -27,7 +27,7 @@ const debianPackages = [
     suites: ['interop'],
   },
   { name: 'qemu-system-x86', command: 'qemu-system-x86_64', suites: ['vsock'] },
-  // Another package has a `busybox` too, one that needs libraries.
+  // The package busybox has a `busybox` too, but that one needs libraries.
   { name: 'busybox-static', suites: ['vsock'] },
   { name: 'cpio', command: 'cpio', suites: ['vsock'] },
 ]

@@ -4,7 +4,7 @@ import { run, runAsRoot } from './privilege.mjs'
 
 /**
  * @param {readonly string[]} names
- * @throws {Error} if apt cannot, or if a server listens afterwards that did not before.
+ * @throws {Error} if apt fails, or if the installation has started a server.
  */
 export const installPackages = (names) => {
   const alreadyListening = isNbdPortTaken()
@@ -20,13 +20,13 @@ export const installPackages = (names) => {
     '--no-install-recommends',
     ...names,
   ])
-  // At the next boot neither.
+  // It must not start at the next boot either.
   if (names.includes('nbd-server') && existsSync('/run/systemd/system')) {
     runAsRoot(['systemctl', 'disable', '--now', 'nbd-server'])
   }
   if (isNbdPortTaken() && !alreadyListening) {
     throw new Error(
-      `Something listens on port ${nbdPort} since ${names.join(', ')} came: \`systemctl stop nbd-server\`.`,
+      `the installation of ${names.join(', ')} started a server on port ${nbdPort}: run \`systemctl stop nbd-server\``,
     )
   }
 }
@@ -36,8 +36,8 @@ const noQuestions = ['DEBIAN_FRONTEND=noninteractive']
 const patiently = ['-q', '-o', 'DPkg::Lock::Timeout=120']
 
 /**
- * Packages ask this file before they start a service; 101 forbids it (Debian's invoke-rc.d(8)). A machine
- * that has one already has its own opinion.
+ * Packages ask this file before they start a service; 101 forbids it (Debian's invoke-rc.d(8)). If the machine
+ * has this file, it is left alone.
  */
 const startingNoService = [
   'sh',
@@ -54,7 +54,7 @@ const startingNoService = [
 
 const isNbdPortTaken = () => listeningPorts().includes(nbdPort)
 
-/** The TCP ports with a listener, as proc(5) tells them: `local_address` in hexadecimal, state 0A. */
+/** The TCP ports with a listener, from proc(5): `local_address` in hexadecimal, state 0A. */
 const listeningPorts = () =>
   ['/proc/net/tcp', '/proc/net/tcp6']
     .filter((path) => existsSync(path))

@@ -1,9 +1,8 @@
 /**
  * The newest servers and clients: Debian's `trixie`, unpacked into a folder of its own beside the machine's.
  *
- * They are only unpacked, neither configured nor installed: a program of the folder runs by the folder's own
- * dynamic loader (tests/interop/peers/installation.ts), so that running one takes no root, and sockets and
- * files are shared with the machine as they are.
+ * They are only unpacked, neither configured nor installed. A program runs with the dynamic loader of the folder
+ * (tests/interop/peers/installation.ts). This needs no root, and the program sees the machine's sockets and files.
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -31,7 +30,7 @@ export const hasNewest = () => programs.every((program) => existsSync(join(newes
 /**
  * Makes the folder.
  *
- * @throws {Error} if the packages could not be had; a folder that is there is whole all the same.
+ * @throws {Error} if the packages cannot be downloaded. An existing folder is always complete.
  */
 export const makeNewest = () => {
   const workFolder = `${newestFolder}.${process.pid}`

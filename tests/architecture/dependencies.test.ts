@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import { circlesIn, filesIn, manifestOf, packageNames, readSource, type SourceFile } from './source-files.js'
 
-/** What each package may import but its own files: a dependency goes one way. */
+/** What each package may import besides its own files. */
 const mayImport: Readonly<Record<string, RegExp>> = {
   core: /^(zod\/mini|eventemitter3)$/,
   'node-socket': /^(@nbdjs\/core(\/.+)?|node:.+)$/,
@@ -61,7 +61,7 @@ const mentions = (files: readonly SourceFile[], names: readonly string[]): reado
     names.filter((name) => found.has(name)).map((name) => `${path}: ${name}`),
   )
 
-it('names the rules of every package', () => {
+it('has a rule for each package', () => {
   expect(Object.keys(mayImport).sort()).toEqual(packageNames)
 })
 
@@ -72,7 +72,7 @@ describe.each(packageNames)('%s', (name) => {
     ['declared', `packages/${name}/dist`, '.d.ts'],
   ] as const
 
-  it.each(forms)('imports what it may and nothing else (%s)', (_, folder, ending) => {
+  it.each(forms)('imports only what its rule allows (%s)', (_, folder, ending) => {
     const foreign = filesIn(folder, ending).flatMap((file) =>
       foreignImports(file, name).map((specifier) => ({ path: file.path, specifier })),
     )
@@ -91,7 +91,7 @@ describe.each(packageNames)('%s', (name) => {
     expect(files.flatMap(({ path, text }) => (text.includes('"${') ? [path] : []))).toEqual([])
   })
 
-  it('depends at run time on other packages of ours and on three of others', () => {
+  it('depends at run time only on our packages, zod, eventemitter3 and ffi-rs', () => {
     const dependencies = Object.keys(manifestOf(name).dependencies ?? {})
     const known = /^(@nbdjs\/.+|zod|eventemitter3|ffi-rs)$/
     expect(dependencies.filter((dependency) => !known.test(dependency))).toEqual([])
@@ -104,7 +104,7 @@ describe('core', () => {
     ['built', 'packages/core/dist', '.js'],
   ] as const
 
-  it.each(Object.keys(partsOfCore))('src/%s knows only the layers below it', (part) => {
+  it.each(Object.keys(partsOfCore))('src/%s imports only the layers below it', (part) => {
     const folder = 'packages/core/src/'
     const files = part.endsWith('.ts') ? [readSource(`${folder}${part}`)] : filesIn(`${folder}${part}`, '.ts')
     const wrong = files.flatMap(({ path, imports }) =>
@@ -125,16 +125,16 @@ describe('core', () => {
     expect(others.sort()).toEqual(['connect-uri.ts', 'index.ts'])
   })
 
-  it.each(forms)('has no clock and no promise in its protocol (%s)', (_, folder, ending) => {
+  it.each(forms)('uses no clock and no promise in protocol/ and wire/ (%s)', (_, folder, ending) => {
     expect(mentions(filesIn(`${folder}/protocol`, ending), clocksAndPromises)).toEqual([])
     expect(mentions(filesIn(`${folder}/wire`, ending), clocksAndPromises)).toEqual([])
   })
 
-  it.each(forms)('uses nothing that only Node has (%s)', (_, folder, ending) => {
+  it.each(forms)('uses no global that only Node has (%s)', (_, folder, ending) => {
     expect(mentions(filesIn(folder, ending), nodeOnly)).toEqual([])
   })
 
-  it('shows no type of zod in its public declarations', () => {
+  it('exports no type of zod', () => {
     const seen = new Set<string>()
     const visit = (path: string): void => {
       if (seen.has(path)) return

@@ -1,7 +1,7 @@
 import { expect, it } from '@jest/globals'
 import { circlesIn, filesIn, parseSource } from './source-files.js'
 
-it('sees every way to import', () => {
+it('finds each kind of import', () => {
   const text = `
     import './effect.js'
     import fs from 'node:fs'
@@ -24,18 +24,18 @@ it('sees every way to import', () => {
   ])
 })
 
-it('finds the file that a relative import means, in a declaration and in JavaScript', () => {
+it('resolves a relative import in declarations and in JavaScript', () => {
   const text = `import { a } from './a.js'`
   expect(parseSource('dist/x.d.ts', text).imports).toEqual(['dist/a.d.ts'])
   expect(parseSource('dist/x.js', text).imports).toEqual(['dist/a.js'])
 })
 
-it('sees names, async and await, and not what a comment or a text says', () => {
+it('finds names, async and await, but not in comments and strings', () => {
   const { names } = parseSource('x.ts', `async () => { await f(Buffer) } // process\nconst text = 'Date'`)
   expect([...names].sort()).toEqual(['Buffer', 'async', 'await', 'f', 'text'])
 })
 
-it('refuses a folder without such a file', () => {
+it('rejects a folder without such a file', () => {
   expect(() => filesIn('packages/core/src/wire', '.js')).toThrow('There is no .js in packages/core/src/wire')
 })
 

@@ -1,4 +1,4 @@
-/** What the files of the packages import and mention, by their syntax trees. */
+/** The imports and names of the source files, from their syntax trees. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, posix } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -9,9 +9,9 @@ export const repository: string = fileURLToPath(new URL('../..', import.meta.url
 export interface SourceFile {
   /** From the root of the repository: `packages/core/src/errors.ts`. */
   readonly path: string
-  /** What it imports, types included; a relative import as the path of the file that it means. */
+  /** Its imports, imports of types included. A relative import is resolved to the path of the file. */
   readonly imports: readonly string[]
-  /** Every name in it, and `async` and `await` where it says so. */
+  /** Its identifiers, and `async` and `await` if it uses them. */
   readonly names: ReadonlySet<string>
   readonly text: string
 }
@@ -21,7 +21,7 @@ export const packageNames: readonly string[] = readdirSync(join(repository, 'pac
 /**
  * Reads the files of a folder and of those below it.
  *
- * @throws {Error} if there is none: a rule about no file would hold for ever.
+ * @throws {Error} if there is none: a rule for no file always holds.
  */
 export const filesIn = (folder: string, ending: '.ts' | '.js' | '.d.ts'): readonly SourceFile[] => {
   const paths = readdirSync(join(repository, folder), { recursive: true, encoding: 'utf8' })

@@ -8,9 +8,9 @@ export interface TypeMistake {
 }
 
 /**
- * What the compiler says of pieces of code that see what the packages export.
+ * Type-checks pieces of code against the public types of the packages.
  *
- * @param preamble What the pieces know: imports and declarations. A mistake in it throws.
+ * @param preamble The imports and declarations that the pieces use. A mistake in it throws.
  * @param pieces One statement or expression each, on one line; `await` is allowed.
  */
 export function typeMistakes(preamble: string, pieces: readonly string[]): readonly TypeMistake[] {

@@ -13,10 +13,10 @@ interface Asked {
   readonly length: number
 }
 
-/** What a server tells of a range: lengths and flags, from its beginning. */
-type Tell = (asked: Asked) => Iterable<{ length: number; flags: number }>
+/** The block status that a server replies with: lengths and flags, from the start of the range. */
+type Describe = (asked: Asked) => Iterable<{ length: number; flags: number }>
 
-/** An export of so many bytes, whose map is told by `source`. */
+/** A handle on an export of `size` bytes, with the block status of `source`. */
 const connected = (
   size: number,
   source: MetaContextSource,
@@ -29,8 +29,8 @@ const connected = (
   )
 }
 
-/** The map of an export whose server tells so, what it was asked, and how many requests it had at once. */
-const mapOf = async (size: number, tell: Tell, extendedHeaders = true) => {
+/** The map that extents() yields, the ranges of the requests, and the highest number of requests in flight. */
+const mapOf = async (size: number, describeRange: Describe, extendedHeaders = true) => {
   const asked: Asked[] = []
   let running = 0
   let most = 0
@@ -41,7 +41,7 @@ const mapOf = async (size: number, tell: Tell, extendedHeaders = true) => {
       most = Math.max(most, ++running)
       await new Promise(setImmediate)
       running--
-      return tell(range)
+      return describeRange(range)
     },
   }
   await using nbd = await connected(size, source, extendedHeaders)
@@ -50,8 +50,8 @@ const mapOf = async (size: number, tell: Tell, extendedHeaders = true) => {
   return { map, asked, most }
 }
 
-/** Stripes of so many bytes, with the flags 0 and 1 in turn: of the whole range, or of a part of it. */
-const stripes = (stripe: number, atMost = Number.POSITIVE_INFINITY): Tell =>
+/** Stripes of `stripe` bytes with the flags 0 and 1 in turn, at most `atMost` of them. */
+const stripes = (stripe: number, atMost = Number.POSITIVE_INFINITY): Describe =>
   function* ({ offset, length }) {
     for (let at = offset, count = 0; at < offset + length && count < atMost; count++) {
       const end = (Math.floor(at / stripe) + 1) * stripe
@@ -69,35 +69,35 @@ const striped = (size: number, stripe: number): Extent[] =>
 
 describe('the extents of an export', () => {
   it.each([
-    ['that are told whole', stripes(100 * MiB)],
-    ['that reach beyond what was asked', stripes(300 * MiB)],
-    ['that are told one by one', stripes(100 * MiB, 1)],
-    ['that are told three by three', stripes(7 * MiB, 3)],
-  ])('%s are all there, and adjoin', async (_, tell) => {
+    ['in one reply', stripes(100 * MiB)],
+    ['that reach beyond the request', stripes(300 * MiB)],
+    ['in replies of one extent', stripes(100 * MiB, 1)],
+    ['in replies of three extents', stripes(7 * MiB, 3)],
+  ])('%s are complete and adjoin', async (_, describeRange) => {
     const size = 4 * GiB + 512
-    const [first] = tell({ offset: 0, length: size })
+    const [first] = describeRange({ offset: 0, length: size })
     for (const extendedHeaders of [true, false]) {
-      const { map } = await mapOf(size, tell, extendedHeaders)
+      const { map } = await mapOf(size, describeRange, extendedHeaders)
       expect(map).toEqual(striped(size, first?.length ?? 0))
     }
   })
 
-  it('of one kind are one, of whatever size', async () => {
+  it('with the same flags are merged', async () => {
     const size = 2 ** 40
     const { map, asked } = await mapOf(size, ({ length }) => [{ length, flags: 3 }])
     expect(map).toEqual([{ offset: 0n, length: BigInt(size), flags: 3n }])
-    // Four at a time, and sixteen times as much each time that next to nothing came.
+    // Four requests at a time, each sixteen times longer if the last reply had few extents.
     const bits = asked.slice(0, 12).map(({ length }) => Math.log2(length))
     expect(bits).toEqual([27, 27, 27, 27, 31, 31, 31, 31, 35, 35, 35, 35])
     expect(asked.length).toBeLessThan(20)
   })
 
-  it('of an empty export are none', async () => {
+  it('of an empty export are empty', async () => {
     const { map, asked } = await mapOf(0, () => [])
     expect([map, asked]).toEqual([[], []])
   })
 
-  it('are asked for four parts at a time, each byte once', async () => {
+  it('are requested four ranges at a time, each byte once', async () => {
     const size = 4 * GiB
     const { asked, most } = await mapOf(size, stripes(MiB / 16))
     expect(most).toBe(4)
@@ -107,29 +107,29 @@ describe('the extents of an export', () => {
     expect(asked.reduce((sum, { length }) => sum + length, 0)).toBe(size)
   })
 
-  it('are asked for the rest while the first of it is looked at', async () => {
+  it('are requested ahead of the consumer', async () => {
     let asked = 0
     const source = { extents: () => [{ length: 25 * MiB, flags: asked++ }] }
     await using nbd = await connected(100 * MiB, source)
     let lists = 0
     for await (const _ of extents(nbd, context)) {
       lists++
-      // For ever, if it waited for us.
+      // This would not end if extents() waited for the consumer.
       while (asked < Math.min(lists + 1, 4)) await new Promise(setImmediate)
     }
     expect([asked, lists]).toEqual([4, 5])
   })
 
-  it('may be left in the middle, with requests on their way', async () => {
+  it('can be abandoned with requests in flight', async () => {
     let answers = 0
     const source = {
-      // The first one only.
+      // Only the first request is answered.
       extents: (length: number | bigint) =>
         answers++ === 0 ? [{ length, flags: 3 }] : new Promise<never>(() => {}),
     }
     await using nbd = await connected(4 * GiB, source)
     for await (const list of extents(nbd, context)) {
-      // Its only extent may go on in the next reply.
+      // The extent may continue in the next reply.
       expect(list).toEqual([])
       break
     }

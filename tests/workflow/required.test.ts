@@ -9,6 +9,6 @@ it.each([
   [{ CI: '' }, false],
   [{ NBD_REQUIRE: 'some' }, false],
   [{}, false],
-])('takes %j for %p', (env, isRequired) => {
+])('%j requires every test: %p', (env, isRequired) => {
   expect(isEverythingRequired(env)).toBe(isRequired)
 })

@@ -26,7 +26,7 @@ describe('summarize', () => {
   })
 
   it.each([
-    ['a skipped test', ran('interop', counts(5, 0, 1), undefined), 'interop left 1 out'],
+    ['a skipped test', ran('interop', counts(5, 0, 1), undefined), 'interop skipped 1'],
     ['a suite without a test', ran('interop', counts(0, 0, 0), undefined), 'interop ran no test'],
     [
       'a suite that did not run',
@@ -41,7 +41,7 @@ describe('summarize', () => {
 
   it('counts a suite that did not run as skipped and gives the remedy', () => {
     const { lines } = summarize([notRun('vsock', { reason: 'no qemu', remedy: 'npm run x' })], optional)
-    expect(lines).toContain('  to run it whole: npm run x')
+    expect(lines).toContain('  to run all of it: npm run x')
     expect(lines.at(-1)).toBe('0 passed, 0 failed, 1 skipped')
   })
 
@@ -62,7 +62,7 @@ describe('ran', () => {
   it('fails a suite whose program ends badly without a failed test', () => {
     expect(ran('unit', counts(9, 0, 0), 'exit code 1')).toEqual({
       ...{ name: 'unit', passed: 9, failed: 1, skipped: 0 },
-      failures: ['unit: exit code 1, though no test failed'],
+      failures: ['unit: exit code 1, but no test failed'],
     })
   })
 
