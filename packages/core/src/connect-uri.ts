@@ -14,7 +14,7 @@ import {
   uriPolicyOption,
 } from './uri/allow.js'
 import type { NbdUri } from './uri/nbd-uri.js'
-import { parseUri } from './uri/parse.js'
+import { parseUri, parseWith } from './uri/parse.js'
 
 /** Functions that make a transport of the address in a URI, such as `tcp`, `unix` and `vsock` of the transport packages. */
 export interface UriTransports {
@@ -100,7 +100,7 @@ export function transportFromUri(uri: string, options: TransportFromUriOptions):
  */
 export async function connectUri(uri: string, options: ConnectUriOptions): Promise<Handle> {
   const call = 'connectUri'
-  const parsed = parseUri(uri)
+  const parsed = parseWith(uri, options?.secretExportName === true)
   const checked = checkUriOptions(call, options)
   checkAllowed(call, parsed, checked.allow)
   // The URI names the export: neither may override the other silently.

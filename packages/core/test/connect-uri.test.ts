@@ -125,6 +125,26 @@ describe('F6: transportFromUri', () => {
     )
   })
 
+  test.each([
+    'nbd://host:65536/secret',
+    'nbd://host/secret^',
+    'nbd://host/secret%FF?x=1',
+    `nbd://host/${'secret'.repeat(700)}`,
+    'nbd:///secret?socket=/s',
+    'nbd+ssh://host/secret',
+    'nbd:/secret',
+    '/secret',
+  ])('connectUri masks a secret export name in the error of %s', async (uri) => {
+    const options = { transports, secretExportName: true }
+    const error: unknown = await connectUri(uri, options).then(
+      () => new Error('it connected'),
+      (reason) => reason,
+    )
+    expect(error).toBeInstanceOf(NbdUsageError)
+    expect((error as Error).message).not.toContain('secret')
+    expect((error as Error).message).toMatch(/\*{4}/)
+  })
+
   test('connectUri passes the handle on before the dial', async () => {
     const states: string[] = []
     const onHandle = (handle: Handle): void => void handle.on('state', (next) => states.push(next))

@@ -49,12 +49,17 @@ const MAX_URI_LENGTH = 65_536
  * ```
  */
 export function parseUri(uri: string): NbdUri {
+  return parseWith(uri, false)
+}
+
+/** Parses like {@link parseUri}. If the export name is secret, errors mask it. */
+export function parseWith(uri: string, isExportNameSecret: boolean): NbdUri {
   if (typeof uri !== 'string') throw argumentError('parseUri', 'uri', 'a string', uri)
   if (uri.length > MAX_URI_LENGTH) {
     const details = { errno: 'ENAMETOOLONG', receivedText: `${uri.length}` }
     throw argumentError('parseUri', 'uri', `at most ${MAX_URI_LENGTH} characters`, uri, details)
   }
-  const components = splitUri(uri)
+  const components = splitUri(new UriPart(uri, 'URI', 0, uri.length, isExportNameSecret))
   const { scheme, user, path } = components
   const { transport, tls } = schemes[scheme]
   const { socket, tlsParameters, unknownParameters } = readParameters(components)
@@ -200,8 +205,8 @@ interface Components {
 }
 
 /** Throws a NbdUsageError unless the scheme is one of NBD's and the rest is a URI by RFC 3986. */
-function splitUri(uri: string): Components {
-  const whole = new UriPart(uri, 'URI', 0, uri.length)
+function splitUri(whole: UriPart): Components {
+  const uri = whole.text
   const scheme = readScheme(whole)
   const start = scheme.length + '://'.length
   const hash = indexOrEnd(uri, '#', start)
@@ -319,9 +324,11 @@ class UriPart {
   /** Where it begins in the URI. */
   readonly index: number
   readonly #uri: string
+  readonly #hidesPath: boolean
 
-  constructor(uri: string, name: string, start: number, end: number) {
+  constructor(uri: string, name: string, start: number, end: number, hidesPath: boolean) {
     this.#uri = uri
+    this.#hidesPath = hidesPath
     this.name = name
     this.text = uri.slice(start, end)
     this.index = start
@@ -329,11 +336,11 @@ class UriPart {
 
   /** A piece of this piece. */
   part(name: string, start: number, end: number = this.text.length): UriPart {
-    return new UriPart(this.#uri, name, this.index + start, this.index + end)
+    return new UriPart(this.#uri, name, this.index + start, this.index + end, this.#hidesPath)
   }
 
   error(invalid: InvalidValue): NbdUsageError {
-    const uri = hidePassword(this.#uri)
+    const uri = hidePassword(this.#hidesPath ? hidePath(this.#uri) : this.#uri)
     const text = uri.slice(this.index, this.index + this.text.length)
     const call = `invalid NBD URI ${quote(excerpt(uri, this.index))}`
     return invalidValueError(call, `${this.name} at index ${this.index}`, text, invalid)
@@ -345,6 +352,14 @@ function hidePassword(uri: string): string {
   return uri.replace(
     /^([^:/?#]*:\/\/[^:/?#@]*:)([^/?#@]+)(?=@)/,
     (_, before: string, password: string) => before + '*'.repeat(password.length),
+  )
+}
+
+/** Masks the export name, and anything else after the authority that may be part of it. */
+function hidePath(uri: string): string {
+  return uri.replace(
+    /^([^/?#]*\/\/[^/?#]*\/|[^/]*\/)(.*)$/s,
+    (_, before: string, path: string) => before + path.replace(/[^?#]+/, (name) => '*'.repeat(name.length)),
   )
 }
 
