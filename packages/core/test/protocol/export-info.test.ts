@@ -16,8 +16,8 @@ function facts(transmissionFlags: number, more: Partial<ExportReply> = {}): Expo
   return { name: 'disk0', shape: { size: 4096, transmissionFlags }, ...more }
 }
 
-describe('what is known of an export', () => {
-  test('is what was told', () => {
+describe('the properties of an export', () => {
+  test('are those that the server sent', () => {
     const told = {
       ...{ name: 'disk0', canonicalName: '/dev/disk0', description: 'the first disk' },
       ...{ shape: { size: 2n ** 62n, transmissionFlags: HasFlags } },
@@ -32,12 +32,12 @@ describe('what is known of an export', () => {
     })
   })
 
-  test('leaves out what was not told, and takes an empty name for a name', () => {
+  test('are undefined if they were not sent; an empty name is a name', () => {
     const info = exportInfo(facts(HasFlags, { canonicalName: '' }), agreed)
     expect([info.canonicalName, info.description]).toEqual(['', undefined])
   })
 
-  test('cannot be changed', () => {
+  test('are frozen', () => {
     const info = exportInfo(facts(HasFlags), agreed)
     expect([Object.isFrozen(info), Object.isFrozen(info.blockSize)]).toEqual([true, true])
   })
@@ -71,12 +71,12 @@ describe('transmission flags', () => {
   })
 
   // libnbd: nbd_can_fast_zero
-  test('fast zero counts with zero only', () => {
+  test('fast zero is ignored without zero', () => {
     expect(exportInfo(facts(HasFlags | SendFastZero), agreed).canFastZero).toBe(false)
     expect(exportInfo(facts(HasFlags | SendFastZero | SendWriteZeroes), agreed).canFastZero).toBe(true)
   })
 
-  test('"do not fragment" counts with structured replies only', () => {
+  test('"do not fragment" is ignored without structured replies', () => {
     expect(exportInfo(facts(HasFlags | SendDf), { ...agreed, structuredReplies: false }).canDf).toBe(false)
   })
 
@@ -84,7 +84,7 @@ describe('transmission flags', () => {
     expect(exportInfo(facts(HasFlags | 0xe000), agreed)).toEqual(exportInfo(facts(HasFlags), agreed))
   })
 
-  test('none at all is no server of our protocol', () => {
+  test('of 0 are a protocol violation', () => {
     const error = refusal(() => exportInfo(facts(0), agreed))
     expect(error.message).toBe('export "disk0": the transmission flags are 0')
     expect([error.expected, error.received, error.errno]).toEqual(['NBD_FLAG_HAS_FLAGS', '0', 'EPROTO'])
@@ -96,20 +96,23 @@ describe('the size', () => {
     expect(exportInfo(facts(0, { shape: { size, transmissionFlags: 1 } }), agreed).size).toBe(BigInt(size))
   })
 
-  test.each([2n ** 63n, 2n ** 64n - 1n])('may not be %p: it would be negative elsewhere', (size) => {
-    const error = refusal(() => exportInfo(facts(0, { shape: { size, transmissionFlags: 1 } }), agreed))
-    expect(error.message).toBe(
-      `export "disk0": the size ${size} is beyond 2^63-1 bytes, where no file system goes`,
-    )
-    expect(error.errno).toBe('EOVERFLOW')
-  })
+  test.each([2n ** 63n, 2n ** 64n - 1n])(
+    'may not be %p: it would be negative as a signed integer',
+    (size) => {
+      const error = refusal(() => exportInfo(facts(0, { shape: { size, transmissionFlags: 1 } }), agreed))
+      expect(error.message).toBe(
+        `export "disk0": the size ${size} is beyond 2^63-1 bytes, where no file system goes`,
+      )
+      expect(error.errno).toBe('EOVERFLOW')
+    },
+  )
 })
 
 describe('block sizes', () => {
   const told = (minimum: number, preferred: number, maximum: number) =>
     exportInfo(facts(HasFlags, { blockSizes: { minimum, preferred, maximum } }), agreed).blockSize
 
-  test('that were not told are 0, and 32 MiB of payload', () => {
+  test('that were not sent are 0, and the payload is 32 MiB', () => {
     expect(exportInfo(facts(HasFlags), agreed).blockSize).toEqual({
       ...{ minimum: 0, preferred: 0, maximum: 0, payload: 32 * MIB },
     })
@@ -144,7 +147,7 @@ describe('block sizes', () => {
     })
   })
 
-  test('are taken as told or not at all, and never make a payload out of bounds', () => {
+  test('are used unchanged or ignored, and the payload is always in bounds', () => {
     const size = fc.oneof(
       fc.integer({ min: 0, max: 31 }).map((power) => 2 ** power),
       fc.integer({ min: 0, max: 0xffffffff }),

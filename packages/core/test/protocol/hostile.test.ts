@@ -71,14 +71,14 @@ const noise: fc.Arbitrary<Uint8Array> = fc.oneof(
   fc.constantFrom(repeated(0, 8), repeated(0xff, 8)),
 )
 
-describe('noise', () => {
+describe('random bytes', () => {
   const script = fc.tuple(
     fc.array(noise, { maxLength: 12 }),
     fc.constantFrom(...askings),
     fc.integer({ min: 1, max: 60 }),
   )
 
-  test('from the start on', () => {
+  test('from the start', () => {
     fc.assert(
       fc.property(script, fc.boolean(), ([parts, asking, cut], optMode) => {
         const play = new Play({ asking, limits, optMode })
@@ -90,7 +90,7 @@ describe('noise', () => {
     )
   })
 
-  test('as the answer to an option', () => {
+  test('as the reply to an option', () => {
     const operation = fc.constantFrom('go', 'info', 'list', 'structuredReply' as const)
     fc.assert(
       fc.property(script, operation, ([parts, asking, cut], option) => {
@@ -104,7 +104,7 @@ describe('noise', () => {
     )
   })
 
-  test('in transmission, and it stays within the memory of the reads', () => {
+  test('in transmission write only to the memory of the reads', () => {
     fc.assert(
       fc.property(script, ([parts, asking, cut]) => {
         const memory = repeated(0xee, 60)
@@ -125,7 +125,7 @@ describe('noise', () => {
     )
   })
 
-  test('after a goodbye', () => {
+  test('after NBD_CMD_DISC', () => {
     fc.assert(
       fc.property(script, fc.boolean(), ([parts, asking, cut], isNegotiating) => {
         const play = isNegotiating ? negotiating({ asking, limits }) : ready({ asking, limits })
@@ -140,7 +140,7 @@ describe('noise', () => {
   })
 })
 
-describe('a session with one thing wrong', () => {
+describe('a session with one mutation', () => {
   /** A session whose server changes, drops, repeats or adds one octet somewhere. */
   function play({ options, steps }: Session, at: number, octet: number, how: string): Play {
     const run = new Play({ ...options, limits: { ...options?.limits, ...limits } })
@@ -189,8 +189,8 @@ describe('a session with one thing wrong', () => {
   })
 })
 
-describe('a server without end', () => {
-  test('G8: of information costs no memory, and ends at the limit', () => {
+describe('a server that does not stop', () => {
+  test('G8: sending information uses no memory, and is stopped at the limit', () => {
     const play = negotiating({ limits: { ...limits, listEntries: 10_000 } })
     play.act((protocol) => protocol.begin('info'))
     const info = encodeOptionReply(6, 3, octets('00 99'))
@@ -203,7 +203,7 @@ describe('a server without end', () => {
     )
   })
 
-  test('of errors for one command keeps the first, and no more', () => {
+  test('sending errors for one command keeps only the first', () => {
     const play = ready({ limits })
     const command = flush()
     play.submit({ command })

@@ -8,7 +8,7 @@ test('the limits allow everything that the specification allows', () => {
   expect(defaultLimits.optionReplyBytes).toBeGreaterThanOrEqual(4 + 2 * MAX_STRING_BYTES)
 })
 
-test('the limits bound the memory that a server can make us use', () => {
+test('the limits bound the memory that a server can make the client use', () => {
   expect(defaultLimits).toEqual({
     ...{ inFlightCommands: 1024, inFlightBytes: 64 * 1024 * 1024 },
     ...{ optionReplyBytes: 1024 * 1024, optionTotalBytes: 64 * 1024 * 1024, listEntries: 10_000 },

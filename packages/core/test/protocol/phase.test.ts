@@ -4,29 +4,29 @@ import { edges, isOver, type Phase, requireEdge } from '../../src/protocol/phase
 const phases = Object.keys(edges) as Phase[]
 
 describe('the edge table', () => {
-  test('names phases of its own only, each once in a row', () => {
+  test('contains known phases only, each once per row', () => {
     for (const next of Object.values(edges)) {
       expect(next.filter((phase) => !phases.includes(phase))).toEqual([])
       expect(new Set(next).size).toBe(next.length)
     }
   })
 
-  test('leads to every phase from the first', () => {
+  test('reaches every phase from the first', () => {
     const reached = new Set<Phase>(['opening'])
     for (const phase of reached) for (const next of edges[phase]) reached.add(next)
     expect([...reached].sort()).toEqual([...phases].sort())
   })
 
-  test('ends in closed and in dead, and nowhere else', () => {
+  test('ends only in closed and dead', () => {
     expect(phases.filter((phase) => edges[phase].length === 0)).toEqual(['closed', 'dead'])
     expect(phases.filter(isOver)).toEqual(['closed', 'dead'])
   })
 
-  test('lets everything die that is not over', () => {
+  test('allows dead from every phase that is not over', () => {
     expect(phases.filter((phase) => !isOver(phase) && !edges[phase].includes('dead'))).toEqual([])
   })
 
-  test('closes in order only what could be left in order', () => {
+  test('allows closed only after an orderly disconnect', () => {
     expect(phases.filter((phase) => edges[phase].includes('closed'))).toEqual(['aborting', 'disconnecting'])
   })
 })
@@ -42,13 +42,13 @@ describe('a change of phase', () => {
   )
 
   test.each(pairs.filter(([previous, next]) => !edges[previous].includes(next)))(
-    'from %s to %s is refused',
+    'from %s to %s is rejected',
     (previous, next) => {
       expect(() => requireEdge(previous, next)).toThrow(`no edge leads from ${previous} to ${next}`)
     },
   )
 
-  test('that is refused says what would be allowed', () => {
+  test('that is rejected lists the allowed phases', () => {
     expect(() => requireEdge('aborting', 'transmission')).toThrow(
       'no edge leads from aborting to transmission, only to closed, dead',
     )

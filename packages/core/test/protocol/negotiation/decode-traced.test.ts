@@ -4,7 +4,7 @@ import { decodeTraced } from '../../../src/protocol/negotiation/option-exchange.
 import { octets } from '../../bytes.js'
 import { thrownBy } from './option-exchange-harness.js'
 
-test('what is understood is returned; what is not is shown, and thrown on', () => {
+test('returns decoded bytes; logs and rethrows if decoding fails', () => {
   const lines: string[] = []
   const trace = new Trace((line) => lines.push(line))
   trace.isOn = true

@@ -34,7 +34,7 @@ describe('a newstyle greeting', () => {
     // spec: client/client-flags/no-others
     ['ff ff', both, '00 00 00 03', both],
     ['ff fc', both, '00 00 00 00', none],
-  ])('with flags %s, where we want %p, is answered by %s', (offered, wanted, answer, agreed) => {
+  ])('with flags %s, where the client sets %p, is answered by %s', (offered, wanted, answer, agreed) => {
     const dialogue = new Dialogue({ handshakeFlags: wanted })
     const protocol = dialogue.read(readGreeting(dialogue.negotiation), newstyle, octets(offered))
     expect(protocol).toBe(agreed.fixedNewstyle ? 'newstyle-fixed' : 'newstyle')
@@ -45,7 +45,7 @@ describe('a newstyle greeting', () => {
     expect(dialogue.negotiation.info).toBeUndefined()
   })
 
-  test('counts for one chunk, and our flags for none', () => {
+  test('counts as one chunk, and the client flags as none', () => {
     const dialogue = new Dialogue()
     dialogue.read(readGreeting(dialogue.negotiation), newstyle, octets('00 03'))
     expect(dialogue.stats).toMatchObject({ chunksSent: 0, chunksReceived: 1 })
@@ -59,7 +59,7 @@ describe('a newstyle greeting', () => {
 describe('an oldstyle greeting', () => {
   const rest = (flags: string): Uint8Array[] => [octets('00 00 00 00 00 01 00 00', flags), repeated(0, 124)]
 
-  test('tells everything there is to know', () => {
+  test('contains all information about the export', () => {
     const dialogue = new Dialogue()
     expect(dialogue.read(readGreeting(dialogue.negotiation), oldstyle, ...rest('00 00 00 07'))).toBe(
       'oldstyle',
@@ -73,7 +73,7 @@ describe('an oldstyle greeting', () => {
     })
   })
 
-  test('cannot fragment, and so cannot promise not to', () => {
+  test('does not support "do not fragment"', () => {
     const dialogue = new Dialogue()
     dialogue.read(readGreeting(dialogue.negotiation), oldstyle, ...rest('00 00 00 81'))
     expect(dialogue.negotiation.info?.canDf).toBe(false)
@@ -100,7 +100,7 @@ describe('an oldstyle greeting', () => {
   })
 })
 
-describe('a greeting of something else', () => {
+describe('a greeting of another protocol', () => {
   test.each([
     [
       ...['of a web server', '48 54 54 50 2f 31 2e 31 20 34 30 30 20 42 61 64'],
@@ -110,7 +110,7 @@ describe('a greeting of something else', () => {
       ...['of another NBD', '4e 42 44 4d 41 47 49 43 00 00 00 00 00 00 00 00'],
       ...['expected IHAVEOPT or the oldstyle magic', 'NBDMAGIC........'],
     ],
-  ] as const)('%s is refused, and shown', (_, bytes, message, text) => {
+  ] as const)('%s is rejected and logged', (_, bytes, message, text) => {
     const dialogue = new Dialogue()
     const error = refusal(() => dialogue.read(readGreeting(dialogue.negotiation), octets(bytes)))
     expect(error.message).toMatch(message)

@@ -16,7 +16,7 @@ function arrive(receiveBuffer: ReceiveBuffer, ...hex: string[]): void {
   receiveBuffer.commit(bytes.length)
 }
 
-describe('a handshake', () => {
+describe('a handshake runner', () => {
   test('reads nothing before it begins', () => {
     const receiveBuffer = new ReceiveBuffer(16)
     const handshake = new HandshakeRunner(receiveBuffer)
@@ -24,7 +24,7 @@ describe('a handshake', () => {
     expect([handshake.isReading, handshake.read(), receiveBuffer.length]).toEqual([false, undefined, 3])
   })
 
-  test('hands over as many bytes as are asked for, once they are there', () => {
+  test('passes the requested number of bytes as soon as they have arrived', () => {
     const receiveBuffer = new ReceiveBuffer(16)
     const handshake = new HandshakeRunner(receiveBuffer)
     expect(handshake.begin(two())).toBeUndefined()
@@ -38,13 +38,13 @@ describe('a handshake', () => {
     expect([handshake.isReading, receiveBuffer.length]).toEqual([false, 2])
   })
 
-  test('finds what was there before it began', () => {
+  test('reads bytes that arrived before it began', () => {
     const receiveBuffer = new ReceiveBuffer(16)
     arrive(receiveBuffer, '01 02 03 04 05')
     expect(new HandshakeRunner(receiveBuffer).begin(two())).toEqual({ ok: true, value: '1,2 3,4,5' })
   })
 
-  test('may need no byte at all', () => {
+  test('may end without reading', () => {
     // biome-ignore lint/correctness/useYield: a reading may know its outcome at once
     function* none(): HandshakeSteps<string> {
       return 'done'
@@ -54,7 +54,7 @@ describe('a handshake', () => {
     expect(handshake.isReading).toBe(false)
   })
 
-  test('makes room for what is wanted in one piece', () => {
+  test('reserves contiguous memory for the requested bytes', () => {
     function* long(): HandshakeSteps<number> {
       return (yield 100).length
     }
@@ -66,7 +66,7 @@ describe('a handshake', () => {
     expect(handshake.read()).toEqual({ ok: true, value: 100 })
   })
 
-  test('fails as its reading does', () => {
+  test('fails with the error of its steps', () => {
     const wrong = new Error('wrong')
     // biome-ignore lint/correctness/useYield: steps may fail before they need bytes
     function* atOnce(): HandshakeSteps<never> {
@@ -85,7 +85,7 @@ describe('a handshake', () => {
     expect(handshake.isReading).toBe(false)
   })
 
-  test('is interrupted where it waits, and may say it better', () => {
+  test('passes an interruption to the waiting steps, which may replace the error', () => {
     function* better(): HandshakeSteps<never> {
       try {
         yield 1
@@ -103,7 +103,7 @@ describe('a handshake', () => {
     expect([handshake.isReading, handshake.interrupt(gone)]).toEqual([false, undefined])
   })
 
-  test('is forgotten when it is stopped', () => {
+  test('discards its steps when it is stopped', () => {
     const receiveBuffer = new ReceiveBuffer(16)
     const handshake = new HandshakeRunner(receiveBuffer)
     handshake.begin(two())

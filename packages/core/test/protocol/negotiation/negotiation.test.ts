@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals'
 import { Dialogue } from './option-exchange-harness.js'
 
-test('a session is what was agreed so far, and does not change with it', () => {
+test('a session is a snapshot of the negotiated features', () => {
   const { negotiation } = new Dialogue()
   const before = negotiation.session()
   negotiation.structuredReplies = true

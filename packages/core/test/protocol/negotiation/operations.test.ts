@@ -29,44 +29,44 @@ function negotiate(...bytes: Uint8Array[]): { result: unknown; dialogue: Dialogu
 
 describe('connect', () => {
   // spec: client/baseline/negotiate-the-rest
-  test('asks for structured replies, then for the export', () => {
+  test('requests structured replies, then the export', () => {
     const { result, dialogue } = connect({}, fixed, structured, ...granted)
     expect(result).toMatchObject({ name: 'disk0', size: 65536n })
     expect(dialogue.negotiation.structuredReplies).toBe(true)
     expect(dialogue.stats.chunksSent).toBe(2)
   })
 
-  test('does not ask for structured replies when told not to', () => {
+  test('does not request structured replies if they are disabled', () => {
     const { dialogue } = connect({ requestStructuredReplies: false }, fixed, ...granted)
     expect([dialogue.negotiation.structuredReplies, dialogue.stats.chunksSent]).toEqual([false, 1])
   })
 
-  test('asks for extended headers first, which bring structured replies along', () => {
+  test('requests extended headers first, which include structured replies', () => {
     const { result, dialogue } = connect({ requestExtendedHeaders: true }, fixed, extended, ...granted)
     expect(result).toMatchObject({ size: 65536n })
     expect(dialogue.negotiation.session()).toMatchObject({ extendedHeaders: true, structuredReplies: true })
     expect(dialogue.stats.chunksSent).toBe(2)
   })
 
-  test('asks for structured replies where extended headers are declined', () => {
+  test('requests structured replies if extended headers are rejected', () => {
     const declined = encodeOptionReply(Opt.ExtendedHeaders, Rep.ErrUnsup)
     const { dialogue } = connect({ requestExtendedHeaders: true }, fixed, declined, structured, ...granted)
     expect(dialogue.negotiation.session()).toMatchObject({ extendedHeaders: false, structuredReplies: true })
   })
 
-  test('does not ask for extended headers where structured replies are not wanted', () => {
+  test('does not request extended headers if structured replies are disabled', () => {
     const none = { requestExtendedHeaders: true, requestStructuredReplies: false }
     expect(connect(none, fixed, ...granted).dialogue.stats.chunksSent).toBe(1)
   })
 
-  test('goes on without structured replies', () => {
+  test('continues without structured replies', () => {
     const declined = encodeOptionReply(Opt.StructuredReply, Rep.ErrUnsup)
     const { result, dialogue } = connect({}, fixed, declined, ...granted)
     expect(result).toMatchObject({ size: 65536n })
     expect(dialogue.negotiation.structuredReplies).toBe(false)
   })
 
-  test('asks for nothing but the export where the server speaks plain newstyle', () => {
+  test('requests only the export from a plain newstyle server', () => {
     const { result, dialogue } = connect({}, encodeGreeting(0), encodeExportNameReply(shape, false))
     expect(result).toMatchObject({ size: 65536n })
     expect(dialogue.stats.chunksSent).toBe(1)

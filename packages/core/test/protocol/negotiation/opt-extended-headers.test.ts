@@ -5,7 +5,7 @@ import { encodeOptionReply } from '../../../src/wire/option-reply.js'
 import { octets } from '../../bytes.js'
 import { Dialogue } from './option-exchange-harness.js'
 
-test('NBD_OPT_EXTENDED_HEADERS is sent without data, and brings structured replies along', () => {
+test('NBD_OPT_EXTENDED_HEADERS is sent without data and includes structured replies', () => {
   const dialogue = new Dialogue()
   const agreed = dialogue.read(
     optExtendedHeaders(dialogue.negotiation),
@@ -17,7 +17,7 @@ test('NBD_OPT_EXTENDED_HEADERS is sent without data, and brings structured repli
   expect(dialogue.negotiation.replyMode).toBe('extended')
 })
 
-test('a refusal takes nothing back', () => {
+test('a rejection changes nothing', () => {
   const dialogue = new Dialogue()
   dialogue.negotiation.structuredReplies = true
   const refused = encodeOptionReply(Opt.ExtendedHeaders, Rep.ErrUnsup)

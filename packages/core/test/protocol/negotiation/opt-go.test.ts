@@ -27,25 +27,28 @@ function optionsIn(sent: Uint8Array): number[] {
   return options
 }
 
-describe('on to transmission', () => {
+describe('the start of transmission', () => {
   // spec: client/size-constraints/prefer-go
-  test('goes NBD_OPT_GO', () => {
+  test('uses NBD_OPT_GO', () => {
     const dialogue = new Dialogue()
     expect(dialogue.read(optGo(dialogue.negotiation), ...granted).size).toBe(65536n)
     expect(optionsIn(dialogue.sent)).toEqual([Opt.Go])
   })
 
-  test.each([true, false])('goes NBD_OPT_EXPORT_NAME where the server knows no other (%p)', (noZeroes) => {
-    const dialogue = new Dialogue()
-    dialogue.negotiation.handshakeFlags = { fixedNewstyle: true, noZeroes }
-    const reply = encodeExportNameReply(shape, noZeroes)
-    expect(dialogue.read(optGo(dialogue.negotiation), unsupported, reply)).toMatchObject({
-      ...{ name: 'disk0', size: 65536n },
-    })
-    expect(optionsIn(dialogue.sent)).toEqual([Opt.Go, Opt.ExportName])
-  })
+  test.each([true, false])(
+    'uses NBD_OPT_EXPORT_NAME if the server does not support NBD_OPT_GO (%p)',
+    (noZeroes) => {
+      const dialogue = new Dialogue()
+      dialogue.negotiation.handshakeFlags = { fixedNewstyle: true, noZeroes }
+      const reply = encodeExportNameReply(shape, noZeroes)
+      expect(dialogue.read(optGo(dialogue.negotiation), unsupported, reply)).toMatchObject({
+        ...{ name: 'disk0', size: 65536n },
+      })
+      expect(optionsIn(dialogue.sent)).toEqual([Opt.Go, Opt.ExportName])
+    },
+  )
 
-  test('goes NBD_OPT_EXPORT_NAME at once where the server speaks plain newstyle', () => {
+  test('uses NBD_OPT_EXPORT_NAME at once with plain newstyle', () => {
     const dialogue = new Dialogue()
     dialogue.negotiation.protocol = 'newstyle'
     const reply = encodeExportNameReply(shape, false)
@@ -57,20 +60,20 @@ describe('on to transmission', () => {
   test.each([
     ...[Rep.ErrPolicy, Rep.ErrInvalid, Rep.ErrPlatform, Rep.ErrTlsReqd, Rep.ErrUnknown, Rep.ErrShutdown],
     ...[Rep.ErrBlockSizeReqd, Rep.ErrTooBig, 0x80000042],
-  ])('does not go when error %d comes', (reply) => {
+  ])('fails on error reply %d', (reply) => {
     const dialogue = new Dialogue()
     const error = thrownBy(() => dialogue.read(optGo(dialogue.negotiation), encodeOptionReply(Opt.Go, reply)))
     expect(error).toBeInstanceOf(NbdNegotiationError)
     expect(optionsIn(dialogue.sent)).toEqual([Opt.Go])
   })
 
-  test('does not go when the protocol is broken', () => {
+  test('fails on a protocol violation', () => {
     const dialogue = new Dialogue()
     refusal(() => dialogue.read(optGo(dialogue.negotiation), encodeOptionReply(Opt.Go, Rep.Server)))
     expect(optionsIn(dialogue.sent)).toEqual([Opt.Go])
   })
 
-  test('does not go when the server hangs up at the other option', () => {
+  test('fails if the server disconnects after NBD_OPT_EXPORT_NAME', () => {
     const dialogue = new Dialogue()
     const hangup = new NbdTransportError('gone', { operation: 'read', address: 'test:' })
     expect(dialogue.interrupt(optGo(dialogue.negotiation), hangup, unsupported)).toMatchObject({

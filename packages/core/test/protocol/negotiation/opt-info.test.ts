@@ -35,7 +35,7 @@ describe.each([
     [{ requestBlockSize: false }, '00 00'],
     [{ fullInfo: true }, '00 03  00 03 00 01 00 02'],
     [{ fullInfo: true, requestBlockSize: false }, '00 02  00 01 00 02'],
-  ])('with %p asks for %s', (options, infos) => {
+  ])('with %p requests %s', (options, infos) => {
     const dialogue = new Dialogue({ exportName: 'ä', ...options })
     ask(dialogue, anExport, ack)
     const data = octets('00 00 00 02 c3 a4', infos)
@@ -47,7 +47,7 @@ describe.each([
     )
   })
 
-  test('learns the export', () => {
+  test('decodes the export', () => {
     const dialogue = new Dialogue({ exportName: 'disk1' })
     const known = ask(dialogue, anExport, ack)
     expect(known).toMatchObject({ name: 'disk1', size: 65536n, canFlush: true, readOnly: false })
@@ -56,7 +56,7 @@ describe.each([
   })
 
   // spec: client/rep-info/any-order
-  test('learns all the rest, in any order', () => {
+  test('decodes all other information, in any order', () => {
     const replies = [
       info(encodeInfoText(Info.Description, 'a disk')),
       info(encodeInfoBlockSize({ minimum: 512, preferred: 4096, maximum: 2 ** 25 })),
@@ -71,7 +71,7 @@ describe.each([
     }
   })
 
-  test('lets the last word count', () => {
+  test('uses the last information of each type', () => {
     const again = info(encodeInfoExport({ ...shape, size: 1 }))
     expect(answer(anExport, info(encodeInfoText(Info.Name, 'a')), again, ack)).toMatchObject({
       ...{ size: 1n, canonicalName: 'a' },
@@ -79,20 +79,20 @@ describe.each([
   })
 
   // spec: client/info/unknown-replies
-  test('passes over what it does not know', () => {
+  test('ignores unknown information', () => {
     const dialogue = new Dialogue()
     expect(ask(dialogue, info(octets('12 34 ff ff')), anExport, info(octets('ff ff')), ack).size).toBe(65536n)
     expect(dialogue.traced[1]).toMatch(/ NBD_REP_INFO length=4 NBD_INFO_\? \(4660\)$/)
   })
 
-  test('believes "do not fragment" where structured replies were agreed', () => {
+  test('accepts "do not fragment" with structured replies', () => {
     const dialogue = new Dialogue()
     expect(ask(dialogue, anExport, ack).canDf).toBe(false)
     dialogue.negotiation.structuredReplies = true
     expect(ask(dialogue, anExport, ack).canDf).toBe(true)
   })
 
-  test('needs NBD_INFO_EXPORT', () => {
+  test('requires NBD_INFO_EXPORT', () => {
     const error = refusal(() => answer(info(encodeInfoText(Info.Name, 'a')), ack))
     expect(error.message).toBe(`${name}: expected NBD_INFO_EXPORT before NBD_REP_ACK, received none`)
   })
@@ -108,7 +108,7 @@ describe.each([
     [Rep.ErrBlockSizeReqd, 'EINVAL'],
     [Rep.ErrTooBig, 'EINVAL'],
     [0x80000063, 'ENOTSUP'],
-  ])('is refused by error %d, whatever was told before', (reply, errno) => {
+  ])('is rejected by error %d, also after information', (reply, errno) => {
     const refused = encodeOptionReply(option, reply, encodeText('no'))
     for (const replies of [[refused], [anExport, refused]]) {
       const dialogue = new Dialogue()
@@ -120,7 +120,7 @@ describe.each([
     }
   })
 
-  test.each([Rep.Server, Rep.MetaContext, 99])('knows no reply %d', (type) => {
+  test.each([Rep.Server, Rep.MetaContext, 99])('rejects reply %d', (type) => {
     expect(refusal(() => answer(encodeOptionReply(option, type))).message).toMatch(
       `${name}: expected NBD_REP_INFO or NBD_REP_ACK, received NBD_REP_`,
     )

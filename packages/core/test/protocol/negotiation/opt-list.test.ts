@@ -24,11 +24,11 @@ describe('NBD_OPT_LIST', () => {
     expect(dialogue.sent).toEqual(octets('49 48 41 56 45 4f 50 54  00 00 00 03  00 00 00 00'))
   })
 
-  test('may find nothing', () => {
+  test('may return no export', () => {
     expect(list(ack)).toEqual([])
   })
 
-  test('finds names and descriptions, in the order of the server', () => {
+  test('returns names and descriptions in the order of the server', () => {
     expect(list(entry('b', 'second'), entry(''), entry('a\u{1f4be}', ''), ack)).toEqual([
       { name: 'b', description: 'second' },
       { name: '', description: '' },
@@ -52,7 +52,7 @@ describe('NBD_OPT_LIST', () => {
     expect(JSON.stringify(some)).toBe('[{"name":"a","description":""}]')
   })
 
-  test('takes as many as the limit allows, and refuses the next', () => {
+  test('accepts as many as the limit allows, and rejects the next', () => {
     expect(() => list(nameless, nameless, nameless, nameless, ack)).toThrow('at most 3 NBD_REP_SERVER')
     expect(list(entry('a'), entry('b'), entry('c'), ack)).toHaveLength(3)
     const error = refusal(() => list(entry('a'), entry('b'), entry('c'), entry('d')))
@@ -68,7 +68,7 @@ describe('NBD_OPT_LIST', () => {
     [Rep.ErrShutdown, 'ESHUTDOWN'],
     [Rep.ErrInvalid, 'EINVAL'],
     [0x80001234, 'ENOTSUP'],
-  ])('is refused by error %d, also after some exports', (reply, errno) => {
+  ])('is rejected by error %d, also after some exports', (reply, errno) => {
     const refused = encodeOptionReply(Opt.List, reply, encodeText('why'))
     for (const replies of [[refused], [entry('a'), refused]]) {
       const error = thrownBy(() => list(...replies))
@@ -77,7 +77,7 @@ describe('NBD_OPT_LIST', () => {
     }
   })
 
-  test.each([Rep.Info, Rep.MetaContext, 99])('knows no reply %d', (type) => {
+  test.each([Rep.Info, Rep.MetaContext, 99])('rejects reply %d', (type) => {
     expect(refusal(() => list(encodeOptionReply(Opt.List, type, octets('00 00')))).message).toMatch(
       'NBD_OPT_LIST: expected NBD_REP_SERVER or NBD_REP_ACK, received NBD_REP_',
     )
@@ -85,10 +85,10 @@ describe('NBD_OPT_LIST', () => {
 
   test.each([
     ['nothing', ''],
-    ['no whole length', '00 00 00'],
+    ['an incomplete length', '00 00 00'],
     ['a name longer than the reply', '00 00 00 05 61'],
-    ['an absurd length', 'ff ff ff ff 61'],
-  ])('refuses an export of %s', (_, data) => {
+    ['an excessive length', 'ff ff ff ff 61'],
+  ])('rejects an export of %s', (_, data) => {
     expect(refusal(() => list(encodeOptionReply(Opt.List, Rep.Server, octets(data)))).message).toMatch(
       /^NBD_REP_SERVER/,
     )

@@ -10,7 +10,7 @@ const agreed = encodeOptionReply(Opt.StartTls, Rep.Ack)
 const declined = encodeOptionReply(Opt.StartTls, Rep.ErrPolicy)
 
 // spec: client/starttls/no-data
-test('NBD_OPT_STARTTLS is sent without data; what was agreed before is forgotten', () => {
+test('NBD_OPT_STARTTLS is sent without data and resets the negotiated features', () => {
   const dialogue = new Dialogue()
   const { negotiation } = dialogue
   negotiation.structuredReplies = true
@@ -27,21 +27,21 @@ test('NBD_OPT_STARTTLS is sent without data; what was agreed before is forgotten
   ])
 })
 
-test('a refusal takes nothing back', () => {
+test('a rejection changes nothing', () => {
   const dialogue = new Dialogue()
   dialogue.negotiation.structuredReplies = true
   expect(dialogue.read(optStartTls(dialogue.negotiation), declined)).toBe(false)
   expect(dialogue.negotiation.session()).toMatchObject({ tls: false, structuredReplies: true })
 })
 
-describe('the gate', () => {
-  test('is open where TLS is not asked for', () => {
+describe('the TLS requirement', () => {
+  test('is met if TLS is disabled', () => {
     const dialogue = new Dialogue({ tls: 'disable' })
     dialogue.read(negotiateTls(dialogue.negotiation))
     expect(dialogue.sent).toHaveLength(0)
   })
 
-  test.each(['oldstyle', 'newstyle'] as const)('is shut for %s where TLS is required', (protocol) => {
+  test.each(['oldstyle', 'newstyle'] as const)('fails for %s if TLS is required', (protocol) => {
     const dialogue = new Dialogue({ tls: 'require' })
     dialogue.negotiation.protocol = protocol
     const error = thrownBy(() => dialogue.read(negotiateTls(dialogue.negotiation)))
@@ -49,7 +49,7 @@ describe('the gate', () => {
     expect(dialogue.sent).toHaveLength(0)
   })
 
-  test('is shut after a refusal where TLS is required, with the server’s own words', () => {
+  test('fails with the text of the server if it rejects required TLS', () => {
     const dialogue = new Dialogue({ tls: 'require' })
     const error = thrownBy(() => dialogue.read(negotiateTls(dialogue.negotiation), declined))
     expect(error).toMatchObject({
@@ -59,7 +59,7 @@ describe('the gate', () => {
     })
   })
 
-  test('is open after a refusal where TLS is allowed only', () => {
+  test('is met without TLS if TLS is allowed', () => {
     const dialogue = new Dialogue({ tls: 'allow' })
     dialogue.read(negotiateTls(dialogue.negotiation), declined)
     expect(dialogue.negotiation.tls).toBe(false)

@@ -22,7 +22,7 @@ describe('NBD_OPT_STRUCTURED_REPLY', () => {
     expect(dialogue.sent).toEqual(octets('49 48 41 56 45 4f 50 54  00 00 00 08  00 00 00 00'))
   })
 
-  test('is agreed by NBD_REP_ACK', () => {
+  test('is accepted by NBD_REP_ACK', () => {
     const dialogue = new Dialogue()
     expect(ask(dialogue, reply(Rep.Ack))).toBe(true)
     expect(dialogue.negotiation.structuredReplies).toBe(true)
@@ -31,13 +31,13 @@ describe('NBD_OPT_STRUCTURED_REPLY', () => {
   test.each([
     ...[Rep.ErrUnsup, Rep.ErrPolicy, Rep.ErrInvalid, Rep.ErrPlatform, Rep.ErrTlsReqd, Rep.ErrUnknown],
     ...[Rep.ErrBlockSizeReqd, Rep.ErrTooBig, Rep.ErrExtHeaderReqd, 0x8000ffff],
-  ])('is declined by error %d', (type) => {
+  ])('is rejected by error %d', (type) => {
     const dialogue = new Dialogue()
     expect(ask(dialogue, reply(type, encodeText('no')))).toBe(false)
     expect(dialogue.negotiation.structuredReplies).toBe(false)
   })
 
-  test('stays agreed when a second time is declined', () => {
+  test('stays negotiated if a second request is rejected', () => {
     const dialogue = new Dialogue()
     ask(dialogue, reply(Rep.Ack))
     expect(ask(dialogue, reply(Rep.ErrInvalid))).toBe(false)
@@ -51,7 +51,7 @@ describe('NBD_OPT_STRUCTURED_REPLY', () => {
     expect(error).toMatchObject({ errno: 'ESHUTDOWN', option: 'NBD_OPT_STRUCTURED_REPLY' })
   })
 
-  test.each([Rep.Server, Rep.Info, Rep.MetaContext, 99])('knows no reply %d', (type) => {
+  test.each([Rep.Server, Rep.Info, Rep.MetaContext, 99])('rejects reply %d', (type) => {
     const dialogue = new Dialogue()
     expect(refusal(() => ask(dialogue, reply(type))).message).toMatch(
       'expected NBD_REP_ACK, received NBD_REP_',
@@ -59,7 +59,7 @@ describe('NBD_OPT_STRUCTURED_REPLY', () => {
     expect(dialogue.negotiation.structuredReplies).toBe(false)
   })
 
-  test('fails as the connection does', () => {
+  test('fails with the error of the connection', () => {
     const dialogue = new Dialogue()
     const hangup = new NbdTransportError('gone', { operation: 'read', address: 'test:' })
     expect(dialogue.interrupt(optStructuredReply(dialogue.negotiation), hangup)).toBe(hangup)
