@@ -16,7 +16,7 @@ const GiB = 2 ** 30
 
 describe.each(installations)('%s', (installation) => {
   describeWith('the messages about nbdkit', { programs: ['nbdkit'], installation }, () => {
-    it('C5: name the maximum that a refused read exceeds', async () => {
+    it('C5: name the maximum that a rejected read exceeds', async () => {
       const parameters = ['8M', 'blocksize-minimum=1', 'blocksize-preferred=4096', 'blocksize-maximum=1M']
       const server = await nbdkit({
         installation,
@@ -79,7 +79,7 @@ describe.each(installations)('%s', (installation) => {
   })
 
   describeWith('the messages about qemu-nbd', { programs: ['qemu-nbd'], installation }, () => {
-    it('C8: name an unknown export, and quote what the server says', async () => {
+    it('C8: name an unknown export and quote the server', async () => {
       const server = await qemuNbd({ installation, image: diskImage(MiB), exportName: 'disk' })
       const nbd = await negotiate(transportTo(server), { exportName: 'nosuch' })
       for (const call of [() => nbd.optGo(), () => nbd.optInfo()]) {
@@ -94,7 +94,7 @@ describe.each(installations)('%s', (installation) => {
       await nbd.optAbort()
     })
 
-    it('shows a secret export name nowhere, not even where the server repeats it', async () => {
+    it('shows a secret export name nowhere, even if the server repeats it', async () => {
       const server = await qemuNbd({ installation, image: diskImage(MiB), exportName: 'disk' })
       const lines: string[] = []
       const error: unknown = await connect(transportTo(server), {

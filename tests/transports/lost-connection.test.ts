@@ -244,7 +244,7 @@ describe.each(Object.entries(lines))('B2: over %s', (name, makeLine) => {
   })
 
   const hows = (Object.keys(ends) as How[]).filter((how) => name !== 'unix' || how !== 'a reset')
-  it.each(hows)('%s after NBD_CMD_DISC is the end that the caller asked for', async (how) => {
+  it.each(hows)('%s after NBD_CMD_DISC is the end by the caller', async (how) => {
     const line = await makeLine()
     const handle = await ready(line, { timeouts: { closeMs: 100 } })
     const leaving = handle.shutdown()

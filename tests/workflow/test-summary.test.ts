@@ -33,7 +33,7 @@ describe('summarize', () => {
       notRun('interop', { reason: 'no nbdkit', remedy: 'apt-get install nbdkit' }),
       'interop did not run: no nbdkit',
     ],
-  ])('takes %s for a failure only where everything is required', (_, result, complaint) => {
+  ])('counts %s as a failure only if everything is required', (_, result, complaint) => {
     expect(summarize([result], optional).exitCode).toBe(0)
     expect(summarize([result], required).exitCode).toBe(1)
     expect(summarize([result], optional).lines).toContain(complaint)

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import { argumentError, formatValue, NbdUsageError, unknownOptionError } from '@nbdjs/core'
 
 describe('argumentError', () => {
-  it('says what was called, which argument is wrong, what is allowed and what was passed', () => {
+  it('names the call, the argument, the expected and the received value', () => {
     const error = argumentError('tcp', 'port', 'an integer from 1 to 65535', 70000)
     expect(error).toBeInstanceOf(NbdUsageError)
     expect(error).toMatchObject({
@@ -29,7 +29,7 @@ describe('argumentError', () => {
   })
 })
 
-it('names the options that exist where an unknown one was passed', () => {
+it('names the existing options for an unknown one', () => {
   expect(unknownOptionError('connect', 'limits.fo\u001b', ['a', 'b']).message).toBe(
     "connect: unknown option 'limits.fo\\u001b', expected one of a, b",
   )

@@ -144,7 +144,7 @@ describe('C9: a hint', () => {
     }
   })
 
-  test('is undefined where nothing is known', () => {
+  test('is undefined if nothing is known', () => {
     expect(new NbdTransportError('no', transport)).toMatchObject({ hint: undefined, message: 'no' })
     expect(new NbdTransportError('no', { ...transport, hint: undefined }).message).toBe('no')
   })
@@ -155,7 +155,7 @@ describe('B2: isConnectionLost', () => {
     expect(make(ours).isConnectionLost).toBe(false)
   })
 
-  test('is true where the error reports a lost connection', () => {
+  test('is true if the error reports a lost connection', () => {
     expect(new NbdTransportError('no', { ...transport, isConnectionLost: true }).isConnectionLost).toBe(true)
     expect(new NbdClosedError('no', { isConnectionLost: true }).isConnectionLost).toBe(true)
   })

@@ -109,7 +109,7 @@ describe('A1: the memory of a read is released', () => {
   it.each([
     ['plain', {}],
     ['with faults, which copy', { faults: [delay(1)] }],
-  ])('so that a client reads what the backend returned: %s', async (_, options) => {
+  ])('for a client that reads the data of the backend: %s', async (_, options) => {
     // One piece of memory for one call at a time.
     const backend = new ReusingBackend()
     await using server = new Server({ exports: { '': backend }, ...options })

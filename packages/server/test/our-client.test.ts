@@ -191,7 +191,7 @@ describe.each(modes)('our own client, with %s', (name, options, exportSession) =
     await nbd.shutdown()
   })
 
-  it('gets an error, and goes on', async () => {
+  it('gets an error and continues', async () => {
     const nbd = await session({ ...options, strict: false }, exportSession)
     await expect(nbd.blockStatus(10, 4 * TiB)).rejects.toThrow('the export ends at 4398046511104')
     await expect(nbd.pread(10, 4 * TiB)).rejects.toMatchObject({ errno: 'EINVAL' })
@@ -263,7 +263,7 @@ describe('our own client in option mode', () => {
     await nbd.shutdown()
   })
 
-  it('goes on without contexts where the server has none', async () => {
+  it('continues without contexts if the server has none', async () => {
     const nbd = await session({ requireMetaContexts: false }, { features: { metaContexts: false } })
     expect(nbd.info.metaContexts).toEqual([])
     await expect(nbd.blockStatus(10, 0)).rejects.toMatchObject({ errno: 'ENOTSUP' })

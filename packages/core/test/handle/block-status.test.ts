@@ -287,7 +287,7 @@ describe('F4: the flag payloadLen of a block status', () => {
   test.each([
     ['without contexts', {}],
     ['with contexts that cannot be sent', { contexts: ['x-test:kind'] }],
-  ])('is rejected where no payload is sent: %s', async (_, options) => {
+  ])('is rejected if no payload is sent: %s', async (_, options) => {
     const { handle, server } = await ready()
     const { bytesFromClient } = server
     for (const flag of [{ flags: CommandFlag.PayloadLen }, { payloadLen: true }]) {
@@ -301,7 +301,7 @@ describe('F4: the flag payloadLen of a block status', () => {
     handle.destroy()
   })
 
-  test('is accepted where the request has a payload', async () => {
+  test('is accepted if the request has a payload', async () => {
     const { handle, server } = await ready(true)
     const options = { contexts: ['x-test:kind'], flags: CommandFlag.PayloadLen }
     const asking = handle.blockStatus(4096, 512, options)

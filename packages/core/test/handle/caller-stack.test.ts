@@ -59,7 +59,7 @@ describe('C7: the stack of an error names the functions that await the call', ()
     expect(awaiting(await rejection(backUp(handle)))).toEqual(['readFrom', 'backUp'])
   })
 
-  test('of a handshake that fails, and of an option that is refused', async () => {
+  test('of a failed handshake, and of a rejected option', async () => {
     const server = new ScriptedServer()
     const openDisk = async (): Promise<Handle> => await connect(server.transport)
     const failing = rejection(openDisk())
@@ -108,7 +108,7 @@ describe('C7: promises settle in the order of the replies', () => {
   test.each([
     ['in one piece', 1],
     ['reply by reply, in one turn', 2],
-  ])('where some of them fail, and the replies arrive %s', async (_, pieces) => {
+  ])('if some of them fail, and the replies arrive %s', async (_, pieces) => {
     const { handle, server } = await ready()
     const count = 40
     const order: number[] = []

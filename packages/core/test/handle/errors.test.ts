@@ -228,7 +228,7 @@ describe('C5: a request that is longer than the maximum of the server', () => {
     [ErrorValue.ENOMEM, 'ENOMEM'],
     [ErrorValue.EOVERFLOW, 'EOVERFLOW'],
     [90, 'error 90 (unknown to NBD, treated as EINVAL)'],
-  ])('names that maximum if the server refuses it by error %d', async (value, name) => {
+  ])('names that maximum if the server rejects it with error %d', async (value, name) => {
     const { handle, server } = await ready(offer)
     const reading = rejection(handle.pread(2 * maximum, 0))
     server.send(errorChunk(await server.request(Cmd.Read), value))
@@ -346,7 +346,7 @@ describe('the server fails a command', () => {
     await handle.shutdown()
   })
 
-  test('after ESHUTDOWN, shutdown() is the end that the caller asked for', async () => {
+  test('after ESHUTDOWN, shutdown() is the end by the caller', async () => {
     const { handle, server } = await ready()
     const flushing = rejection(handle.flush())
     server.refuse(await server.request(Cmd.Flush), ErrorValue.ESHUTDOWN)

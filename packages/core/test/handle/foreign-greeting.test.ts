@@ -80,7 +80,7 @@ describe('C10: a greeting that is not NBD is shown and recognised', () => {
 })
 
 describe('C10: the beginning of a greeting that is not NBD is shown and recognised', () => {
-  test('where the server disconnects after a TLS alert', async () => {
+  test('if the server disconnects after a TLS alert', async () => {
     const server = new ScriptedServer()
     const connecting = rejection(connect(server.transport))
     await server.dialled()
@@ -95,7 +95,7 @@ describe('C10: the beginning of a greeting that is not NBD is shown and recognis
     })
   })
 
-  test('where the server waits, until the timeout', async () => {
+  test('if the server waits until the timeout', async () => {
     const server = new ScriptedServer()
     const connecting = rejection(connect(server.transport))
     await server.dialled()

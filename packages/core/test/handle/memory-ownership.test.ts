@@ -152,7 +152,7 @@ describe("A1: the memory of a write is the caller's again when its promise settl
 })
 
 describe('A1: the memory of a read', () => {
-  test('with a timeout of its own is not written to after the timeout', async () => {
+  test('with its own timeout is not written after the timeout', async () => {
     const { handle, server } = await ready()
     const buffer = repeated(0xee, 200_000)
     const reading = handle.preadInto(buffer, 0, { timeoutMs: 100 })

@@ -41,7 +41,7 @@ async function abandoned(server: ScriptedServer, connecting: Promise<unknown>): 
 }
 
 describe('A4: a meta context that the server does not provide', () => {
-  test('fails the connection, and the error names what was asked for and what is offered', async () => {
+  test('fails the connection, and the error names the requested and the offered contexts', async () => {
     const { server, connecting } = await selecting({ metaContexts: [base, mistyped] })
     contexts(server, Opt.SetMetaContext, base)
     await server.option(Opt.ListMetaContext)
@@ -58,7 +58,7 @@ describe('A4: a meta context that the server does not provide', () => {
     })
   })
 
-  test('fails the connection where the server has no meta contexts', async () => {
+  test('fails the connection if the server has no meta contexts', async () => {
     const { server, connecting } = await selecting({ metaContexts: [base] })
     server.reply(Opt.SetMetaContext, Rep.ErrUnsup)
     const error = await abandoned(server, connecting)
@@ -71,7 +71,7 @@ describe('A4: a meta context that the server does not provide', () => {
   test.each([
     ['lists none', Rep.Ack],
     ['refuses to list any', Rep.ErrPolicy],
-  ])('fails the connection where the server selects none and %s', async (_, reply) => {
+  ])('fails the connection if the server selects none and %s', async (_, reply) => {
     const { server, connecting } = await selecting({ metaContexts: [base] })
     contexts(server, Opt.SetMetaContext)
     await server.option(Opt.ListMetaContext)
@@ -86,7 +86,7 @@ describe('A4: a meta context that the server does not provide', () => {
       { requestStructuredReplies: false },
       ', which were not asked for (requestStructuredReplies is false)',
     ],
-  ])('fails the connection where structured replies %s', async (_, options, reason) => {
+  ])('fails the connection if structured replies %s', async (_, options, reason) => {
     const server = new ScriptedServer()
     const connecting = connect(server.transport, { exportName: 'disk', metaContexts: [base], ...options })
     connecting.catch(() => {})
@@ -97,7 +97,7 @@ describe('A4: a meta context that the server does not provide', () => {
     )
   })
 
-  test('fails the connection to a plain newstyle server, before the export is asked for', async () => {
+  test('fails the connection to a plain newstyle server before the export is requested', async () => {
     const server = new ScriptedServer()
     const connecting = rejection(connect(server.transport, { exportName: 'disk', metaContexts: [base] }))
     await server.dialled()
@@ -124,7 +124,7 @@ describe('A4: a meta context that the server does not provide', () => {
     await server.disconnected()
   })
 
-  test('is not the reason where the export itself is refused', async () => {
+  test('is not the cause if the export itself is rejected', async () => {
     const { server, connecting } = await selecting({ metaContexts: [base] })
     server.reply(Opt.SetMetaContext, Rep.ErrUnknown)
     expect(await abandoned(server, connecting)).toMatchObject({
@@ -133,7 +133,7 @@ describe('A4: a meta context that the server does not provide', () => {
     })
   })
 
-  test('leaves the handle negotiating where optGo asked for it', async () => {
+  test('leaves the handle negotiating after optGo', async () => {
     const { handle, server } = await negotiating(
       { structuredReplies: true },
       { exportName: 'disk', metaContexts: [mistyped] },
@@ -173,7 +173,7 @@ describe('A4: a meta context that the server does not provide', () => {
     handle.destroy()
   })
 
-  test('is not required where contexts are selected by hand', async () => {
+  test('is not required after optSetMetaContext', async () => {
     const { handle, server } = await negotiating(
       { structuredReplies: true },
       { metaContexts: [base], requestMetaContext: false },
@@ -189,7 +189,7 @@ describe('A4: a meta context that the server does not provide', () => {
     handle.destroy()
   })
 
-  test('is listed in info where it is not required, and so is a query that selects nothing', async () => {
+  test('is listed in info if it is not required, like a query that selects nothing', async () => {
     const { server, connecting } = await selecting({
       metaContexts: [base, mistyped, 'qemu:', 'x-none:', mistyped],
       requireMetaContexts: false,
@@ -239,7 +239,7 @@ describe('F1 and F7: canMetaContext', () => {
     handle.destroy()
   })
 
-  test('is false after optInfo from a server that refuses the selection', async () => {
+  test('is false after optInfo if the server rejects the selection', async () => {
     const { handle, server } = await start()
     const asking = handle.optInfo()
     await server.option(Opt.SetMetaContext)
@@ -251,7 +251,7 @@ describe('F1 and F7: canMetaContext', () => {
     handle.destroy()
   })
 
-  test('is not known again after a selection that the server refuses', async () => {
+  test('is unknown after a rejected selection', async () => {
     const { handle, server } = await start()
     const selected = rejection(handle.optSetMetaContext())
     await server.option(Opt.SetMetaContext)
@@ -264,7 +264,7 @@ describe('F1 and F7: canMetaContext', () => {
   test.each([
     ['optGo', Opt.Go],
     ['optInfo', Opt.Info],
-  ] as const)('is not known after a refused %s, like info', async (call, option) => {
+  ] as const)('is unknown after a rejected %s, like info', async (call, option) => {
     const { handle, server } = await start()
     const going = rejection(handle[call]())
     await server.option(Opt.SetMetaContext)
@@ -292,7 +292,7 @@ describe('F1 and F7: canMetaContext', () => {
     handle.destroy()
   })
 
-  test('is false where nothing was asked for', async () => {
+  test('is false if nothing was requested', async () => {
     const { handle } = await negotiating()
     expect(handle.canMetaContext(base)).toBe(false)
     handle.destroy()

@@ -49,7 +49,7 @@ test('a secret export name is sent, and shown nowhere', async () => {
   handle.destroy()
 })
 
-test('a secret export name is masked where the server repeats it in a refusal', async () => {
+test('a secret export name is masked if the server repeats it in an error', async () => {
   const server = new ScriptedServer()
   const connecting = rejection(connect(server.transport, options))
   await server.open()
@@ -66,7 +66,7 @@ test('a secret export name is masked where the server repeats it in a refusal', 
   await server.hangUp()
 })
 
-test('a secret export name is masked where the server disconnects after NBD_OPT_EXPORT_NAME', async () => {
+test('a secret export name is masked if the server disconnects after NBD_OPT_EXPORT_NAME', async () => {
   const server = new ScriptedServer()
   const connecting = rejection(connect(server.transport, options))
   await server.greet(0)

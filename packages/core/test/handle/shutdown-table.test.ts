@@ -77,7 +77,7 @@ describe.each(Object.entries(calls))('B1: %s', (name, call) => {
     if (outcome !== undefined) expect(await outcome).toBe(reason)
   })
 
-  test('ends after closeMs when an aborted command is in flight and the server never closes', async () => {
+  test('ends after closeMs if an aborted command is in flight and the server never closes', async () => {
     const { handle, server } = await ready({}, { timeouts: { closeMs: CLOSE_MS } })
     await aborted(handle, server)
     const ending = call(handle).catch((error) => error)
@@ -182,7 +182,7 @@ describe.each(Object.entries(calls))('B1: %s', (name, call) => {
       expect(handle.state).toBe('dead')
     })
 
-    test('waits for a command that is never answered for ever without requestMs, until its signal aborts', async () => {
+    test('waits without requestMs for a command that is never answered, until its signal aborts', async () => {
       const { handle, server } = await ready({}, { timeouts: { closeMs: CLOSE_MS } })
       const { outcome } = await live(handle, server)
       const ending = call(handle).catch((error) => error)
@@ -196,7 +196,7 @@ describe.each(Object.entries(calls))('B1: %s', (name, call) => {
   }
 })
 
-test('B1: dispose without closeMs waits for ever', async () => {
+test('B1: dispose without closeMs waits without a limit', async () => {
   const { handle, server } = await ready({}, { timeouts: { closeMs: 0 } })
   const { outcome } = await live(handle, server)
   const ending = using(handle)
@@ -207,7 +207,7 @@ test('B1: dispose without closeMs waits for ever', async () => {
   expect(await outcome).toBe(reason)
 })
 
-test('B1: dispose resolves when the connection breaks meanwhile: the commands tell', async () => {
+test('B1: dispose resolves if the connection breaks meanwhile: the commands reject', async () => {
   const { handle, server } = await ready()
   const { outcome } = await live(handle, server)
   const ending = using(handle, thrown).catch((error) => error)

@@ -215,7 +215,7 @@ describe('an illegal call', () => {
   }
 })
 
-test("the row of connect says what libnbd's manual says", () => {
+test("the row of connect matches libnbd's manual", () => {
   const row = cells().filter(({ call }) => call === 'connect')
   expect(row.map(({ state, next }) => [state, next === undefined ? 'error' : 'allowed'])).toEqual([
     ['created', 'allowed'],

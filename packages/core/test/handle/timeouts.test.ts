@@ -365,7 +365,7 @@ describe('B4: commandMs', () => {
 })
 
 describe('B4: timeoutMs of a command', () => {
-  test('rejects it with ETIMEDOUT as an abort does, and the connection goes on', async () => {
+  test('rejects it with ETIMEDOUT, and the connection continues', async () => {
     const { handle, server } = await ready()
     const [late, other] = [handle.pread(1, 0, { timeoutMs: 100 }), handle.pread(1, 1)]
     const failed = rejection(late)

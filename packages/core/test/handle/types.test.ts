@@ -118,7 +118,7 @@ test('commands', () => {
   expectTypeOf<keyof CommandOptions>().toEqualTypeOf<'flags' | 'signal' | 'abort' | 'timeoutMs'>()
 })
 
-test('H3: what pread returns can be passed where the DOM wants an ArrayBuffer', () => {
+test('H3: the result of pread can be passed to DOM functions that need an ArrayBuffer', () => {
   expectTypeOf<Bytes>().toEqualTypeOf<Uint8Array<ArrayBuffer>>()
   expectTypeOf<Handle['pread']>().returns.resolves.toEqualTypeOf<Uint8Array<ArrayBuffer>>()
   check(async () => crypto.subtle.digest('SHA-256', await new Handle().pread(512, 0)))

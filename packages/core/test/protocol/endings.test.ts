@@ -188,7 +188,7 @@ test('enough positions are tested', () => {
   expect(counts.reduce((sum, count) => sum + count)).toBeGreaterThan(2000)
 })
 
-describe('C1: the end of the server’s bytes, or a reset, says where it was', () => {
+describe('C1: the error after an EOF or a reset names the position', () => {
   const messageAt = (session: Session, cut: Omit<Cut, 'ending'>): string | undefined => {
     const play = playTo(session, { ...cut, ending: 'closed' })
     play.act((protocol) => protocol.ended())
@@ -281,7 +281,7 @@ describe('commands in flight', () => {
     expect(play.settled).toEqual(play.commands)
   })
 
-  test('F9: fail with ENOTCONN, one error for all, when the server closes between two replies', () => {
+  test('F9: fail with ENOTCONN, one error for all, if the server closes between two replies', () => {
     const play = playTo(sessions.structured, { step: 4, count: 0, ending: 'closed' })
     play.act((protocol) => protocol.ended())
     for (const { error } of play.settled) {
@@ -317,7 +317,7 @@ describe('an error of the connection', () => {
     })
   })
 
-  test('that is one of ours is the cause of the one that is reported', () => {
+  test('of our own class is the cause of the reported error', () => {
     for (const cause of [broken(), new NbdClosedError('gone')]) {
       const play = playTo(sessions.structured, { step: 4, count: 0, ending: 'closed' })
       play.act((protocol) => protocol.disconnected(cause))
@@ -325,7 +325,7 @@ describe('an error of the connection', () => {
     }
   })
 
-  test('that reports a breach of the protocol is reported as it is', () => {
+  test('that reports a violation of the protocol is passed on unchanged', () => {
     const error = new NbdProtocolError('plaintext under TLS')
     const play = playTo(sessions.structured, { step: 4, count: 0, ending: 'closed' })
     play.act((protocol) => protocol.disconnected(error))

@@ -71,7 +71,7 @@ describe('Pages', () => {
     expect(flatten(pages.read(2, 0))).toEqual(Uint8Array.of(1, 0))
   })
 
-  it('uses single blocks where the limit has no room for a whole page', () => {
+  it('uses single blocks if the limit has no room for a page', () => {
     const pages = new Pages(10 * BLOCK_SIZE)
     for (let block = 0; block < 10; block++) pages.write(noise(1, block + 1), block * BLOCK_SIZE)
     expect(pages.allocated).toBe(10 * BLOCK_SIZE)
@@ -244,7 +244,7 @@ describe('the extents of pages', () => {
     ])
   })
 
-  it('are holes exactly where reads return holes, and cover the range', () => {
+  it('are holes exactly for the ranges where reads return holes', () => {
     const range = fc.record({
       offset: fc.nat(20 * PAGE_SIZE),
       length: fc.integer({ min: 1, max: 5 * PAGE_SIZE }),

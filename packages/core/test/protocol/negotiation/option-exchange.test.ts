@@ -58,7 +58,7 @@ describe('a reply', () => {
       ...(['its length', octets('00 03 e8 89 04 55 65 a9 00 00 00 03 00 00 00 01 00 00 00 05')] as const),
       '<- NBD_OPT_LIST NBD_REP_ACK length=5',
     ],
-  ])('is told, and then refused for %s', (_, header, line) => {
+  ])('is logged, and then rejected because of %s', (_, header, line) => {
     const dialogue = new Dialogue()
     refusal(() => receive(header, Rep.Server, dialogue))
     expect(dialogue.traced).toEqual([line])
@@ -185,13 +185,13 @@ describe('an error reply', () => {
     })
   })
 
-  test('may have the longest text there is, and a text that is none', () => {
+  test('may have the longest message, and one that is not UTF-8', () => {
     expect(refused(Rep.ErrPolicy, repeated(0x61, 4096)).serverMessage).toBe('a'.repeat(4096))
     expect(refused(Rep.ErrPolicy, octets('ff 61')).serverMessage).toBe('\ufffda')
   })
 })
 
-test('what breaks the protocol says what was expected and what came', () => {
+test('a violation of the protocol has the expected and the received value', () => {
   const error = optionError(Opt.Go, 'this', 'that')
   expect(error).toBeInstanceOf(NbdProtocolError)
   expect([error.message, error.expected, error.received]).toEqual([

@@ -313,7 +313,7 @@ it('a write to a range that is no hole succeeds even if no memory is left', () =
   expect(client.errorChunk().error).toBe('ENOSPC')
 })
 
-it('a compact block status is cut where an extent has more than 32 bits', () => {
+it('a compact block status is cut if an extent has more than 32 bits', () => {
   const client = entered(memoryBackend(2n ** 63n - 1n))
   client.send({ type: Cmd.BlockStatus, offset: 2n ** 60n, length: 0xffffffff })
   expect(client.status()[0]?.extents).toEqual([[0xffff0000, 3]])

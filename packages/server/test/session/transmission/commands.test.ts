@@ -361,7 +361,7 @@ describe('NBD_CMD_DISC', () => {
   })
 })
 
-describe('a client that goes on after NBD_CMD_DISC', () => {
+describe('a client that continues after NBD_CMD_DISC', () => {
   it('is ignored until the connection is closed', async () => {
     let finish: () => void = () => {}
     const { exports } = recording({
