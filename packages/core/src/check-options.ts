@@ -259,8 +259,14 @@ function ruleOf(made: Option<unknown>): Rule {
 function schemaOf({ schema, absent }: Rule): z.ZodMiniType {
   if (absent === 'error') return schema()
   if (absent === 'undefined') return z.optional(schema())
-  if (absent === 'empty') return z.prefault(schema(), {})
+  if (absent === 'empty') return withDefaults(schema())
   return z._default(schema(), absent.value)
+}
+
+/** An object that is absent is filled with its defaults, which are computed once unless a member is required. */
+function withDefaults(schema: z.ZodMiniType): z.ZodMiniType {
+  const filled = schema.safeParse({})
+  return filled.success ? z._default(schema, filled.data) : z.prefault(schema, {})
 }
 
 function objectSchema(shape: OptionShape): z.ZodMiniType<Record<string, unknown>> {
