@@ -9,7 +9,7 @@ export const negotiating: Section = {
     {
       names: ['nbd_opt_list', 'nbd_aio_opt_list'],
       ours: ['handle.optList()'],
-      note: 'resolves with an array',
+      note: 'resolves with an array; its `omitted` counts names that are not UTF-8',
     },
     { names: ['nbd_opt_starttls', 'nbd_aio_opt_starttls'], ours: ['handle.optStartTls()'] },
     {

@@ -44,6 +44,7 @@ export const settings: Section = {
         'handle.clearMetaContexts()',
         'handle.settings.metaContexts',
       ],
+      note: 'a context that is named exactly must be provided, unless `requireMetaContexts` is false; `info.missingMetaContexts` lists what selected nothing',
     },
     {
       names: ['nbd_set_request_meta_context', 'nbd_get_request_meta_context'],
