@@ -19,7 +19,7 @@ function patternAt(offset: number, length: number): Buffer {
   return Buffer.from(words.buffer).swap32()
 }
 
-describe('a handle over vsock', { timeout: 240_000 }, () => {
+describe('a handle over vsock', () => {
   let pattern: Nbdkit
   let memory: Nbdkit
 

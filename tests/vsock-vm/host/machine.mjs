@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline'
  * @typedef {object} MachineOptions
  * @property {string} kernel
  * @property {string} initrd
- * @property {number} timeLimitMs The machine is killed after this time.
+ * @property {number} silenceLimitMs The machine is killed if it writes no line for this long: a busy host makes it slow.
  * @property {(line: string) => void} onLine Called with each line of the serial line.
  */
 
@@ -21,7 +21,7 @@ import { createInterface } from 'node:readline'
  * @param {MachineOptions} options
  * @returns {Promise<Ending>} Resolves once the machine is off.
  */
-export const runMachine = ({ kernel, initrd, timeLimitMs, onLine }) =>
+export const runMachine = ({ kernel, initrd, silenceLimitMs, onLine }) =>
   new Promise((resolve, reject) => {
     const machine = spawn('qemu-system-x86_64', [...hardware, '-kernel', kernel, '-initrd', initrd], {
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -30,7 +30,7 @@ export const runMachine = ({ kernel, initrd, timeLimitMs, onLine }) =>
     const timer = setTimeout(() => {
       timedOut = true
       machine.kill('SIGKILL')
-    }, timeLimitMs)
+    }, silenceLimitMs)
     const onExit = () => machine.kill('SIGKILL')
     process.once('exit', onExit)
 
@@ -38,7 +38,10 @@ export const runMachine = ({ kernel, initrd, timeLimitMs, onLine }) =>
     machine.stderr.setEncoding('utf8').on('data', (text) => {
       errorOutput += text
     })
-    createInterface({ input: machine.stdout }).on('line', onLine)
+    createInterface({ input: machine.stdout }).on('line', (line) => {
+      timer.refresh()
+      onLine(line)
+    })
     machine.once('error', reject)
     machine.once('close', (exitCode, signal) => {
       clearTimeout(timer)
