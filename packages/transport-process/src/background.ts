@@ -8,6 +8,9 @@ const VARIABLE = 'NBDJS_SERVER'
 
 const POLL_MS = 20
 
+/** How long after SIGKILL a process may need to end: one that waits for a disk does not notice it before. */
+const KILL_GRACE_MS = 2000
+
 /** Makes the mark of one server. */
 export function newMark(): NodeJS.ProcessEnv {
   return { [VARIABLE]: randomUUID() }
@@ -18,28 +21,28 @@ export function newMark(): NodeJS.ProcessEnv {
  * ended. Only Linux shows the environment of a process (proc(5)): elsewhere none is found.
  */
 export async function endMarked(mark: NodeJS.ProcessEnv, graceMs: number): Promise<readonly number[]> {
-  const found = await findMarked(mark)
-  for (const pid of found) send(pid, 'SIGTERM')
+  const all = new Set<number>()
   const started = performance.now()
-  let left = found
-  while (left.length > 0 && performance.now() - started < graceMs) {
+  // A process that forks during a scan may be missed by it: two in a row must find none.
+  for (let empty = 0; empty < 2; ) {
+    const found = await findMarked(mark)
+    const elapsedMs = performance.now() - started
+    const isLate = elapsedMs >= graceMs
+    if (elapsedMs >= graceMs + KILL_GRACE_MS) break
+    for (const pid of found) {
+      if (isLate) send(pid, 'SIGKILL')
+      else if (!all.has(pid)) send(pid, 'SIGTERM')
+      all.add(pid)
+    }
+    empty = found.length === 0 ? empty + 1 : 0
     await sleep(POLL_MS)
-    left = await stillMarked(left, mark)
   }
-  for (const pid of left) send(pid, 'SIGKILL')
-  while (left.length > 0) {
-    await sleep(POLL_MS)
-    left = await stillMarked(left, mark)
-  }
-  return found
+  return [...all]
 }
 
 async function findMarked(mark: NodeJS.ProcessEnv): Promise<readonly number[]> {
   const names = await readdir('/proc').catch(() => [])
-  return stillMarked(names.filter((name) => /^\d+$/.test(name)).map(Number), mark)
-}
-
-async function stillMarked(pids: readonly number[], mark: NodeJS.ProcessEnv): Promise<readonly number[]> {
+  const pids = names.filter((name) => /^\d+$/.test(name)).map(Number)
   const entry = Buffer.from(`${VARIABLE}=${mark[VARIABLE]}`)
   const marked: number[] = []
   for (const pid of pids) {
