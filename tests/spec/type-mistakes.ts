@@ -26,13 +26,20 @@ export function typeMistakes(preamble: string, pieces: readonly string[]): reado
   })
 }
 
+/** The files that were read before: reading them takes most of the time. */
+const sources = new Map<string, ts.SourceFile>()
+
 function diagnose(path: string, text: string): readonly ts.Diagnostic[] {
   const options: ts.CompilerOptions = { ...readOptions(), noEmit: true, noUnusedLocals: false }
   const host = ts.createCompilerHost(options)
   const { fileExists, getSourceFile } = host
   host.fileExists = (file) => file === path || fileExists(file)
-  host.getSourceFile = (file, language, ...rest) =>
-    file === path ? ts.createSourceFile(path, text, language) : getSourceFile(file, language, ...rest)
+  host.getSourceFile = (file, language, ...rest) => {
+    if (file === path) return ts.createSourceFile(path, text, language)
+    const known = sources.get(file) ?? getSourceFile(file, language, ...rest)
+    if (known !== undefined) sources.set(file, known)
+    return known
+  }
   const program = ts.createProgram([path], options, host)
   const source = program.getSourceFile(path)
   return [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)]

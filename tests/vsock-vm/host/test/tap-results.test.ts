@@ -63,11 +63,11 @@ describe('TapReader', () => {
   })
 
   it('fails if the machine failed, even if all tests passed', () => {
-    expect(resultsOf('ok 1 - first\n1..1', 'still running after 300 s')).toEqual({
+    expect(resultsOf('ok 1 - first\n1..1', 'no output for 240 s')).toEqual({
       passed: 1,
       failed: 1,
       skipped: 0,
-      failures: ['virtual machine: still running after 300 s'],
+      failures: ['virtual machine: no output for 240 s'],
     })
   })
 })
