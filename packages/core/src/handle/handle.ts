@@ -1,5 +1,12 @@
 import { EventEmitter } from 'eventemitter3'
-import { messageOf, NbdClosedError, NbdNegotiationError, NbdStateError, NbdUsageError } from '../errors.js'
+import {
+  messageOf,
+  NbdClosedError,
+  NbdError,
+  NbdProtocolError,
+  NbdStateError,
+  NbdUsageError,
+} from '../errors.js'
 import { onAbort } from '../on-abort.js'
 import {
   checkName,
@@ -936,9 +943,11 @@ export class Handle extends EventEmitter<HandleEvents> {
   /** Why a call that needs the connection fails, where the connection is gone and the caller did not end it. */
   #connectionLost(kind: CallKind): Error | undefined {
     const failure = this.#driver?.protocol.failure
-    if (failure === undefined || this.#isDestroyed || (kind !== 'command' && kind !== 'opt')) return undefined
-    // The server refused: there was no connection to lose.
-    return failure instanceof NbdNegotiationError ? undefined : failure
+    if (this.#isDestroyed || (kind !== 'command' && kind !== 'opt')) return undefined
+    // Otherwise the server refused, or the caller disposed of the handle.
+    const isLost =
+      failure instanceof NbdError && (failure.isConnectionLost || failure instanceof NbdProtocolError)
+    return isLost ? failure : undefined
   }
 
   #stateError(call: string, why: string, hint?: string): NbdStateError {

@@ -140,6 +140,27 @@ describe('debug', () => {
     ])
   })
 
+  test('F2: has a line for a dial that fails, and for the end of a handle that was never connected', async () => {
+    const lines: string[] = []
+    const watchedHandle = (): Handle => {
+      const handle = new Handle({ name: 'disk' })
+      handle.on('debug', (line) => lines.push(line))
+      return handle
+    }
+    const refusing: Transport = { address: 'none:', dial: () => Promise.reject(new Error('no\u001b one')) }
+    await rejection(watchedHandle().connect(refusing))
+    watchedHandle().destroy()
+    const dialling = watchedHandle()
+    const connecting = rejection(dialling.connect({ address: 'never:', dial: () => new Promise(() => {}) }))
+    dialling.destroy(new Error('enough'))
+    await connecting
+    expect(lines).toEqual([
+      'disk: connecting -> dead: dial of none: failed: no\\u001b one',
+      'disk: created -> dead: the handle was destroyed',
+      'disk: connecting -> dead: enough',
+    ])
+  })
+
   // libnbd: nbd_set_debug, nbd_get_debug, nbd_set_debug_callback, nbd_clear_debug_callback
   test('can be added and removed at any time', async () => {
     const { handle, server } = await ready()
