@@ -5,6 +5,7 @@ import { ClientProtocol, type ClientProtocolOptions } from '../protocol/client-p
 import type { Operation, OperationResults } from '../protocol/negotiation/operations.js'
 import { isOver, type Phase } from '../protocol/phase.js'
 import type { Outcome, ProtocolEvent } from '../protocol/session.js'
+import type { CommandChunk } from '../protocol/transmission/transmission.js'
 import type { Connection, Receiver } from '../transport.js'
 import { PendingCommand, type PendingInit } from './pending-command.js'
 import { isError, transportBreach } from './transport-breach.js'
@@ -249,7 +250,7 @@ export class ConnectionDriver implements Receiver {
   #drainOnce(): boolean {
     this.#write()
     const chunks = this.protocol.takeChunks()
-    for (const { command, chunk } of chunks) command.deliverChunk(chunk)
+    if (chunks.length > 0) this.#deliverChunks(chunks)
     const settled = this.protocol.takeSettled()
     if (settled.length > 0) this.#writeBatcher.expectRequests(settled.length)
     for (const command of settled) {
@@ -264,6 +265,21 @@ export class ConnectionDriver implements Receiver {
   /** A `debug` listener may have been added or removed. */
   #updateTracing(): void {
     this.protocol.isTracing = this.#listener.isDebugging()
+  }
+
+  /** The function of a caller may destroy the handle: then no chunk follows, and their commands fail. */
+  #deliverChunks(chunks: readonly CommandChunk<PendingCommand>[]): void {
+    const wasOver = isOver(this.protocol.phase)
+    for (const { command, chunk } of chunks) {
+      if (wasOver || !isOver(this.protocol.phase)) command.deliverChunk(chunk)
+      else command.error ??= this.protocol.failure
+    }
+  }
+
+  /** A listener may have destroyed the handle since the step of the handshake succeeded. */
+  #outcomeNow(outcome: Outcome): Outcome {
+    const { failure } = this.protocol
+    return failure === undefined ? outcome : { ok: false, error: outcome.ok ? failure : outcome.error }
   }
 
   #write(): void {
@@ -306,7 +322,7 @@ export class ConnectionDriver implements Receiver {
         this.#listener.onPhase(event.next, event.previous)
         return
       case 'operation':
-        this.#operationCallbacks.shift()?.(event.outcome)
+        this.#operationCallbacks.shift()?.(this.#outcomeNow(event.outcome))
         return
       case 'startTls':
         this.#startTls()

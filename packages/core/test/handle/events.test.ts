@@ -316,8 +316,9 @@ describe('a listener may call the handle', () => {
     // In one piece: the end of the handshake, and then what no server may say.
     const info = encodeInfoExport({ size: 512, transmissionFlags: EVERYTHING })
     const granted = [encodeOptionReply(Opt.Go, Rep.Info, info), encodeOptionReply(Opt.Go, Rep.Ack)]
+    const connected = rejection(connecting)
     server.send(...granted, octets('de ad be ef'))
-    await connecting
+    expect(await connected).toHaveProperty('code', 'ERR_NBD_PROTOCOL')
     expect(await reading).toMatchObject({
       ...{ code: 'ERR_NBD_CLOSED', errno: 'ENOTCONN', isConnectionLost: true },
       cause: expect.objectContaining({ code: 'ERR_NBD_PROTOCOL' }),
