@@ -68,6 +68,14 @@ describe('A4: a meta context that the server does not provide', () => {
     expect(error.reply).toBe('NBD_REP_ERR_UNSUP')
   })
 
+  test('fails the connection where the server rejects the selection for another reason', async () => {
+    const { server, connecting } = await selecting({ metaContexts: [base] })
+    server.reply(Opt.SetMetaContext, Rep.ErrPolicy)
+    expect((await abandoned(server, connecting)).message).toBe(
+      `meta context "${base}" of export "disk": the server rejected the selection (NBD_OPT_SET_META_CONTEXT of export "disk": server replied NBD_REP_ERR_POLICY): pass requireMetaContexts: false to connect without it`,
+    )
+  })
+
   test.each([
     ['lists none', Rep.Ack],
     ['refuses to list any', Rep.ErrPolicy],

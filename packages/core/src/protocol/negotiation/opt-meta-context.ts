@@ -91,14 +91,22 @@ export function* requireMetaContexts(
   if (missing.length === 0) return
   if (!negotiation.structuredReplies)
     throw missingError(negotiation, missing, noStructuredReplies(negotiation))
-  // The cause is the export, which is unknown or not permitted, not the contexts.
-  if (refusal !== undefined && refusal.reply !== 'NBD_REP_ERR_UNSUP') throw refusal
+  // The cause is the export, which is unknown or needs TLS, not the contexts.
+  if (refusal !== undefined && exportRefusals.includes(refusal.reply)) throw refusal
   const offered = refusal === undefined ? yield* offeredContexts(negotiation) : []
   const reason =
     offered.length === 0
-      ? 'the server has no meta contexts'
+      ? noContextsReason(refusal)
       : `the server does not provide it, it offers ${quoteList(offered)}`
   throw missingError(negotiation, missing, reason, { refusal, isMisspelt: offered.length > 0 })
+}
+
+/** The replies that are about the export, whatever the option. */
+const exportRefusals: readonly (string | undefined)[] = ['NBD_REP_ERR_UNKNOWN', 'NBD_REP_ERR_TLS_REQD']
+
+function noContextsReason(refusal: NbdNegotiationError | undefined): string {
+  const isUnsupported = refusal === undefined || refusal.reply === 'NBD_REP_ERR_UNSUP'
+  return isUnsupported ? 'the server has no meta contexts' : 'the server rejected the selection'
 }
 
 /** Throws if contexts are required but no option can be sent: oldstyle and plain newstyle have no meta contexts. */
