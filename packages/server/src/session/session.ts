@@ -96,7 +96,11 @@ export class Session implements GuardedReceiver {
   }
 
   drained(): void {
-    this.#options.output.drained()
+    const { output } = this.#options
+    // A connection calls this for every write that it did not flush at once.
+    const wasBlocked = output.isBlocked
+    output.drained()
+    if (!wasBlocked) return
     this.#run(() => {
       this.#phase.drained()
       this.#advance()
