@@ -1,3 +1,4 @@
+import { argumentError } from './argument-error.js'
 import { checkOptions, option } from './check-options.js'
 import { messageOf, NbdStateError, NbdTransportError } from './errors.js'
 import type { Connection, DialOptions, Receiver, Transport } from './transport.js'
@@ -44,7 +45,7 @@ export function inProcessPair(options?: InProcessOptions): readonly [Connection,
  * @param accept Receives the server's end of each connection. What it throws rejects the dial.
  * @param options The address.
  * @returns The transport.
- * @throws {NbdUsageError} An option is unknown or invalid.
+ * @throws {NbdUsageError} `accept` is no function, or an option is unknown or invalid.
  * @example
  * ```ts
  * const server = new Server({ exports: { disk: memoryBackend(1024 * 1024) } })
@@ -52,6 +53,7 @@ export function inProcessPair(options?: InProcessOptions): readonly [Connection,
  * ```
  */
 export function inProcess(accept: (connection: Connection) => void, options?: InProcessOptions): Transport {
+  if (typeof accept !== 'function') throw argumentError('inProcess', 'accept', 'a function', accept)
   const { address } = checkOptions('inProcess', shape, options)
   const dial = async ({ signal }: DialOptions): Promise<Connection> => {
     signal.throwIfAborted()

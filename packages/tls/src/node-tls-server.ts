@@ -74,7 +74,7 @@ const rules = {
  * const tlsProvider = nodeTlsServer({ certificates: '/etc/pki/nbd' })
  * const server = new Server({ exports, tls: 'required', tlsProvider })
  */
-export function nodeTlsServer(options: NodeTlsServerOptions): TlsProvider {
+export function nodeTlsServer(options: NodeTlsServerOptions = {}): TlsProvider {
   const { minVersion, verifyPeer } = checkOptions(CALL, rules, options)
   const keys = keysOf(options)
   const credentials = credentialsOf(options)

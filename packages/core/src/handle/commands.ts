@@ -505,8 +505,8 @@ function adviseLength({ blockSize }: ExportInfo): number {
 }
 
 /**
- * "Size constraints": writes, and reads whose reply is one piece. Where the server told no maximum there is none for
- * reads: 32 MiB is but what every server takes.
+ * "Size constraints": the maximum applies to writes, and to reads whose reply is one piece. If the server announced no
+ * maximum there is none for reads: 32 MiB is only what every server accepts.
  */
 function isLimitedByPayload({ type }: CommandRule, { info, structuredReplies }: CheckContext): boolean {
   if (type === Cmd.Write) return true
@@ -524,7 +524,7 @@ export interface CommandPayload extends Omit<PendingInit, 'type' | 'name' | 'fla
 }
 
 /**
- * Checks what the caller gave, and makes a target of it. A function of its own for each kind and no closure, for it
+ * Checks an argument and returns the payload of the command. Each kind has a function of its own and no closure, because it
  * runs once per command.
  */
 export type PayloadParser<Subject> = (

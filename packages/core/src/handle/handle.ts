@@ -733,7 +733,7 @@ export class Handle extends EventEmitter<HandleEvents> {
    *
    * @param options `signal` and flags by name.
    * @throws {NbdServerError} The server replied with an error. The connection stays usable.
-   * @throws {NbdUsageError} An argument is invalid, out of bounds or not aligned. Nothing was sent.
+   * @throws {NbdUsageError} An option is invalid, or the server does not offer flush. Nothing was sent.
    * @throws {NbdStateError} The handle is not `ready`.
    * @throws {NbdError} The connection was lost: `error.isConnectionLost`.
    */
@@ -914,7 +914,7 @@ export class Handle extends EventEmitter<HandleEvents> {
       throw error
     } finally {
       offAbort?.()
-      // Whatever came of it: the handle was destroyed by then.
+      // The reason of the abort takes precedence over the result, because the handle is destroyed.
       signal?.throwIfAborted()
     }
   }
@@ -929,7 +929,7 @@ export class Handle extends EventEmitter<HandleEvents> {
       const lost = this.#connectionLost(kind)
       if (lost !== undefined) throw lostError(call, lost)
       const hint =
-        call === 'info'
+        call === 'info' && this.state !== 'dead'
           ? 'the export is not known before connect(), optInfo() or optGo() succeeds'
           : undefined
       throw this.#stateError(call, `it is legal in ${legalStates[kind].join(' and ')} only`, hint)

@@ -119,7 +119,7 @@ function exportSize({ name, shape }: ExportReply): bigint {
   const size = BigInt(shape.size)
   if (size > MAX_SIZE) {
     throw new NbdProtocolError(
-      `export ${quote(name)}: the size ${size} is beyond 2^63-1 bytes, where no file system goes`,
+      `export ${quote(name)}: the size ${size} is larger than the maximum, 2^63-1 bytes`,
       { errno: 'EOVERFLOW', expected: `at most ${MAX_SIZE}`, received: String(size) },
     )
   }

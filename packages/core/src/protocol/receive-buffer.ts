@@ -26,7 +26,7 @@ export class ReceiveBuffer {
     return this.#end - this.#start
   }
 
-  /** For reading integers at `start + n`. Valid until the next `room()`. */
+  /** For reading integers at `start + n`. Valid until the next `writable()`. */
   get view(): DataView {
     return this.#view
   }
@@ -53,7 +53,7 @@ export class ReceiveBuffer {
     this.#start += count
   }
 
-  /** The next `length` bytes, consumed. A view, valid until the next `room()`. */
+  /** The next `length` bytes, consumed. A view, valid until the next `writable()`. */
   take(length: number): Uint8Array {
     this.#start += length
     return this.#bytes.subarray(this.#start - length, this.#start)

@@ -52,9 +52,9 @@ export function flagNames(table: Readonly<Record<string, number>>): (flags: numb
   const known = names.reduce((bits, [bit]) => bits | bit, 0)
   return (flags) => {
     const unknown = (flags & ~known) >>> 0
-    const told = names.filter(([bit]) => (flags & bit) !== 0).map(([, name]) => name)
-    if (unknown !== 0) told.push(`0x${unknown.toString(16)}`)
-    return told.length === 0 ? '0' : told.join('|')
+    const set = names.filter(([bit]) => (flags & bit) !== 0).map(([, name]) => name)
+    if (unknown !== 0) set.push(`0x${unknown.toString(16)}`)
+    return set.length === 0 ? '0' : set.join('|')
   }
 }
 

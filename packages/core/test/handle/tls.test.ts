@@ -166,7 +166,7 @@ describe.each(['connect', 'negotiate'] as const)('TLS is required and not availa
     cast.server.send(oldstyle, octets('00 00 00 03'), new Uint8Array(124))
     await expectRefused(
       cast,
-      'TLS is required (option tls), but the server speaks oldstyle, which knows no TLS',
+      'TLS is required (option tls), but the server speaks oldstyle, which has no TLS',
     )
     await cast.server.disconnected()
     expect(cast.server.bytesFromClient).toBe(0)

@@ -100,9 +100,7 @@ describe('the size', () => {
     'may not be %p: it would be negative as a signed integer',
     (size) => {
       const error = refusal(() => exportInfo(facts(0, { shape: { size, transmissionFlags: 1 } }), agreed))
-      expect(error.message).toBe(
-        `export "disk0": the size ${size} is beyond 2^63-1 bytes, where no file system goes`,
-      )
+      expect(error.message).toBe(`export "disk0": the size ${size} is larger than the maximum, 2^63-1 bytes`)
       expect(error.errno).toBe('EOVERFLOW')
     },
   )

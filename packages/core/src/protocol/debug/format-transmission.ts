@@ -29,8 +29,8 @@ type Cookie = Pick<Command, 'serial' | 'slot'>
 export function requestLine(command: Command): string {
   const { type, flags, offset, requestLength, data } = command
   const filter = type === Cmd.BlockStatus && data !== undefined ? describeFilter(data) : ''
-  const told = flags === 0 ? '' : ` flags=${commandFlagNames(flags)}`
-  return `-> ${commandName(type)} ${cookieOf(command)} offset=${offset} length=${requestLength}${told}${filter}`
+  const flagText = flags === 0 ? '' : ` flags=${commandFlagNames(flags)}`
+  return `-> ${commandName(type)} ${cookieOf(command)} offset=${offset} length=${requestLength}${flagText}${filter}`
 }
 
 /** `-> DISC cookie=0x0 offset=0 length=0` */

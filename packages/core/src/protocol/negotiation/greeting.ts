@@ -24,9 +24,9 @@ export function* readGreeting(negotiation: Negotiation): HandshakeSteps<Protocol
 
 /** "Oldstyle negotiation": the greeting contains everything, and there are no options. */
 function* readOldstyle(negotiation: Negotiation): HandshakeSteps<Protocol> {
-  const told = decodeOldstyle(yield OLDSTYLE_LENGTH)
-  negotiation.trace.log(oldstyleLine, told)
-  const { handshakeFlags, ...shape } = told
+  const greeting = decodeOldstyle(yield OLDSTYLE_LENGTH)
+  negotiation.trace.log(oldstyleLine, greeting)
+  const { handshakeFlags, ...shape } = greeting
   if (handshakeFlags !== 0) {
     // "Handshake flags": none of them may be set in oldstyle.
     throw new NbdProtocolError(`oldstyle greeting: expected handshake flags 0, received ${handshakeFlags}`, {

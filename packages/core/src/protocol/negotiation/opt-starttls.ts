@@ -26,7 +26,7 @@ export function* negotiateTls(negotiation: Negotiation): HandshakeSteps<void> {
   const refusal = protocol === 'newstyle-fixed' ? yield* requestTls(negotiation) : undefined
   if (negotiation.tls || settings.tls === 'allow') return
   negotiation.forgetExport()
-  const why = refusal?.message ?? `the server speaks ${plain[protocol]}, which knows no TLS`
+  const why = refusal?.message ?? `the server speaks ${plain[protocol]}, which has no TLS`
   throw new NbdNegotiationError(`TLS is required (option tls), but ${why}`, {
     errno: 'ENOTSUP',
     option: 'NBD_OPT_STARTTLS',

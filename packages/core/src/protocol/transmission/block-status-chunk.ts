@@ -75,12 +75,13 @@ export class BlockStatusChunkReader {
     const { view, start, length } = this.#receiveBuffer
     if (length < headLength) return 0
     const count = this.#descriptorsIn(remaining)
-    const told = headLength > 4 ? view.getUint32(start + 4) : count
+    const announced = headLength > 4 ? view.getUint32(start + 4) : count
     const contextId = view.getUint32(start)
-    if (this.#trace.isOn) this.#trace.log(blockStatusLine, command, this.type, this.#flags, contextId, told)
-    if (told === count) command.status?.begin(contextId)
-    else command.status?.fail(`${count} descriptors, as the length of the chunk says`, `${told}`)
-    this.#part = told === count ? 'descriptors' : 'invalid'
+    if (this.#trace.isOn)
+      this.#trace.log(blockStatusLine, command, this.type, this.#flags, contextId, announced)
+    if (announced === count) command.status?.begin(contextId)
+    else command.status?.fail(`${count} descriptors, as the length of the chunk says`, `${announced}`)
+    this.#part = announced === count ? 'descriptors' : 'invalid'
     return this.#skip(headLength)
   }
 

@@ -66,7 +66,7 @@ export function recordRange(command: Command, offset: U64, length: number): numb
     throw protocolViolation(command, 'data within the request', `${length} bytes at ${offset}`)
   if (command.coverage === undefined) command.coverage = new Coverage()
   else if ((command.flags & CommandFlag.Df) !== 0)
-    throw protocolViolation(command, 'one content chunk, for NBD_CMD_FLAG_DF was set', 'another')
+    throw protocolViolation(command, 'one content chunk, because NBD_CMD_FLAG_DF was set', 'another')
   if (!command.coverage.add(at, at + length))
     throw protocolViolation(command, 'each byte once', `an overlapping chunk of ${length} bytes at ${offset}`)
   if (command.coverage.isScattered)

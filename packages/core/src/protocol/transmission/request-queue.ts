@@ -27,19 +27,19 @@ export class RequestQueue<C extends Command> {
   /** Commands with a timeout of their own that were sent. */
   timed: C[] = []
 
-  /** `refuse` is called with each command that cannot be sent. */
+  /** `onUnsendable` is called with each command that cannot be sent. */
   constructor(
     inFlight: InFlight<C>,
     limits: Limits,
     stats: StatsCounter,
     trace: Trace,
-    refuse: (command: C) => void,
+    onUnsendable: (command: C) => void,
   ) {
     this.#inFlight = inFlight
     this.#limits = limits
     this.#stats = stats
     this.#trace = trace
-    this.#onUnsendable = refuse
+    this.#onUnsendable = onUnsendable
   }
 
   get waiting(): number {

@@ -44,9 +44,9 @@ export class Transmission<C extends Command> {
   #isDisconnectRequested = false
   #shutdownReply: NbdServerError | undefined
 
-  constructor(ground: SharedState) {
-    const { limits, stats, trace } = ground
-    this.#shared = ground
+  constructor(shared: SharedState) {
+    const { limits, stats, trace } = shared
+    this.#shared = shared
     this.#requests = new RequestQueue(this.#inFlight, limits, stats, trace, (command) =>
       this.#settle(command),
     )

@@ -92,7 +92,7 @@ describe('a chunk', () => {
     const whole = read(100, 0, { flags: CommandFlag.Df })
     recordRange(whole, 0, 50)
     expect(() => recordRange(whole, 50, 50)).toThrow(
-      'one content chunk, for NBD_CMD_FLAG_DF was set, received another',
+      'one content chunk, because NBD_CMD_FLAG_DF was set, received another',
     )
   })
 

@@ -439,7 +439,7 @@ describe('violations of the protocol', () => {
     [
       ...(['two pieces where one was asked for', read(8, 0, { flags: CommandFlag.Df })] as const),
       (command) => [data(command, 0, 0, pattern(4)), data(command, Done, 4, pattern(4))],
-      'one content chunk, for NBD_CMD_FLAG_DF was set, received another',
+      'one content chunk, because NBD_CMD_FLAG_DF was set, received another',
     ],
   ])('%s', (_, command, bytes, message) => {
     const error = violation(waitingFor(command), ...bytes(command))

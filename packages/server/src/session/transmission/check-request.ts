@@ -41,9 +41,9 @@ function hasFilter({ flags }: Request, command: Command): boolean {
 
 /** Checked before the payload is received, which bounds it. */
 function checkFilterLength({ type, length }: Request, { contexts }: ExportSession): Failure | undefined {
-  const most = maxFilterLength(contexts)
-  if (length <= most) return undefined
-  return fail('EINVAL', `${cmdName(type)}: expected a payload of at most ${most} bytes, received ${length}`)
+  const limit = maxFilterLength(contexts)
+  if (length <= limit) return undefined
+  return fail('EINVAL', `${cmdName(type)}: expected a payload of at most ${limit} bytes, received ${length}`)
 }
 
 /** NBD_CMD_FLAG_PAYLOAD_LEN if the command may have it. */
@@ -75,9 +75,9 @@ export function checkRange(request: Request, command: Command, session: ExportSe
     const text = `${cmdName(type)} of ${length} bytes at ${offset}: expected multiples of the block size, ${minimum}`
     return fail('EINVAL', text)
   }
-  const most = Math.min(maximum, MAX_CHUNK_DATA)
-  if (command.range === 'payload' && length > most) {
-    const text = `${cmdName(type)} of ${length} bytes: the maximum of the export is ${most}`
+  const limit = Math.min(maximum, MAX_CHUNK_DATA)
+  if (command.range === 'payload' && length > limit) {
+    const text = `${cmdName(type)} of ${length} bytes: the maximum of the export is ${limit}`
     return fail(tooLong(command, session), text)
   }
   if (command.needsContexts && length === 0) {
