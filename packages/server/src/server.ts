@@ -27,6 +27,7 @@ import { Session } from './session/session.js'
 import { SessionTimer } from './session/timers.js'
 import { TotalBytes } from './session/total-bytes.js'
 import { PayloadPool } from './session/transmission/payload.js'
+import { catchRejection } from './thenable.js'
 
 /** An open session. */
 interface OpenSession {
@@ -211,11 +212,14 @@ export class Server {
 
   #reject(connection: Connection, address: string, reason: Error): void {
     const client: ServerClient = { address, exportName: undefined }
+    const failed = (error: unknown): void =>
+      this.#debug(`destroy() threw: ${isErrorLike(error) ? error.message : formatValue(error)}`, client)
     this.#report(reason, client)
     try {
-      connection.destroy(reason)
+      const returned: unknown = connection.destroy(reason)
+      catchRejection(returned, failed)
     } catch (error) {
-      this.#debug(`destroy() threw: ${isErrorLike(error) ? error.message : formatValue(error)}`, client)
+      failed(error)
     }
   }
 

@@ -78,6 +78,24 @@ describe('B3: a connection that breaks the contract is destroyed, and the error 
       'write() returned undefined, expected true or false',
     ],
     [
+      'write() is asynchronous and rejects',
+      (connection) => {
+        connection.write = (async () => {
+          throw new Error('broken pipe')
+        }) as never
+      },
+      'write() returned Promise, expected true or false',
+    ],
+    [
+      'start() is asynchronous and rejects',
+      (connection) => {
+        connection.start = (async () => {
+          throw new Error('in use')
+        }) as never
+      },
+      'start() returned a promise, expected undefined',
+    ],
+    [
       'write() calls drained()',
       (connection) => {
         connection.write = () => {
@@ -124,6 +142,40 @@ describe('B3: a connection that breaks the contract is destroyed, and the error 
     })
     expect(server.connections).toBe(0)
     await server.close()
+  })
+
+  it('destroy() is asynchronous and rejects', async () => {
+    const connection = new BareConnection()
+    connection.destroy = async () => {
+      throw new Error('no such socket')
+    }
+    const { server, messages } = serve(connection)
+    // Without a call of buffer(): the server destroys the connection.
+    connection.receiver?.received(5000)
+    await settled()
+    jest.advanceTimersByTime(CLOSED_GRACE_MS)
+    expect(messages()).toContain(`${prefix}destroy() returned a promise, expected undefined`)
+    expect(messages()).toContain(`${prefix}destroy() rejected: no such socket`)
+    expect(server.connections).toBe(0)
+    await server.close()
+  })
+
+  it('the asynchronous destroy() of a connection that is not served is caught', async () => {
+    const connection = new BareConnection()
+    const destroyed = jest.fn()
+    connection.destroy = async () => {
+      destroyed()
+      throw new Error('no such socket')
+    }
+    const { server, messages } = serve(new BareConnection())
+    const closing = server.close()
+    server.accept(connection, 'late:')
+    await settled()
+    expect(destroyed).toHaveBeenCalledTimes(1)
+    expect(messages()).toContain('the server is closed')
+    jest.advanceTimersByTime(60_000)
+    await settled()
+    await closing
   })
 
   it.each([

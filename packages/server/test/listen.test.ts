@@ -170,6 +170,11 @@ describe('listening on a unix socket', () => {
   it.each([
     ['', 'listen: path: expected the path of a file, received ""'],
     ['\0abstract', 'listen: path: expected the path of a file, received "\\u0000abstract"'],
+    ['/tmp/u\0.sock', 'listen: path: expected the path of a file, received "/tmp/u\\u0000.sock"'],
+    [
+      '/tmp/u\ud800.sock',
+      'listen: path: expected a path without a lone surrogate, received "/tmp/u\\ud800.sock"',
+    ],
     [5, 'listen: path: expected a string, received 5'],
     [`/${'ä'.repeat(54)}`, /^listen: path: expected a path of at most 10[37] bytes, .*, received 109 bytes$/],
   ])('rejects the path %j', async (path, message) => {

@@ -140,6 +140,10 @@ function checkPath(path: string): void {
   if (path === '' || path.includes('\0')) {
     throw argumentError('listen', 'path', 'the path of a file', path)
   }
+  // It has no UTF-8 form, and so no URI.
+  if (/\p{Surrogate}/u.test(path)) {
+    throw argumentError('listen', 'path', 'a path without a lone surrogate', path)
+  }
   const length = Buffer.byteLength(path)
   if (length > MAX_PATH_BYTES) {
     const expected = `a path of at most ${MAX_PATH_BYTES} bytes, the longest of a unix socket`

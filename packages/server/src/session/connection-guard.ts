@@ -1,5 +1,6 @@
 import { type Connection, formatValue, NbdTransportError, type Receiver } from '@nbdjs/core'
 import { isErrorLike } from '../backend/export-error.js'
+import { catchRejection, isThenable } from '../thenable.js'
 
 /** How long `closed()` may take after the connection was destroyed or its `close()` has resolved. */
 const CLOSED_GRACE_MS = 1000
@@ -35,7 +36,7 @@ export class ConnectionGuard implements Receiver {
   start(receiver: GuardedReceiver): void {
     this.#receiver = receiver
     // A connection that was not started may never call its receiver.
-    if (!this.#run('start', () => this.#connection.start(this))) this.closed()
+    if (!this.#runSync('start', () => this.#connection.start(this))) this.closed()
   }
 
   /** Returns whether the caller may write more without waiting for `drained()`. */
@@ -53,6 +54,7 @@ export class ConnectionGuard implements Receiver {
     }
     if (typeof accepted === 'boolean') return accepted
     this.#broken(`write() returned ${formatValue(accepted)}, expected true or false`)
+    this.#catchRejection('write', accepted)
     return false
   }
 
@@ -60,7 +62,7 @@ export class ConnectionGuard implements Receiver {
     if (this.#isDestroyed) return
     this.#run('close', () => {
       const closed: unknown = this.#connection.close()
-      if (typeof (closed as Partial<PromiseLike<void>> | null | undefined)?.then !== 'function') {
+      if (!isThenable(closed)) {
         this.#broken(`close() returned ${formatValue(closed)}, expected a promise`)
         return
       }
@@ -74,7 +76,7 @@ export class ConnectionGuard implements Receiver {
   destroy(reason: Error): void {
     if (this.#isDestroyed) return
     this.#isDestroyed = true
-    this.#run('destroy', () => this.#connection.destroy(reason))
+    this.#runSync('destroy', () => this.#connection.destroy(reason))
     this.#expectClosed('destroy()')
   }
 
@@ -137,6 +139,19 @@ export class ConnectionGuard implements Receiver {
     } finally {
       this.#running = outer
     }
+  }
+
+  /** Runs a method that must not be asynchronous: its errors would come too late. Returns false if it threw. */
+  #runSync(method: 'start' | 'destroy', call: () => unknown): boolean {
+    return this.#run(method, () => {
+      const returned = call()
+      this.#catchRejection(method, returned)
+      if (isThenable(returned)) this.#broken(`${method}() returned a promise, expected undefined`)
+    })
+  }
+
+  #catchRejection(method: 'start' | 'write' | 'destroy', returned: unknown): void {
+    catchRejection(returned, (error) => this.#broken(`${method}() rejected`, error))
   }
 
   /** Whether the receiver may be called: not within a call to the connection. */
