@@ -27,9 +27,8 @@ export interface CommandOptions {
    */
   readonly abort?: 'detach' | 'settle' | undefined
   /**
-   * The longest wait for the reply once the request was sent, in milliseconds, from 0 to 2147483647; 0 for none. Then the
-   * command is given up, as by `signal`, and rejects with ETIMEDOUT; the connection goes on. Waiting to be sent does not
-   * count.
+   * The longest wait for the reply in milliseconds, from 0 to 2147483647; 0 for none. It counts from the call and includes
+   * the wait to be sent. Then the command is given up, as by `signal`, and rejects with ETIMEDOUT; the connection goes on.
    * @default timeouts.commandMs of the handle, which ends the connection
    */
   readonly timeoutMs?: number | undefined

@@ -44,6 +44,7 @@ export class ConnectionDriver implements Receiver {
   readonly #silenceTimer: SilenceTimer
   readonly #disposeTimer: SilenceTimer
   readonly #commandTimer: CommandTimer<PendingCommand>
+  readonly #expired = (command: PendingCommand): void => this.#expire(command)
   /** Callers that await an operation of the handshake: two when a listener begins one as another ends. */
   readonly #operationCallbacks: ((outcome: Outcome) => void)[] = []
   #isWriteBlocked = false
@@ -138,6 +139,7 @@ export class ConnectionDriver implements Receiver {
       this.#abortListeners.add(command)
       this.#silenceTimer.start()
       this.#commandTimer.start()
+      if (command.timeoutMs !== undefined) command.startTimeout(this.#expired)
       this.protocol.submit(command)
       this.#writeBatcher.schedule()
     })
@@ -286,7 +288,6 @@ export class ConnectionDriver implements Receiver {
     while (!this.#isWriteBlocked || this.protocol.isDisconnectDue) {
       if (!this.#writeOnce()) break
     }
-    for (const command of this.protocol.takeTimed()) command.startTimeout((late) => this.#expire(late))
   }
 
   /** Returns false if there is nothing to write, or nothing can be written. */
@@ -424,10 +425,11 @@ export class ConnectionDriver implements Receiver {
   }
 
   #expire(command: PendingCommand): void {
-    const { timeoutMs } = command
+    const { timeoutMs, state } = command
+    const what = state === 'waiting' ? 'sent' : 'answered'
     this.#abandon(
       command,
-      this.#timeoutError(`${command} was not answered within ${timeoutMs} ms (timeoutMs)`),
+      this.#timeoutError(`${command} was not ${what} within ${timeoutMs} ms (timeoutMs)`),
     )
   }
 

@@ -243,16 +243,16 @@ export class ClientProtocol<C extends Command> {
   }
 
   /**
-   * Abandons `command`: it is not sent or, if it was, its reply is discarded. Unless `isDetached` is false, it is not reported as
-   * settled and delays no disconnect.
+   * Abandons `command`: it is not sent or, if it was, its reply is discarded. It delays no disconnect, and unless
+   * `isDetached` is false, it is not reported as settled.
    */
   abandon(command: C, { isDetached = true }: { readonly isDetached?: boolean } = {}): void {
     this.#transmission.abandon(command, isDetached)
   }
 
   /**
-   * Sends NBD_CMD_DISC once all commands are answered ("Terminating the transmission phase": a client should wait). With
-   * `abandonPending`, queued commands fail.
+   * Sends NBD_CMD_DISC once all commands are answered ("Terminating the transmission phase": a client should wait), except
+   * those that were given up. Queued commands fail with `abandonPending`, or if only such commands keep them from being sent.
    */
   disconnect({ abandonPending = false }: { readonly abandonPending?: boolean } = {}): void {
     this.#transmission.disconnect(abandonPending)
@@ -313,11 +313,6 @@ export class ClientProtocol<C extends Command> {
   /** Takes the new chunks of reads that want them. They precede the settled commands. */
   takeChunks(): readonly CommandChunk<C>[] {
     return this.#transmission.takeChunks()
-  }
-
-  /** The commands with a timeout of their own that were sent since the last call. */
-  takeTimed(): readonly C[] {
-    return this.#transmission.takeTimed()
   }
 
   /** Takes the newly settled commands, in the order of their replies. */

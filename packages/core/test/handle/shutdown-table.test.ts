@@ -67,6 +67,7 @@ describe.each(Object.entries(calls))('B1: %s', (name, call) => {
   test.each<[string, Setup]>([
     ['nothing is in flight', nothing],
     ['an aborted command is in flight, which is never answered', aborted],
+    ['a command that was aborted with `settle` is in flight, which is never answered', settling],
   ])('sends NBD_CMD_DISC at once when %s', async (_, setUp) => {
     const { handle, server } = await ready({}, { timeouts: { closeMs: CLOSE_MS } })
     const { outcome } = await setUp(handle, server)
@@ -77,30 +78,49 @@ describe.each(Object.entries(calls))('B1: %s', (name, call) => {
     if (outcome !== undefined) expect(await outcome).toBe(reason)
   })
 
-  test('ends after closeMs if an aborted command is in flight and the server never closes', async () => {
+  test.each<[string, Setup]>([
+    ['an aborted command', aborted],
+    ['a command that was aborted with `settle`', settling],
+  ])('ends after closeMs if %s is in flight and the server never closes', async (_, setUp) => {
     const { handle, server } = await ready({}, { timeouts: { closeMs: CLOSE_MS } })
-    await aborted(handle, server)
+    const { outcome } = await setUp(handle, server)
     const ending = call(handle).catch((error) => error)
     await server.request(Cmd.Disc)
     await pass(CLOSE_MS - 1)
     expect(await outcomeOf(ending)).toBe('pending')
+    if (setUp === settling) expect(await outcomeOf(outcome as Promise<unknown>)).toBe('pending')
     await pass(1)
     expect(await ending).toBe(resultOf(name))
     expect(handle.state).toBe('closed')
+    expect(await outcome).toBe(reason)
   })
 
-  test.each<[string, Setup, unknown]>([
-    ['a command', live, octets('2a')],
-    ['a command that was aborted with `settle`', settling, reason],
-  ])('waits for the reply to %s', async (_, setUp, expected) => {
+  test('does not send what only given-up commands keep in the queue', async () => {
+    const { handle, server } = await ready(
+      {},
+      { timeouts: { closeMs: CLOSE_MS }, limits: { inFlightCommands: 1 } },
+    )
+    await aborted(handle, server)
+    const queued = rejection(handle.pread(1, 1))
+    const ending = call(handle).catch((error) => error)
+    await server.farewell()
+    expect(await ending).toBe(resultOf(name))
+    expect(await queued).toMatchObject({
+      name: 'NbdClosedError',
+      message: expect.stringContaining('the command was not sent'),
+    })
+    expect(handle.state).toBe('closed')
+  })
+
+  test('waits for the reply to a command', async () => {
     const { handle, server } = await ready({}, { timeouts: { closeMs: CLOSE_MS } })
-    const { outcome, request } = await setUp(handle, server)
+    const { outcome, request } = await live(handle, server)
     const ending = call(handle).catch((error) => error)
     await pass(CLOSE_MS - 1)
     expect(await outcomeOf(outcome as Promise<unknown>)).toBe('pending')
     expect(await outcomeOf(ending)).toBe('pending')
     server.answer(request as Request, octets('2a'))
-    expect(await outcome).toEqual(expected)
+    expect(await outcome).toEqual(octets('2a'))
     await server.farewell()
     expect(await ending).toBe(resultOf(name))
     expect(handle.state).toBe('closed')
@@ -146,29 +166,23 @@ describe.each(Object.entries(calls))('B1: %s', (name, call) => {
   })
 
   if (isDispose(name)) {
-    test.each<[string, Setup, unknown]>([
-      ['a command', live, expect.any(NbdTransportError)],
-      ['a command that was aborted with `settle`', settling, reason],
-    ])(
-      'destroys the handle after closeMs without a byte when %s is never answered',
-      async (_, setUp, expected) => {
-        const { handle, server } = await ready({}, { timeouts: { closeMs: CLOSE_MS } })
-        const { outcome } = await setUp(handle, server)
-        const ending = call(handle).catch((error) => error)
-        await pass(CLOSE_MS - 1)
-        expect(await outcomeOf(ending)).toBe('pending')
-        await pass(1)
-        expect(await ending).toBe(resultOf(name))
-        expect(await outcome).toEqual(expected)
-        expect(handle.state).toBe('dead')
-        expect(await rejection(handle.closed)).toMatchObject({
-          errno: 'ETIMEDOUT',
-          message:
-            'in-process:: the handle was disposed, and received no byte for 1000 ms with 1 commands in flight (timeouts.closeMs)',
-        })
-        await server.disconnected()
-      },
-    )
+    test('destroys the handle after closeMs without a byte when a command is never answered', async () => {
+      const { handle, server } = await ready({}, { timeouts: { closeMs: CLOSE_MS } })
+      const { outcome } = await live(handle, server)
+      const ending = call(handle).catch((error) => error)
+      await pass(CLOSE_MS - 1)
+      expect(await outcomeOf(ending)).toBe('pending')
+      await pass(1)
+      expect(await ending).toBe(resultOf(name))
+      expect(await outcome).toBeInstanceOf(NbdTransportError)
+      expect(handle.state).toBe('dead')
+      expect(await rejection(handle.closed)).toMatchObject({
+        errno: 'ETIMEDOUT',
+        message:
+          'in-process:: the handle was disposed, and received no byte for 1000 ms with 1 commands in flight (timeouts.closeMs)',
+      })
+      await server.disconnected()
+    })
   } else {
     test('waits for a command that is never answered, as long as requestMs allows', async () => {
       const { handle, server } = await ready({}, { timeouts: { closeMs: CLOSE_MS, requestMs: 1e6 } })

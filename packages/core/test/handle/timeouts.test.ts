@@ -388,20 +388,21 @@ describe('B4: timeoutMs of a command', () => {
     handle.destroy()
   })
 
-  test('begins once the request is sent', async () => {
+  test('B1: counts from the call: a command that waits for a place in flight rejects too', async () => {
     const { handle, server } = await ready({}, { limits: { inFlightCommands: 1 } })
-    const first = handle.flush()
-    const second = handle.flush({ timeoutMs: 100 })
-    const failed = rejection(second)
-    const request = await server.request(Cmd.Flush)
-    await pass(1000)
-    server.answer(request)
-    await first
-    await server.request(Cmd.Flush)
-    await pass(99)
-    expect(await outcomeOf(failed)).toBe('pending')
+    const first = rejection(handle.pread(1, 0, { timeoutMs: 20 }))
+    await server.request(Cmd.Read)
+    await pass(20)
+    expect(await first).toHaveProperty('errno', 'ETIMEDOUT')
+    const second = rejection(handle.pread(1, 1, { timeoutMs: 50 }))
+    await pass(49)
+    expect(await outcomeOf(second)).toBe('pending')
     await pass(1)
-    expect(await failed).toHaveProperty('errno', 'ETIMEDOUT')
+    expect(await second).toMatchObject({
+      errno: 'ETIMEDOUT',
+      message: 'in-process:: pread of 1 bytes at 1 was not sent within 50 ms (timeoutMs)',
+    })
+    expect(handle).toMatchObject({ state: 'ready', inFlight: 1 })
     handle.destroy()
   })
 

@@ -33,7 +33,7 @@ export interface CommandInit {
    * it is lent to the connection, and the command settles only once that loan has ended.
    */
   readonly copiesData?: boolean | undefined
-  /** The longest wait for the reply in milliseconds, 0 for none, if it is not that of the handle. */
+  /** The longest wait for the reply since the call in milliseconds, 0 for none, if it is not that of the handle. */
   readonly timeoutMs?: number | undefined
   /** Collects the extents of a block status. */
   readonly status?: ExtentCollector | undefined

@@ -8,7 +8,7 @@ export class InFlight<C extends Command> {
   #slots: (C | undefined)[] = []
   #free: number[] = []
   #count = 0
-  #detached = 0
+  #givenUp = 0
   #bytes = 0
   #replyBytes = 0
   #serial = 0
@@ -17,9 +17,9 @@ export class InFlight<C extends Command> {
     return this.#count
   }
 
-  /** Those that a caller awaits. */
+  /** Those that were not given up. */
   get awaited(): number {
-    return this.#count - this.#detached
+    return this.#count - this.#givenUp
   }
 
   /** The serial number of the command that was sent last. */
@@ -53,17 +53,17 @@ export class InFlight<C extends Command> {
     return command?.serial === cookieHigh ? command : undefined
   }
 
-  /** The caller of a command that was sent awaits nothing any more. It may have been answered. */
-  detach(command: C): void {
-    command.detached = true
-    if (this.find(command.serial, command.slot) === command) this.#detached++
+  /** The caller gave up a command that was sent. It may have been answered. */
+  giveUp(command: C): void {
+    command.abandoned = true
+    if (this.find(command.serial, command.slot) === command) this.#givenUp++
   }
 
   remove(command: C): void {
     this.#slots[command.slot] = undefined
     this.#free.push(command.slot)
     this.#count--
-    if (command.detached) this.#detached--
+    if (command.abandoned) this.#givenUp--
     this.#bytes -= payloadLength(command)
     this.#replyBytes -= replyLength(command)
   }
@@ -85,7 +85,7 @@ export class InFlight<C extends Command> {
     this.#slots = []
     this.#free = []
     this.#count = 0
-    this.#detached = 0
+    this.#givenUp = 0
     this.#bytes = 0
     this.#replyBytes = 0
     return commands

@@ -24,8 +24,6 @@ export class RequestQueue<C extends Command> {
 
   /** The command whose request may be partially taken. */
   partiallySent: C | undefined
-  /** Commands with a timeout of their own that were sent. */
-  timed: C[] = []
 
   /** `onUnsendable` is called with each command that cannot be sent. */
   constructor(
@@ -74,11 +72,22 @@ export class RequestQueue<C extends Command> {
     }
   }
 
+  /** Whether the next command cannot be sent before another one is answered. */
+  isBlocked(): boolean {
+    const command = this.#peek()
+    return command !== undefined && !this.#hasRoomFor(command)
+  }
+
   #next(): C | undefined {
+    const command = this.#peek()
+    return command !== undefined && this.#hasRoomFor(command) ? this.#queue.shift() : undefined
+  }
+
+  /** The next command. Removes the abandoned ones before it. */
+  #peek(): C | undefined {
     for (;;) {
       const command = this.#queue.peek()
-      if (command === undefined) return undefined
-      if (command.state === 'waiting') return this.#hasRoomFor(command) ? this.#queue.shift() : undefined
+      if (command === undefined || command.state === 'waiting') return command
       this.#queue.shift()
     }
   }
@@ -110,7 +119,6 @@ export class RequestQueue<C extends Command> {
       command.offset,
       command.requestLength,
     )
-    if (command.timeoutMs !== undefined && command.timeoutMs > 0) this.timed.push(command)
     if (command.data === undefined) return
     sendQueue.append(command.data)
     if (command.copiesData) command.data = undefined

@@ -72,13 +72,6 @@ export class Transmission<C extends Command> {
     return this.#inFlight.overdue(serial)
   }
 
-  /** The commands with a timeout of their own that were sent since the last call. */
-  takeTimed(): readonly C[] {
-    const { timed } = this.#requests
-    if (timed.length > 0) this.#requests.timed = []
-    return timed
-  }
-
   /** Whether new commands are rejected. */
   get isDisconnecting(): boolean {
     return this.#isDisconnecting
@@ -134,17 +127,15 @@ export class Transmission<C extends Command> {
 
   /**
    * The caller gave `command` up. It is not sent or, if it was, its reply is discarded; it needs no memory for that.
-   * Detached, it is not reported as settled and delays no disconnect.
+   * It delays no disconnect. Detached, it is not reported as settled.
    */
   abandon(command: C, isDetached: boolean): void {
-    command.abandoned = true
     command.data = undefined
     command.destination = undefined
-    if (command.state === 'sent' && isDetached) this.#inFlight.detach(command)
-    if (command.state === 'waiting') {
-      command.detached = true
-      this.#requests.abandon(command)
-    }
+    command.detached = isDetached || command.state === 'waiting'
+    if (command.state === 'sent') this.#inFlight.giveUp(command)
+    else command.abandoned = true
+    if (command.state === 'waiting') this.#requests.abandon(command)
   }
 
   /** Rejects new commands. With `abandonPending`, queued ones fail. */
@@ -159,17 +150,25 @@ export class Transmission<C extends Command> {
     return this.#answeredWhileLent.length > 0
   }
 
-  /** No command that a caller awaits is left. The others do not delay a disconnect. */
+  /** Every command in flight was given up, and none can be sent: such commands do not delay a disconnect. */
   get isDisconnectDue(): boolean {
-    return this.#isDisconnecting && this.#inFlight.awaited + this.#requests.waiting === 0
+    if (!this.#isDisconnecting || this.#inFlight.awaited > 0) return false
+    return this.#requests.waiting === 0 || this.#requests.isBlocked()
   }
 
   // --- outputs -------------------------------------------------------------------------------------------
 
-  /** Encodes queued requests until `length` bytes wait. Returns true if NBD_CMD_DISC is due. */
+  /** Encodes queued requests until `length` bytes wait. Returns true if NBD_CMD_DISC is due: then none is left. */
   fill(length: number): boolean {
     this.#requests.fill(this.#shared.sendQueue, length)
-    return this.isDisconnectDue
+    if (!this.isDisconnectDue) return false
+    if (this.#requests.waiting > 0) {
+      this.#dropWaiting(
+        'the connection is being shut down, and only commands that were given up are in flight',
+        {},
+      )
+    }
+    return true
   }
 
   /** The error if the rest of a partially sent request was detached: later bytes would be misinterpreted. */
