@@ -1,6 +1,20 @@
-import { argumentError, formatValue, MetaContextName, type NbdUsageError, quote } from '@nbdjs/core'
+import {
+  argumentError,
+  checkArgument,
+  formatValue,
+  MetaContextName,
+  type NbdUsageError,
+  option,
+  quote,
+} from '@nbdjs/core'
 import { type BlockSizes, encodeText, MAX_STRING_BYTES, type U64, u64 } from '@nbdjs/core/wire'
-import type { Awaitable, Backend, Extents, MetaContextSource } from './backend/backend.js'
+import type {
+  Awaitable,
+  Backend,
+  BlockSizeConstraints,
+  Extents,
+  MetaContextSource,
+} from './backend/backend.js'
 import { distance } from './bytes.js'
 
 /** A checked backend under its canonical name. */
@@ -30,7 +44,7 @@ export class ExportTable {
 
   /** Throws a NbdUsageError for an invalid backend, or a default export that does not exist. */
   constructor(backends: Readonly<Record<string, Backend>>, defaultName = '') {
-    if (typeof backends !== 'object' || backends === null) {
+    if (!isRecord(backends)) {
       throw argumentError('Server', 'exports', 'an object with a backend under each name', backends)
     }
     this.#exports = new Map(
@@ -74,11 +88,11 @@ export function createExport(name: string, backend: Backend): Export {
   }
   checkText(invalid, 'name', name)
   if (typeof backend !== 'object' || backend === null) throw invalid('', 'a backend', backend)
-  const description = backend.description ?? ''
+  const { description = '' } = backend
   checkText(invalid, 'description', description)
   if (typeof backend.read !== 'function') throw invalid('read', 'a function', backend.read)
   const size = checkSize(invalid, backend.size)
-  const blockSize = checkBlockSize(invalid, backend)
+  const blockSize = checkBlockSize(invalid, name, backend)
   if (BigInt(size) % BigInt(blockSize.minimum) !== 0n) {
     throw invalid('size', `a multiple of the minimum block size ${blockSize.minimum}`, size)
   }
@@ -92,23 +106,36 @@ export function hasOwnBlockSize({ blockSize: { minimum, maximum } }: Export): bo
   return minimum > defaultBlockSize.minimum || maximum < defaultBlockSize.maximum
 }
 
+/** Whether it has members by name. An array, a Map or a Date has none, and would go unnoticed. */
+function isRecord(value: unknown): boolean {
+  return Object.prototype.toString.call(value) === '[object Object]'
+}
+
 function checkSize(invalid: InvalidExport, size: unknown): U64 {
   const isInteger = typeof size === 'bigint' || Number.isSafeInteger(size)
   if (isInteger && (size as U64) >= 0 && (size as U64) <= MAX_SIZE) return u64(size as U64)
   throw invalid('size', 'an integer from 0 to 2^63 - 1, a bigint from 2^53 on', size)
 }
 
-function checkBlockSize(invalid: InvalidExport, { blockSize = {} }: Backend): BlockSizes {
-  const minimum = blockSize.minimum ?? defaultBlockSize.minimum
+const blockSizeRule = option.object({
+  minimum: option.any(),
+  preferred: option.any(),
+  maximum: option.any(),
+})
+
+function checkBlockSize(invalid: InvalidExport, name: string, backend: Backend): BlockSizes {
+  const path = `exports.${quote(name, 64)}.blockSize`
+  const given = checkArgument('Server', path, blockSizeRule, backend.blockSize) as BlockSizeConstraints
+  const { minimum = defaultBlockSize.minimum } = given
   if (!isPowerOfTwo(minimum) || minimum > MAX_MINIMUM) {
     throw invalid('blockSize.minimum', `a power of two from 1 to ${MAX_MINIMUM}`, minimum)
   }
   const least = Math.max(minimum, MIN_PREFERRED)
-  const preferred = blockSize.preferred ?? Math.max(least, defaultBlockSize.preferred)
+  const { preferred = Math.max(least, defaultBlockSize.preferred) } = given
   if (!isPowerOfTwo(preferred) || preferred < least) {
     throw invalid('blockSize.preferred', `a power of two, at least ${least}`, preferred)
   }
-  const maximum = blockSize.maximum ?? Math.max(preferred, defaultBlockSize.maximum)
+  const { maximum = Math.max(preferred, defaultBlockSize.maximum) } = given
   if (!Number.isSafeInteger(maximum) || maximum < preferred || maximum > MAX_LENGTH) {
     throw invalid('blockSize.maximum', `an integer from ${preferred} to ${MAX_LENGTH}`, maximum)
   }
@@ -155,6 +182,9 @@ const openNamespace = /^(?:x-.*|nbd-server|qemu)$/u
 /** The contexts of an export. `base:allocation` is the first one: every export has it. */
 function createMetaContexts(backend: Backend, size: U64, invalid: InvalidExport): readonly MetaContext[] {
   const { metaContexts = {} } = backend
+  if (!isRecord(metaContexts)) {
+    throw invalid('metaContexts', 'an object with a source under each name', metaContexts)
+  }
   const others = Object.entries(metaContexts).map(([name, source]) => createContext(name, source, invalid))
   return [allocationContext(backend, size), ...others]
 }

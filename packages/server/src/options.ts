@@ -261,7 +261,8 @@ export function resolveOptions(options: ServerOptions): ResolvedOptions {
   const tlsProvider = checked.tlsProvider as TlsProvider | undefined
   return {
     ...checked,
-    exports: options.exports,
+    // Checked by the table of exports.
+    exports: checked.exports as ServerOptions['exports'],
     features: {
       ...checked.features,
       info: info ?? go,

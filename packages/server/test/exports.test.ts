@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { NbdUsageError } from '@nbdjs/core'
-import { type Backend, type MetaContextSource, memoryBackend } from '@nbdjs/server'
+import { type Backend, type MetaContextSource, memoryBackend, Server } from '@nbdjs/server'
 import { createExport, ExportTable, hasOwnBlockSize } from '../src/exports.js'
 
 const backend = (fields: Partial<Backend>): Backend => ({
@@ -95,6 +95,37 @@ describe('an export', () => {
     expect(make).toThrow(`Server: exports."disk".${message}`)
   })
 
+  const contextsRule = 'metaContexts: expected an object with a source under each name, received'
+  it.each<[string, object, string]>([
+    ['a number as block sizes', { blockSize: 5 }, 'blockSize: expected an object, received 5'],
+    ['a string as block sizes', { blockSize: 'big' }, 'blockSize: expected an object, received "big"'],
+    ['a boolean as block sizes', { blockSize: true }, 'blockSize: expected an object, received true'],
+    ['an array as block sizes', { blockSize: [] }, 'blockSize: expected an object, received Array'],
+    ['null as block sizes', { blockSize: null }, 'blockSize: expected an object, received null'],
+    [
+      'null as a block size',
+      { blockSize: { minimum: null } },
+      'blockSize.minimum: expected a power of two from 1 to 65536, received null',
+    ],
+    ['null as its description', { description: null }, 'description: expected a string, received null'],
+    ['a number as contexts', { metaContexts: 5 }, `${contextsRule} 5`],
+    ['a boolean as contexts', { metaContexts: true }, `${contextsRule} true`],
+    ['an array as contexts', { metaContexts: [] }, `${contextsRule} Array`],
+    ['null as contexts', { metaContexts: null }, `${contextsRule} null`],
+  ])('is rejected with %s', (_, fields, message) => {
+    const make = (): unknown => createExport('disk', backend(fields))
+    expect(make).toThrow(NbdUsageError)
+    expect(make).toThrow(`Server: exports."disk".${message}`)
+  })
+
+  it('is rejected with a block size that does not exist', () => {
+    const make = (): unknown => createExport('disk', backend({ blockSize: { minimun: 4096 } as never }))
+    expect(make).toThrow(NbdUsageError)
+    expect(make).toThrow(
+      `Server: unknown option 'exports."disk".blockSize.minimun', expected one of minimum, preferred, maximum`,
+    )
+  })
+
   it.each([undefined, null, 5])('is rejected if its backend is %p', (nothing) => {
     expect(() => createExport('disk', nothing as never)).toThrow(
       `Server: exports."disk": expected a backend, received ${nothing}`,
@@ -128,6 +159,27 @@ describe('the table of exports', () => {
     expect(table.find('a')?.size).toBe(2)
     expect(table.find('c')).toBeUndefined()
     expect([...table.list()].map(({ name }) => name)).toEqual(['b', 'a'])
+  })
+
+  it.each<[unknown, string]>([
+    [undefined, 'undefined'],
+    [null, 'null'],
+    [5, '5'],
+    [[], 'Array'],
+    [new Map([['a', memoryBackend(1)]]), 'Map'],
+    [new Date(0), 'Date'],
+  ])('is an object, not %p', (exports, received) => {
+    const make = (): unknown => new Server({ exports } as never)
+    expect(make).toThrow(NbdUsageError)
+    expect(make).toThrow(
+      `Server: exports: expected an object with a backend under each name, received ${received}`,
+    )
+  })
+
+  it('is required', () => {
+    expect(() => new (Server as new () => Server)()).toThrow(
+      'Server: exports: expected an object with a backend under each name, received undefined',
+    )
   })
 
   it('has a default export only if there is one', () => {

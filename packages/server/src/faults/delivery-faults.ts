@@ -1,5 +1,6 @@
+import { checkArgument, checkOptions, option } from '@nbdjs/core'
 import { ReplyFlag } from '@nbdjs/core/wire'
-import type { Fault, MessageFilter, OutgoingMessage } from './fault.js'
+import { everyMessage, type Fault, functionRule, type MessageFilter, type OutgoingMessage } from './fault.js'
 
 /** The options of {@link cutAt}. */
 export interface CutOptions {
@@ -10,12 +11,17 @@ export interface CutOptions {
   readonly reset?: boolean
 }
 
+const cutShape = { reset: option.boolean(false) }
+
 /**
  * Ends the connection after the first bytes of the stream.
  *
  * @param position The number of bytes that are sent, at least 0.
+ * @throws {NbdUsageError} An argument is invalid.
  */
-export function cutAt(position: number, { reset = false }: CutOptions = {}): Fault {
+export function cutAt(position: number, options: CutOptions = {}): Fault {
+  checkArgument('cutAt', 'position', option.required(option.integer({ min: 0 })), position)
+  const { reset } = checkOptions('cutAt', cutShape, options)
   return (link) => {
     let sent = 0
     let isCut = false
@@ -41,8 +47,11 @@ export function cutAt(position: number, { reset = false }: CutOptions = {}): Fau
  *
  * @param delayMs The delay in milliseconds.
  * @param matches The messages to delay. The default is all.
+ * @throws {NbdUsageError} An argument is invalid.
  */
-export function delay(delayMs: number, matches: MessageFilter = () => true): Fault {
+export function delay(delayMs: number, matches: MessageFilter = everyMessage): Fault {
+  checkArgument('delay', 'delayMs', option.required(option.milliseconds()), delayMs)
+  checkArgument('delay', 'matches', functionRule, matches)
   return (link) => {
     let last = Promise.resolve()
     return {
@@ -73,8 +82,10 @@ const GROUP_TIMEOUT_MS = 20
  * ("Transmission").
  *
  * @param group The number of replies, at least 1.
+ * @throws {NbdUsageError} An argument is invalid.
  */
 export function reorder(group: number): Fault {
+  checkArgument('reorder', 'group', option.required(option.integer({ min: 1 })), group)
   return (link) => {
     let held: OutgoingMessage[][] = []
     let incomplete = new Map<bigint, OutgoingMessage[]>()

@@ -1,4 +1,5 @@
-import type { ErrorName } from '@nbdjs/core/wire'
+import { argumentError, checkOptions, option } from '@nbdjs/core'
+import { type ErrorName, ErrorValue } from '@nbdjs/core/wire'
 import type { Backend, Offset, RangeLength } from '../backend/backend.js'
 import { ExportError } from '../backend/export-error.js'
 
@@ -31,14 +32,32 @@ export interface FailBackendOptions {
   readonly methods?: readonly RangeMethod[]
 }
 
+const rangeMethods = ['read', 'write', 'trim', 'zero', 'cache', 'extents'] as const satisfies RangeMethod[]
+
+const shape = {
+  offset: option.required(option.instance<Offset>('a safe integer or a bigint, at least 0', isOffset)),
+  code: option.oneOf(Object.keys(ErrorValue) as ErrorName[], 'EIO'),
+  message: option.string('bad sector'),
+  sendOffset: option.boolean(false),
+  methods: option.array(option.oneOf(rangeMethods)),
+}
+
+function isOffset(value: unknown): boolean {
+  return (typeof value === 'bigint' || Number.isSafeInteger(value)) && (value as Offset) >= 0
+}
+
 /**
  * Makes a backend with a bad sector.
  *
  * @param backend The backend that executes all other calls.
  * @param options The position, and how calls fail.
+ * @throws {NbdUsageError} The backend or an option is invalid.
  */
 export function failBackend(backend: Backend, options: FailBackendOptions): Backend {
-  const { offset, code = 'EIO', message = 'bad sector', sendOffset = false, methods } = options
+  if (typeof backend !== 'object' || backend === null) {
+    throw argumentError('failBackend', 'backend', 'a backend', backend)
+  }
+  const { offset, code, message, sendOffset, methods } = checkOptions('failBackend', shape, options)
   const check = (method: RangeMethod, length: RangeLength, from: Offset): void => {
     if (methods !== undefined && !methods.includes(method)) return
     if (offset < from || BigInt(offset) >= BigInt(from) + BigInt(length)) return
@@ -61,15 +80,6 @@ export function failBackend(backend: Backend, options: FailBackendOptions): Back
   })
 }
 
-const rangeMethods: readonly string[] = [
-  'read',
-  'write',
-  'trim',
-  'zero',
-  'cache',
-  'extents',
-] satisfies RangeMethod[]
-
 function isRangeMethod(name: string | symbol): name is RangeMethod {
-  return typeof name === 'string' && rangeMethods.includes(name)
+  return (rangeMethods as readonly (string | symbol)[]).includes(name)
 }

@@ -1,3 +1,5 @@
+import { type Option, option } from '@nbdjs/core'
+
 /** A complete message that is about to be sent. */
 export type OutgoingMessage = {
   /** The bytes, from the magic to the last byte of the payload. */
@@ -80,3 +82,9 @@ export type Fault = (link: FaultLink) => ActiveFault
 
 /** Selects messages. */
 export type MessageFilter = (message: OutgoingMessage) => boolean
+
+/** Selects all messages. */
+export const everyMessage: MessageFilter = () => true
+
+/** The rule for an argument that is a function. */
+export const functionRule: Option<unknown> = option.required(option.function())

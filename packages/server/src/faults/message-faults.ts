@@ -1,3 +1,4 @@
+import { checkArgument, option } from '@nbdjs/core'
 import {
   type BlockDescriptor,
   type BlockStatusLayout,
@@ -17,18 +18,21 @@ import {
   u64,
 } from '@nbdjs/core/wire'
 import { concat, viewOf } from '../bytes.js'
-import type { Fault, MessageFilter, OutgoingMessage } from './fault.js'
+import { everyMessage, type Fault, functionRule, type MessageFilter, type OutgoingMessage } from './fault.js'
 
 /**
  * Replaces the bytes of messages.
  *
  * @param matches The messages to change.
  * @param change Receives a copy of the bytes, which it may modify, and returns the bytes to send; undefined for none.
+ * @throws {NbdUsageError} An argument is invalid.
  */
 export function rewrite(
   matches: MessageFilter,
   change: (bytes: Uint8Array, message: OutgoingMessage) => Uint8Array | undefined,
 ): Fault {
+  checkArgument('rewrite', 'matches', functionRule, matches)
+  checkArgument('rewrite', 'change', functionRule, change)
   return (link) => ({
     message(message) {
       const bytes = matches(message) ? change(message.bytes.slice(), message) : message.bytes
@@ -41,8 +45,10 @@ export function rewrite(
  * Drops messages.
  *
  * @param matches The messages that are not sent.
+ * @throws {NbdUsageError} An argument is invalid.
  */
 export function drop(matches: MessageFilter): Fault {
+  checkArgument('drop', 'matches', functionRule, matches)
   return rewrite(matches, () => undefined)
 }
 
@@ -54,8 +60,14 @@ const cookiePositions = { simpleReply: SIMPLE_REPLY_COOKIE, chunk: CHUNK_COOKIE 
  *
  * @param change Returns the cookie to send instead of the one that the client sent.
  * @param matches The messages to change. The default is all replies.
+ * @throws {NbdUsageError} An argument is invalid.
  */
-export function changeCookie(change: (cookie: bigint) => bigint, matches: MessageFilter = () => true): Fault {
+export function changeCookie(
+  change: (cookie: bigint) => bigint,
+  matches: MessageFilter = everyMessage,
+): Fault {
+  checkArgument('changeCookie', 'change', functionRule, change)
+  checkArgument('changeCookie', 'matches', functionRule, matches)
   return (link) => ({
     message(message) {
       if (!('cookie' in message) || !matches(message)) {
@@ -78,8 +90,10 @@ const OFFSET_LENGTH = 8
  * ("Structured reply types"), unless it set NBD_CMD_FLAG_DF, which this fault ignores.
  *
  * @param length The most bytes of data in one chunk, at least 1.
+ * @throws {NbdUsageError} An argument is invalid.
  */
 export function fragment(length: number): Fault {
+  checkArgument('fragment', 'length', option.required(option.integer({ min: 1 })), length)
   return (link) => ({
     message(message) {
       if (message.kind !== 'chunk' || message.type !== Chunk.OffsetData) link.send(message)
@@ -139,8 +153,11 @@ const layouts: Readonly<Record<number, BlockStatusLayout>> = {
  *
  * @param change Returns the messages to send instead.
  * @param matches The messages to change. The default is all block status chunks.
+ * @throws {NbdUsageError} An argument is invalid.
  */
-export function changeStatus(change: StatusChange, matches: MessageFilter = () => true): Fault {
+export function changeStatus(change: StatusChange, matches: MessageFilter = everyMessage): Fault {
+  checkArgument('changeStatus', 'change', functionRule, change)
+  checkArgument('changeStatus', 'matches', functionRule, matches)
   return (link) => ({
     message(message) {
       const layout = message.kind === 'chunk' ? layouts[message.type] : undefined
