@@ -61,7 +61,12 @@ export abstract class NbdError extends Error {
   static override [Symbol.hasInstance](value: unknown): boolean {
     // A subclass of a user has no brand of its own: test the prototype.
     if (!Object.hasOwn(this, 'brand')) return Function.prototype[Symbol.hasInstance].call(this, value)
-    return typeof value === 'object' && value !== null && this.brand in value
+    try {
+      return typeof value === 'object' && value !== null && this.brand in value
+    } catch {
+      // A revoked proxy.
+      return false
+    }
   }
 
   /** Names the class. Stable across releases. */
@@ -279,12 +284,16 @@ export function messageOf(cause: unknown): string {
   }
 }
 
-/** The system error of an error: its `errno`, or otherwise its `code`, as in errors of Node. */
+/** The system error of an error: its `errno`, or otherwise its `code`, as in errors of Node. Never throws. */
 export function errnoOf(error: unknown): Errno | undefined {
-  const { errno, code } = Object(error) as { readonly errno?: unknown; readonly code?: unknown }
-  return [errno, code].find(
-    (name): name is Errno => typeof name === 'string' && /^E(?!RR_)[A-Z0-9]+$/.test(name),
-  )
+  try {
+    const { errno, code } = Object(error) as { readonly errno?: unknown; readonly code?: unknown }
+    return [errno, code].find(
+      (name): name is Errno => typeof name === 'string' && /^E(?!RR_)[A-Z0-9]+$/.test(name),
+    )
+  } catch {
+    return undefined
+  }
 }
 
 // Keyed by name, because a bundler may shorten the name of a class but not a key.

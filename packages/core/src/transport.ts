@@ -116,12 +116,16 @@ export interface Connection {
   destroy(reason?: Error): void
 }
 
-/** Whether a value has the methods of a {@link Connection}. */
+/** Whether a value has the methods of a {@link Connection}. Never throws. */
 export function isConnection(value: unknown): value is Connection {
-  const members = Object(value) as Partial<Record<keyof Connection, unknown>>
-  return (['start', 'write', 'close', 'destroy'] as const).every(
-    (name) => typeof members[name] === 'function',
-  )
+  try {
+    const members = Object(value) as Partial<Record<keyof Connection, unknown>>
+    return (['start', 'write', 'close', 'destroy'] as const).every(
+      (name) => typeof members[name] === 'function',
+    )
+  } catch {
+    return false
+  }
 }
 
 /** The side of the core. Calls never overlap: each one begins after the last one has returned. They never throw. */

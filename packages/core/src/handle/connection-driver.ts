@@ -8,7 +8,7 @@ import type { Outcome, ProtocolEvent } from '../protocol/session.js'
 import type { CommandChunk } from '../protocol/transmission/transmission.js'
 import type { Connection, Receiver } from '../transport.js'
 import { PendingCommand, type PendingInit } from './pending-command.js'
-import { isError, transportBreach } from './transport-breach.js'
+import { isError, onRejection, transportBreach } from './transport-breach.js'
 import { AbortListeners, CommandTimer, SilenceTimer, startTimeout } from './watchers.js'
 import { WriteBatcher } from './write-batcher.js'
 
@@ -105,7 +105,7 @@ export class ConnectionDriver implements Receiver {
     try {
       this.#run((protocol) => {
         protocol.begin(operation)
-        this.#connection.start(this)
+        onRejection(this.#connection.start(this), (cause) => this.#breach('dial', 'start() rejected', cause))
       })
     } catch (error) {
       this.#breach('dial', 'start() threw', error)
@@ -181,8 +181,9 @@ export class ConnectionDriver implements Receiver {
   }
 
   received(count: number): void {
-    // In the order of the comparisons: NaN and fractions, 0 and below, more than was lent.
-    if ((count | 0) !== count || count < 1 || count > this.#lentLength || this.#isReceiving) {
+    // In the order of the comparisons: no number, NaN and fractions, 0 and below, more than was lent.
+    const isNumber = typeof count === 'number'
+    if (!isNumber || (count | 0) !== count || count < 1 || count > this.#lentLength || this.#isReceiving) {
       this.#breach('read', this.#receivedBreach(count))
       return
     }
@@ -307,6 +308,7 @@ export class ConnectionDriver implements Receiver {
     try {
       const isFlushed: unknown = this.#connection.write(chunks)
       if (isFlushed === true || isFlushed === false) return isFlushed
+      onRejection(isFlushed, doNothing)
       this.#breach('write', `write() returned ${formatValue(isFlushed)}, expected true or false`)
     } catch (cause) {
       this.#breach('write', 'write() threw', cause)
@@ -354,9 +356,7 @@ export class ConnectionDriver implements Receiver {
     while (this.#writeOnce());
     this.#cancelCloseTimeout = startTimeout(this.#timeouts.closeMs, () => this.#closeOverdue())
     try {
-      Promise.resolve(this.#connection.close()).catch((cause) =>
-        this.#breach('close', 'close() rejected', cause),
-      )
+      onRejection(this.#connection.close(), (cause) => this.#breach('close', 'close() rejected', cause))
     } catch (cause) {
       this.#breach('close', 'close() threw', cause)
     }
@@ -371,7 +371,9 @@ export class ConnectionDriver implements Receiver {
 
   #destroy(reason?: Error): void {
     try {
-      this.#connection.destroy(reason)
+      onRejection(this.#connection.destroy(reason), (cause) =>
+        this.#breach('close', 'destroy() rejected', cause),
+      )
     } catch (cause) {
       this.#breach('close', 'destroy() threw', cause)
     }

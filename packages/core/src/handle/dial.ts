@@ -2,6 +2,7 @@ import { formatValue } from '../argument-error.js'
 import { errnoOf, messageOf, NbdError, type NbdErrorDetails, NbdTransportError } from '../errors.js'
 import { onAbort } from '../on-abort.js'
 import { type Connection, isConnection, type Transport } from '../transport.js'
+import { onRejection } from './transport-breach.js'
 import { startTimeout } from './watchers.js'
 
 /**
@@ -31,6 +32,7 @@ export async function dial(
     dropWhenLate(dialling, attempt.signal)
     const connection: unknown = await Promise.race([dialling, aborted])
     if (isConnection(connection)) return connection
+    discard(connection)
     const message = `dial() resolved with ${formatValue(connection)}, expected a Connection`
     throw failure(transport, message, {})
   } catch (error) {
@@ -53,11 +55,20 @@ function rejectionOf(signal: AbortSignal): Promise<never> {
 
 /** Destroys a connection that such a transport opens later. */
 function dropWhenLate(dialling: Promise<Connection>, signal: AbortSignal): void {
-  const drop = (connection: Connection): void => {
-    if (signal.aborted) connection.destroy()
+  const drop = (connection: unknown): void => {
+    if (signal.aborted) discard(connection)
   }
-  // A transport that resolves with something else, or whose destroy() throws, has nothing that could be dropped.
-  dialling.then(drop).catch(() => {})
+  dialling.then(drop, () => {})
+}
+
+/** Destroys what a dial has resolved with, if that is possible. It need not be a Connection. Never throws. */
+function discard(connection: unknown): void {
+  try {
+    const { destroy } = Object(connection) as { readonly destroy?: unknown }
+    if (typeof destroy === 'function') onRejection(destroy.call(connection), () => {})
+  } catch {
+    // There is nobody to tell: the dial has failed already.
+  }
 }
 
 function wrapped(transport: Transport, cause: unknown): NbdTransportError {

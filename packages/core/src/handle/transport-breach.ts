@@ -1,5 +1,5 @@
 import { formatValue } from '../argument-error.js'
-import { NbdTransportError } from '../errors.js'
+import { messageOf, NbdTransportError } from '../errors.js'
 
 export interface TransportBreach {
   readonly address: string
@@ -13,7 +13,7 @@ export interface TransportBreach {
 
 /** Makes the error for a transport that breaks a rule of its contract (transport.ts). The connection cannot be trusted any more. */
 export function transportBreach({ address, operation, breach, cause }: TransportBreach): NbdTransportError {
-  const thrown = cause === undefined ? '' : `: ${isError(cause) ? cause.message : formatValue(cause)}`
+  const thrown = cause === undefined ? '' : `: ${isError(cause) ? messageOf(cause) : formatValue(cause)}`
   return new NbdTransportError(`${address}: the transport breaks its contract: ${breach}${thrown}`, {
     operation,
     address,
@@ -24,9 +24,20 @@ export function transportBreach({ address, operation, breach, cause }: Transport
   })
 }
 
-/** Also of another realm, as the reason of an AbortSignal may be: there, `instanceof` fails. */
+/** Also of another realm, as the reason of an AbortSignal may be: there, `instanceof` fails. Never throws. */
 export function isError(value: unknown): value is Error {
-  return (
-    value instanceof Error || /^\[object (Error|DOMException)\]$/.test(Object.prototype.toString.call(value))
-  )
+  try {
+    return (
+      value instanceof Error ||
+      /^\[object (Error|DOMException)\]$/.test(Object.prototype.toString.call(value))
+    )
+  } catch {
+    return false
+  }
+}
+
+/** Calls `rejected` if what a method of a transport returned is a promise that rejects. Never throws. */
+export function onRejection(returned: unknown, rejected: (cause: unknown) => void): void {
+  if (returned === undefined) return
+  new Promise((resolve) => resolve(returned)).catch(rejected)
 }

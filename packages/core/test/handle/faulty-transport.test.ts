@@ -41,6 +41,35 @@ describe('B3: a dial', () => {
     expect(handle.state).toBe('dead')
   })
 
+  test.each<[string, object]>([
+    ['lacks a method', {}],
+    [
+      'has a getter that throws',
+      {
+        ...{ start: never, close: never },
+        get write(): never {
+          return throwing()
+        },
+      },
+    ],
+  ])('that resolves with an object that %s destroys it', async (_, members) => {
+    const calls: unknown[] = []
+    const refused = Object.defineProperties(
+      {
+        destroy: async (...args: unknown[]) => {
+          calls.push(args)
+          throwing()
+        },
+      },
+      Object.getOwnPropertyDescriptors(members),
+    )
+    expect(await rejection(new Handle().connect(transportThat(async () => refused)))).toMatchObject({
+      message: 'dial of hand: failed: dial() resolved with Object, expected a Connection',
+    })
+    await settled()
+    expect(calls).toEqual([[]])
+  })
+
   test.each([
     ['throws', throwing],
     ['rejects', async () => throwing()],
@@ -83,6 +112,11 @@ describe('B3: in the handshake', () => {
       'start() threw: a fault of the transport',
     ],
     [
+      'start() rejects',
+      (connection) => faulty(connection, { start: async () => throwing() }),
+      'start() rejected: a fault of the transport',
+    ],
+    [
       'the first write() throws',
       (connection) => {
         connection.onStart = () => queueMicrotask(() => greet(connection))
@@ -121,6 +155,11 @@ describe('B3: in the handshake', () => {
   }
 })
 
+function shown(count: unknown): string {
+  if (typeof count === 'string') return `"${count}"`
+  return typeof count === 'bigint' ? `${count}n` : String(count)
+}
+
 describe('B3: in transmission', () => {
   /** What happens to a connection in `ready` with a command in flight or about to be sent. */
   const faults: readonly [string, (connection: HandConnection) => void, string][] = [
@@ -140,6 +179,11 @@ describe('B3: in transmission', () => {
       'write() returned Promise, expected true or false',
     ],
     [
+      'write() returns a promise that rejects',
+      (connection) => faulty(connection, { write: async () => throwing() }),
+      'write() returned Promise, expected true or false',
+    ],
+    [
       'drained() is called inside write()',
       (connection) => {
         connection.accepts = false
@@ -147,14 +191,14 @@ describe('B3: in transmission', () => {
       },
       'drained() was called inside write()',
     ],
-    ...[-1, 0, Number.NaN, 1.5, 2 ** 32, '7', undefined].map(
+    ...[-1, 0, Number.NaN, 1.5, 2 ** 32, '7', undefined, 5n, Symbol('x')].map(
       (count): [string, (connection: HandConnection) => void, string] => [
-        `received(${count})`,
+        `received(${typeof count} ${String(count)})`,
         ({ receiver }) => {
           expect(receiver.buffer()).toHaveLength(16_384)
           receiver.received(count as number)
         },
-        `received() got ${typeof count === 'string' ? '"7"' : count}, expected an integer from 1 to 16384`,
+        `received() got ${shown(count)}, expected an integer from 1 to 16384`,
       ],
     ),
     [
@@ -214,6 +258,20 @@ describe('B3: in transmission', () => {
       message: expect.stringMatching(
         /^hand:: the connection was lost with pread of 1 bytes at 0 in flight: hand:: the transport breaks its contract: closed\(\) received .+, expected an Error or undefined/,
       ),
+    })
+    expect(await rejection(handle.closed)).toBe(error)
+  })
+
+  test('closed() with an error whose members cannot be read is a lost connection', async () => {
+    const connection = new HandConnection()
+    const handle = await readyOn(connection, { structuredReplies: false })
+    const reading = rejection(handle.pread(1, 0))
+    await settled()
+    connection.receiver.closed(new Proxy(new Error('x'), { get: throwing }))
+    const error = await reading
+    expect(error).toMatchObject({
+      ...{ name: 'NbdTransportError', errno: 'ENOTCONN', isConnectionLost: true },
+      message: 'hand:: the connection was lost with pread of 1 bytes at 0 in flight: an object',
     })
     expect(await rejection(handle.closed)).toBe(error)
   })
@@ -289,6 +347,17 @@ describe('B3: at the end', () => {
     expect(await reading).toBe(reason)
     expect(await rejection(handle.closed)).toBe(reason)
     expect(lines.join('\n')).toContain('the transport breaks its contract: destroy() threw')
+  })
+
+  test('destroy() rejects: destroy(reason) rejects everything with the reason, and debug has the rule', async () => {
+    const { handle } = await ready({ destroy: async () => throwing() })
+    const lines: string[] = []
+    handle.on('debug', (line) => lines.push(line))
+    const reason = new Error('enough')
+    handle.destroy(reason)
+    expect(await rejection(handle.closed)).toBe(reason)
+    await settled()
+    expect(lines.join('\n')).toContain('the transport breaks its contract: destroy() rejected')
   })
 
   test('closed() never comes after destroy(): everything has settled all the same', async () => {
