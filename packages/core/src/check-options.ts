@@ -1,5 +1,6 @@
 import * as z from 'zod/mini'
 import { argumentError, unknownOptionError } from './argument-error.js'
+import { NbdUsageError } from './errors.js'
 
 declare const checkedValue: unique symbol
 
@@ -212,9 +213,11 @@ export function checkOptions<const Shape extends OptionShape>(
   if (options !== undefined && !isOptionsObject(options)) {
     throw argumentError(call, 'options', 'an object', options)
   }
-  const result = compiled(shape).safeParse(options ?? {})
-  if (result.success) return result.data as CheckedOptions<Shape>
-  throw optionError(call, { shape }, options, result.error.issues)
+  return reading(call, 'options', options, () => {
+    const result = compiled(shape).safeParse(options ?? {})
+    if (result.success) return result.data as CheckedOptions<Shape>
+    throw optionError(call, { shape }, options, result.error.issues)
+  })
 }
 
 /**
@@ -229,9 +232,21 @@ export function checkOptions<const Shape extends OptionShape>(
  */
 export function checkArgument<Value>(call: string, name: string, rule: Option<Value>, value: unknown): Value {
   const shape = { [name]: rule }
-  const result = objectSchema(shape).safeParse({ [name]: value })
-  if (result.success) return result.data[name] as Value
-  throw optionError(call, { shape }, { [name]: value }, result.error.issues)
+  return reading(call, name, value, () => {
+    const result = objectSchema(shape).safeParse({ [name]: value })
+    if (result.success) return result.data[name] as Value
+    throw optionError(call, { shape }, { [name]: value }, result.error.issues)
+  })
+}
+
+/** Runs a check of an argument. A getter or a proxy of the caller may throw: then the argument is wrong. */
+export function reading<Result>(call: string, argument: string, value: unknown, check: () => Result): Result {
+  try {
+    return check()
+  } catch (cause) {
+    if (cause instanceof NbdUsageError) throw cause
+    throw argumentError(call, argument, 'a value that can be read', value, { cause })
+  }
 }
 
 const compiledShapes = new WeakMap<OptionShape, z.ZodMiniType>()
@@ -283,12 +298,22 @@ function isOptionsObject(value: unknown): boolean {
   return tagOf(value) === '[object Object]'
 }
 
-function isSignal(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && 'aborted' in value && 'addEventListener' in value
+/** Whether a value is an AbortSignal, of another realm too. Never throws. */
+export function isSignal(value: unknown): value is AbortSignal {
+  try {
+    return typeof value === 'object' && value !== null && 'aborted' in value && 'addEventListener' in value
+  } catch {
+    return false
+  }
 }
 
-function tagOf(value: unknown): string {
-  return Object.prototype.toString.call(value)
+/** The tag of a value, `[object Object]`; empty for a revoked proxy and for a getter that throws. */
+export function tagOf(value: unknown): string {
+  try {
+    return Object.prototype.toString.call(value)
+  } catch {
+    return ''
+  }
 }
 
 function isWithin(value: unknown, min = -Infinity, max = Infinity): boolean {

@@ -1,4 +1,5 @@
 import { argumentError, unknownOptionError } from '../argument-error.js'
+import { isSignal, reading, tagOf } from '../check-options.js'
 import { type Errno, NbdUsageError } from '../errors.js'
 import { checkName, checkQuery, type StrictChecks } from '../options.js'
 import { type ExportInfo, MAX_PAYLOAD } from '../protocol/export-info.js'
@@ -75,6 +76,10 @@ const MAX_FLAGS = 0xffff
 /** The options of a command: flags by name, and a signal. */
 export function parseCommandOptions(command: string, options: unknown): ParsedCommandOptions {
   if (options === undefined) return noCommandOptions
+  return reading(command, 'options', options, () => readCommandOptions(command, options))
+}
+
+function readCommandOptions(command: string, options: unknown): ParsedCommandOptions {
   const {
     signal,
     abort,
@@ -107,14 +112,20 @@ function parseFlags(command: string, flags: unknown = 0): number {
   throw argumentError(command, 'flags', 'an integer from 0 to 65535', flags)
 }
 
-/** The options of `blockStatus`: the contexts apart from what every command takes. */
-export function parseBlockStatusOptions(options: unknown): {
+interface ParsedBlockStatusOptions {
   readonly contexts: readonly string[] | undefined
   /** NBD_CMD_FLAG_REQ_ONE */
   readonly isOne: boolean
   readonly rest: object | undefined
-} {
+}
+
+/** The options of `blockStatus`: the contexts apart from what every command takes. */
+export function parseBlockStatusOptions(options: unknown): ParsedBlockStatusOptions {
   if (options === undefined) return { contexts: undefined, isOne: false, rest: undefined }
+  return reading('blockStatus', 'options', options, () => readBlockStatusOptions(options))
+}
+
+function readBlockStatusOptions(options: unknown): ParsedBlockStatusOptions {
   const { contexts, ...rest } = checkOptions('blockStatus', options, [...namesOfCommandOptions, 'contexts'])
   return {
     contexts: contexts === undefined ? undefined : checkNames('blockStatus', 'contexts', contexts),
@@ -130,11 +141,13 @@ export function checkNames(
   names: unknown,
   check: (call: string, argument: string, name: unknown) => void = checkName,
 ): readonly string[] {
-  if (!Array.isArray(names)) throw argumentError(call, what, 'an array of strings', names)
-  names.forEach((name, index) => {
-    check(call, `${what}.${index}`, name)
+  return reading(call, what, names, () => {
+    if (!Array.isArray(names)) throw argumentError(call, what, 'an array of strings', names)
+    names.forEach((name, index) => {
+      check(call, `${what}.${index}`, name)
+    })
+    return names
   })
-  return names
 }
 
 /** A list of queries for meta contexts. */
@@ -148,7 +161,9 @@ export function checkFunction(call: string, name: string, value: unknown): void 
 
 /** The options of a call that takes a signal and nothing else. */
 export function parseSignal(call: string, options: unknown = {}): AbortSignal | undefined {
-  return checkSignal(call, checkOptions(call, options, ['signal'])['signal'])
+  return reading(call, 'options', options, () =>
+    checkSignal(call, checkOptions(call, options, ['signal'])['signal']),
+  )
 }
 
 /** Options of `shutdown`, taken apart. */
@@ -158,11 +173,13 @@ export interface ParsedShutdownOptions {
 }
 
 export function parseShutdownOptions(options: unknown = {}): ParsedShutdownOptions {
-  const { signal, abandonPending = false } = checkOptions('shutdown', options, ['abandonPending', 'signal'])
-  return {
-    abandonPending: checkBoolean('shutdown', 'abandonPending', abandonPending),
-    signal: checkSignal('shutdown', signal),
-  }
+  return reading('shutdown', 'options', options, () => {
+    const { signal, abandonPending = false } = checkOptions('shutdown', options, ['abandonPending', 'signal'])
+    return {
+      abandonPending: checkBoolean('shutdown', 'abandonPending', abandonPending),
+      signal: checkSignal('shutdown', signal),
+    }
+  })
 }
 
 function checkOptions(call: string, options: unknown, known: readonly string[]): Record<string, unknown> {
@@ -177,10 +194,8 @@ function checkOptions(call: string, options: unknown, known: readonly string[]):
 
 function checkSignal(call: string, value: unknown): AbortSignal | undefined {
   if (value === undefined) return undefined
-  const isSignal =
-    typeof value === 'object' && value !== null && 'aborted' in value && 'addEventListener' in value
-  if (!isSignal) throw argumentError(call, 'signal', 'an AbortSignal', value)
-  return value as AbortSignal
+  if (!isSignal(value)) throw argumentError(call, 'signal', 'an AbortSignal', value)
+  return value
 }
 
 export function checkBoolean(call: string, name: string, value: unknown): boolean {
@@ -189,15 +204,23 @@ export function checkBoolean(call: string, name: string, value: unknown): boolea
 }
 
 export function checkTransport(call: string, transport: unknown): asserts transport is Transport {
-  const isTransport =
-    typeof transport === 'object' &&
-    transport !== null &&
-    'dial' in transport &&
-    typeof transport.dial === 'function' &&
-    'address' in transport &&
-    typeof transport.address === 'string'
-  if (!isTransport) {
+  if (!isTransport(transport)) {
     throw argumentError(call, 'transport', "a Transport, such as tcp('localhost')", transport)
+  }
+}
+
+function isTransport(value: unknown): boolean {
+  try {
+    return (
+      typeof value === 'object' &&
+      value !== null &&
+      'dial' in value &&
+      typeof value.dial === 'function' &&
+      'address' in value &&
+      typeof value.address === 'string'
+    )
+  } catch {
+    return false
   }
 }
 
@@ -234,9 +257,9 @@ export function checkBytes(command: string, name: string, bytes: unknown): Uint8
   return bytes
 }
 
-/** Not by instanceof alone, which is the faster: the array may come from another realm. */
+/** The tag is for an array of another realm. A proxy of an array is none: its bytes cannot be sent. */
 function isBytes(value: unknown): value is Uint8Array {
-  return value instanceof Uint8Array || (ArrayBuffer.isView(value) && tagOf(value) === '[object Uint8Array]')
+  return ArrayBuffer.isView(value) && (value instanceof Uint8Array || tagOf(value) === '[object Uint8Array]')
 }
 
 /** Whether several threads may see these bytes: not every transport takes such memory. */
@@ -251,10 +274,6 @@ function isDetached(buffer: ArrayBufferLike): boolean {
   } catch {
     return true
   }
-}
-
-function tagOf(value: unknown): string {
-  return Object.prototype.toString.call(value)
 }
 
 /** What a server advertises by a transmission flag. */

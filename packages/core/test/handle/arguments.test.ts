@@ -241,6 +241,57 @@ describe('options', () => {
   })
 })
 
+describe('B3: what cannot be read', () => {
+  const throwing = (): never => {
+    throw new Error('a fault of the caller')
+  }
+  const revoked = (target: object): object => {
+    const { proxy, revoke } = Proxy.revocable(target, {})
+    revoke()
+    return proxy
+  }
+  const getter = (name: PropertyKey): object =>
+    Object.defineProperty({}, name, { get: throwing, enumerable: true })
+  const options: readonly [string, () => object][] = [
+    ['a revoked proxy', () => revoked({})],
+    ['a proxy whose keys cannot be listed', () => new Proxy({}, { ownKeys: throwing })],
+    ['an object with a getter that throws', () => getter('signal')],
+    ['an object with a toStringTag that throws', () => getter(Symbol.toStringTag)],
+    ['an object with a revoked signal', () => ({ signal: revoked({}) })],
+  ]
+
+  test.each(options)('as options is a usage error in every call: %s', async (_, make) => {
+    const { handle } = pair
+    const calls = [
+      () => untyped(handle, 'pread')(1, 0, make()),
+      () => untyped(handle, 'blockStatus')(1, 0, make()),
+      () => untyped(handle, 'shutdown')(make()),
+      () => untyped(new Handle(), 'connect')({ address: 'here', dial: throwing }, make()),
+      () => (connect as unknown as Untyped)({ address: 'here', dial: throwing }, make()),
+      async () => new Handle(make()),
+    ]
+    for (const call of calls) expect(await rejection(call())).toBeInstanceOf(NbdUsageError)
+    expect(handle).toMatchObject({ state: 'ready', inFlight: 0 })
+  })
+
+  test.each<[string, unknown]>([
+    ['a revoked proxy', revoked({})],
+    ['an object with a getter that throws', Object.assign(getter('address'), { dial: throwing })],
+  ])('as a transport is a usage error: %s', async (_, transport) => {
+    expect(await rejection(untyped(new Handle(), 'connect')(transport))).toBeInstanceOf(NbdUsageError)
+  })
+
+  test('as memory or contexts is a usage error', async () => {
+    const { handle } = pair
+    const memory = revoked(new Uint8Array(1))
+    expect(await rejection(untyped(handle, 'pwrite')(memory, 0))).toBeInstanceOf(NbdUsageError)
+    expect(await rejection(untyped(handle, 'blockStatus')(1, 0, { contexts: revoked([]) }))).toMatchObject({
+      name: 'NbdUsageError',
+      message: 'blockStatus: contexts: expected a value that can be read, received an object',
+    })
+  })
+})
+
 describe('connect', () => {
   const wanted = "connect: transport: expected a Transport, such as tcp('localhost')"
   const dial = (): never => {
