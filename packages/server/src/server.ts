@@ -85,17 +85,16 @@ export class Server {
    * one is not counted.
    */
   accept(connection: Connection, address = 'unknown address', peer?: string): void {
-    const shownAddress = escapeUnprintable(String(address))
-    const rejection = this.#checkConnection(connection, peer)
-    if (rejection !== undefined) {
-      this.#reject(connection, shownAddress, rejection)
-      return
-    }
+    let shownAddress = 'unknown address'
+    let rejection: Error | undefined
     try {
-      this.#serve(connection, shownAddress, peer)
+      shownAddress = escapeUnprintable(String(address))
+      rejection = this.#checkConnection(connection, peer)
+      if (rejection === undefined) this.#serve(connection, shownAddress, peer)
     } catch (error) {
-      this.#reject(connection, shownAddress, isErrorLike(error) ? error : new Error(String(error)))
+      rejection = isErrorLike(error) ? error : new Error(`accept: ${formatValue(error)} was thrown`)
     }
+    if (rejection !== undefined) this.#reject(connection, shownAddress, rejection)
   }
 
   /**

@@ -55,21 +55,35 @@ const systemErrors: Readonly<Record<string, ErrorName>> = {
   EOPNOTSUPP: 'ENOTSUP',
 }
 
-/** The failure to send for what a backend threw. */
+/** The failure to send for what a backend threw. Never throws. */
 export function toFailure(thrown: unknown): Failure {
-  const error = isErrorLike(thrown) ? thrown : undefined
-  const name = error && protocolError(error)
-  if (error === undefined || name === undefined) {
-    return { error: 'EIO', text: 'the backend of the export failed', bug: thrown }
+  try {
+    const name = isErrorLike(thrown) ? protocolError(thrown) : undefined
+    if (name !== undefined) {
+      const error = thrown as Error
+      return { error: name, text: error.message, offset: failedOffset(error) }
+    }
+  } catch {
+    // One of its getters throws.
   }
-  return { error: name, text: error.message, offset: failedOffset(error) }
+  return { error: 'EIO', text: 'the backend of the export failed', bug: thrown }
 }
 
-/** Whether it is an error, of any realm. `instanceof Error` is false for an error of another realm. */
+/**
+ * Whether it is an error, of any realm. `instanceof Error` is false for an error of another realm. Never throws: a revoked
+ * proxy is none.
+ */
 export function isErrorLike(thrown: unknown): thrown is Error {
-  return (
-    typeof thrown === 'object' && thrown !== null && 'message' in thrown && typeof thrown.message === 'string'
-  )
+  try {
+    return (
+      typeof thrown === 'object' &&
+      thrown !== null &&
+      'message' in thrown &&
+      typeof thrown.message === 'string'
+    )
+  } catch {
+    return false
+  }
 }
 
 /** `errno` is a name in the errors of `@nbdjs/core`, which a backend that is itself a client passes on. */

@@ -1,4 +1,4 @@
-import { NbdTransportError, quote } from '@nbdjs/core'
+import { formatValue, NbdTransportError, quote } from '@nbdjs/core'
 import { isErrorLike } from '../backend/export-error.js'
 import type { Export, ExportTable } from '../exports.js'
 import type { ResolvedOptions, ServerClient } from '../options.js'
@@ -221,7 +221,11 @@ export class Session implements GuardedReceiver {
       payloadPool,
       runInSession: (action) => this.#runInSession(action),
       report: (bug) =>
-        this.#report(isErrorLike(bug) ? bug : new Error('a backend threw no error', { cause: bug })),
+        this.#report(
+          isErrorLike(bug)
+            ? bug
+            : new Error(`a backend threw ${formatValue(bug)}, expected an error`, { cause: bug }),
+        ),
       debug: (message) => this.#debug(message),
       finished: () => this.#close(),
     })

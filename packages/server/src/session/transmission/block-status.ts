@@ -2,6 +2,7 @@ import { formatValue } from '@nbdjs/core'
 import { type BlockDescriptor, CommandFlag, decodeBlockStatusFilter, type U64, u64 } from '@nbdjs/core/wire'
 import type { Awaitable, Extents } from '../../backend/backend.js'
 import type { SelectedContext } from '../../exports.js'
+import { catchRejection, isThenable } from '../../thenable.js'
 import type { ExportSession } from '../export-session.js'
 import type { Request } from '../message-format.js'
 
@@ -32,17 +33,17 @@ export function queryExtents(
   const results: { id: number; extents: Awaitable<Extents> }[] = []
   try {
     for (const { id, context } of contexts) results.push({ id, extents: context.extents(length, offset) })
+    if (results.every(isSynchronous)) return results
   } catch (error) {
     // The promises that exist must not become unhandled rejections.
-    for (const { extents } of results) Promise.resolve(extents).catch(() => {})
+    for (const { extents } of results) catchRejection(extents, () => {})
     throw error
   }
-  if (results.every(isSynchronous)) return results
   return Promise.all(results.map(async ({ id, extents }) => ({ id, extents: await extents })))
 }
 
 function isSynchronous(result: { id: number; extents: Awaitable<Extents> }): result is ContextExtents {
-  return typeof (result.extents as Partial<PromiseLike<Extents>> | undefined)?.then !== 'function'
+  return !isThenable(result.extents)
 }
 
 /** Makes the chunks of a reply. Throws what {@link toDescriptors} throws. */

@@ -1,6 +1,7 @@
 import { Cmd, CommandFlag } from '@nbdjs/core/wire'
 import type { ReadData } from '../../backend/backend.js'
 import { type Failure, toFailure } from '../../backend/export-error.js'
+import { catchRejection, isThenable } from '../../thenable.js'
 import type { ExportSession } from '../export-session.js'
 import type { Output } from '../output.js'
 import { type ContextExtents, type ContextStatus, contextStatuses } from './block-status.js'
@@ -128,17 +129,19 @@ export class JobRunner {
       return
     }
     let result: unknown
+    let promise: Promise<unknown> | undefined
     try {
       result = job.command?.run(this.#options.session.export.backend, job.request, job)
+      if (isThenable(result)) promise = Promise.resolve(result)
     } catch (error) {
       this.#failBy(job, error)
       return
     }
-    if (isPromise(result)) this.#wait(job, result)
-    else this.#succeed(job, result)
+    if (promise === undefined) this.#succeed(job, result)
+    else this.#wait(job, promise)
   }
 
-  #wait(job: Job, result: PromiseLike<unknown>): void {
+  #wait(job: Job, result: Promise<unknown>): void {
     const { budget, detachPayload, runInSession } = this.#options
     if (job.isInPlace) {
       job.isInPlace = false
@@ -157,10 +160,10 @@ export class JobRunner {
       })
       return isAnswered
     }
-    Promise.resolve(result).then(
+    result.then(
       (value) => {
         const isAnswered = settle(() => this.#succeed(job, value))
-        if (!isAnswered && job.request.type === Cmd.Read) this.#release(openResult(value).release)
+        if (!isAnswered && job.request.type === Cmd.Read) this.#releaseUnused(value)
       },
       (error: unknown) => settle(() => this.#failBy(job, error)),
     )
@@ -180,9 +183,13 @@ export class JobRunner {
   }
 
   #succeedRead(job: Job, result: unknown): void {
-    const { data, release } = openResult(result)
-    const error = readResultError(data, Number(job.request.length))
-    if (error !== undefined) {
+    let data: unknown
+    let release: (() => unknown) | undefined
+    try {
+      ;({ data, release } = openResult(result))
+      const error = readResultError(data, Number(job.request.length))
+      if (error !== undefined) throw error
+    } catch (error) {
       this.#release(release)
       this.#failBy(job, error)
       return
@@ -192,9 +199,19 @@ export class JobRunner {
     this.#done(job)
   }
 
-  #release(release: (() => void) | undefined): void {
+  #release(release: (() => unknown) | undefined): void {
+    const { report } = this.#options
     try {
-      release?.()
+      catchRejection(release?.(), report)
+    } catch (error) {
+      report(error)
+    }
+  }
+
+  /** The result came after the end of the session. */
+  #releaseUnused(result: unknown): void {
+    try {
+      this.#release(openResult(result).release)
     } catch (error) {
       this.#options.report(error)
     }
@@ -243,10 +260,6 @@ function readLength({ request, failure }: Job): number {
 function toPermitted({ request }: Job, failure: Failure): Failure {
   const isFastZero = request.type === Cmd.WriteZeroes && (request.flags & CommandFlag.FastZero) !== 0
   return failure.error === 'ENOTSUP' && !isFastZero ? { ...failure, error: 'EIO' } : failure
-}
-
-function isPromise(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as Partial<PromiseLike<unknown>> | null | undefined)?.then === 'function'
 }
 
 /** Requests in the order of their arrival. Each operation has constant cost. */

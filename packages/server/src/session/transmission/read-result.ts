@@ -23,16 +23,19 @@ function partLength(part: ReadPart): number {
   return isHole(part) ? part.hole : part.length
 }
 
-/** The data of a read result, and the callback for the end of its use. Nothing is checked but `release`. */
-export function openResult(result: unknown): { data: unknown; release: (() => void) | undefined } {
+/**
+ * The data of a read result, and the callback for the end of its use. Nothing is checked but `release`. Throws what a getter
+ * of the result throws.
+ */
+export function openResult(result: unknown): { data: unknown; release: (() => unknown) | undefined } {
   const { data, release } = Object(result) as { data?: unknown; release?: unknown }
   if (typeof release !== 'function' || isBytes(result) || Array.isArray(result)) {
     return { data: result, release: undefined }
   }
-  return { data, release: () => void Reflect.apply(release, result, []) }
+  return { data, release: () => Reflect.apply(release, result, []) }
 }
 
-/** Checks the data of a read result. Returns undefined if it is valid. */
+/** Checks the data of a read result. Returns undefined if it is valid. Throws what a getter of the data throws. */
 export function readResultError(data: unknown, length: number): Error | undefined {
   if (isBytes(data)) return lengthError(data.length, length)
   if (!Array.isArray(data)) {

@@ -797,6 +797,9 @@ describe('errors of a backend', () => {
     const client = structured(failBackend('oops', false))
     client.send({ type: Cmd.Flush })
     expect(client.errorChunk().error).toBe('EIO')
-    expect(client.errors[0]?.error).toMatchObject({ message: 'a backend threw no error', cause: 'oops' })
+    expect(client.errors[0]?.error).toMatchObject({
+      message: 'a backend threw "oops", expected an error',
+      cause: 'oops',
+    })
   })
 })
