@@ -748,8 +748,9 @@ export class Handle extends EventEmitter<HandleEvents> {
    * while negotiating. Resolves when the connection is closed. Legal in `negotiating`, `ready` and `dead`, also when it
    * was called before; no other call is taken after it. An aborted signal ends the handle at once.
    *
-   * It waits for commands as long as `timeouts.requestMs` and `timeouts.commandMs` allow, and does not wait for aborted ones,
-   * unless by `abort: 'settle'`. A server that does not close its side after NBD_CMD_DISC is left after `timeouts.closeMs`.
+   * It waits for commands as long as `timeouts.requestMs` and `timeouts.commandMs` allow, and does not wait for those that were
+   * given up, nor for those that only such commands keep from being sent: these fail. A server that does not close its side
+   * after NBD_CMD_DISC is left after `timeouts.closeMs`.
    *
    * In `dead` there is nothing left to do: it resolves, and in a `finally` it does not hide the first error.
    *
