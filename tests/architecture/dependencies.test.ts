@@ -21,7 +21,7 @@ const partsOfCore: Readonly<Record<string, RegExp>> = {
   'extent-flags.ts': /^$/,
   'on-abort.ts': /^$/,
   'argument-error.ts': /^(errors|quote)\.ts$/,
-  'check-options.ts': /^(argument-error\.ts|zod\/mini)$/,
+  'check-options.ts': /^((argument-error|errors)\.ts|zod\/mini)$/,
   'options.ts':
     /^((argument-error|check-options|errors|tls)\.ts|wire\/text\.ts|uri\/(nbd-uri|rules)\.ts|protocol\/(limits|transmission\/command)\.ts)$/,
   'errors.ts': /^quote\.ts$/,
@@ -29,9 +29,9 @@ const partsOfCore: Readonly<Record<string, RegExp>> = {
   'wire/': /^(wire\/|(errors|quote)\.ts$)/,
   'protocol/': /^((wire|protocol)\/|(argument-error|errors|quote)\.ts$)/,
   'handle/':
-    /^((wire|protocol|handle)\/|(argument-error|errors|on-abort|options|quote|tls|transport|upgrade)\.ts$|uri\/(format|rules)\.ts$|eventemitter3$)/,
+    /^((wire|protocol|handle)\/|(argument-error|check-options|errors|on-abort|options|quote|tls|transport|upgrade)\.ts$|uri\/(format|rules)\.ts$|eventemitter3$)/,
   'uri/': /^(uri\/|wire\/text\.ts$|(argument-error|check-options|errors|quote|transport)\.ts$)/,
-  'in-process.ts': /^(check-options|errors|transport)\.ts$/,
+  'in-process.ts': /^(argument-error|check-options|errors|transport)\.ts$/,
   'upgrade.ts': /^(errors|tls|transport)\.ts$/,
   'tls.ts': /^(transport|uri\/nbd-uri)\.ts$/,
 }

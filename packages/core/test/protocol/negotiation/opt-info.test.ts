@@ -140,7 +140,7 @@ describe.each([
 
   test.each([
     ['flags of 0', { size: 1, transmissionFlags: 0 }, 'the transmission flags are 0'],
-    ['a negative size', { size: 2n ** 63n, transmissionFlags: 1 }, 'beyond 2^63-1 bytes'],
+    ['a negative size', { size: 2n ** 63n, transmissionFlags: 1 }, 'larger than the maximum, 2^63-1 bytes'],
   ])('rejects %s', (_, wrong, message) => {
     const dialogue = new Dialogue()
     expect(refusal(() => ask(dialogue, info(encodeInfoExport(wrong)), ack)).message).toMatch(message)
