@@ -69,7 +69,7 @@ export interface Timeouts {
   readonly requestMs: number
   /**
    * How long one command may wait for its reply once it was sent, even if other replies arrive. Then the connection is
-   * dead, because a lost reply cannot be told from a dead server. It also holds for a command that was aborted, and not for
+   * dead, because a lost reply cannot be distinguished from a dead server. It also holds for a command that was aborted, and not for
    * one with a `timeoutMs` of its own. A timeout may fire a quarter of its time late.
    * @default 0
    */

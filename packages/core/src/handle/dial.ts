@@ -67,7 +67,7 @@ function discard(connection: unknown): void {
     const { destroy } = Object(connection) as { readonly destroy?: unknown }
     if (typeof destroy === 'function') onRejection(destroy.call(connection), () => {})
   } catch {
-    // There is nobody to tell: the dial has failed already.
+    // The error has no receiver: the dial has failed already.
   }
 }
 

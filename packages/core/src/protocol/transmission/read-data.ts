@@ -56,7 +56,7 @@ export function canReceive(command: Command): boolean {
 }
 
 /**
- * Notes what a content chunk is about, and tells where in the destination that is. NBD_CMD_READ, "Structured
+ * Notes what a content chunk is about, and returns its position in the destination. NBD_CMD_READ, "Structured
  * replies": inside of the request, at least one byte, no byte twice.
  */
 export function recordRange(command: Command, offset: U64, length: number): number {
